@@ -1,0 +1,1 @@
+"""Foundations that know nothing of faces: errors, assets, files, progress."""

@@ -1,0 +1,32 @@
+"""Every error that facewright raises on purpose.
+
+A message says what was expected, what came, and what to do next. ``assert`` is never used for input.
+"""
+
+
+class FacewrightError(Exception):
+    """Base of all errors raised on purpose; its text is one clear line for a user."""
+
+
+class InputError(FacewrightError, ValueError):
+    """An argument has the wrong shape, range, unit or type."""
+
+
+class ImageError(InputError):
+    """A file is not a photo that can be read, or is too small or too large."""
+
+
+class NoFaceError(FacewrightError):
+    """No face, or no face that is good enough, was found in a photo."""
+
+
+class AssetError(FacewrightError):
+    """A model or weight file is missing, damaged, or of another version."""
+
+
+class OutputError(FacewrightError, OSError):
+    """A result could not be written: the folder is not writable, or the disk is full."""
+
+
+class UnavailableError(FacewrightError, RuntimeError):
+    """A device, backend or optional package that was asked for is not there."""
