@@ -1,0 +1,98 @@
+"""Find, verify and read the data files that travel inside the package."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from facewright.core.errors import AssetError
+
+MANIFEST = "manifest.json"
+MAX_ASSET_BYTES = 2 << 30
+
+
+def assets_folder() -> Path:
+    """Return the folder of the shipped data files."""
+    return Path(str(files("facewright").joinpath("assets")))
+
+
+def asset_path(name: str) -> Path:
+    """Return the path of a shipped file whose checksum is that of the manifest.
+
+    Args:
+        name: file name inside the package's ``assets`` folder.
+
+    Raises:
+        AssetError: the file is missing, not listed in the manifest, or damaged.
+    """
+    path = assets_folder() / name
+    manifest = json.loads((assets_folder() / MANIFEST).read_text())
+    if name not in manifest:
+        raise AssetError(f"expected an asset of the manifest ({', '.join(sorted(manifest))}), got {name!r}.")
+    if not path.is_file():
+        raise AssetError(f"the packaged file {name} is missing: reinstall facewright.")
+    if sha256(path) != manifest[name]["sha256"]:
+        raise AssetError(f"the packaged file {name} is damaged (its checksum differs): reinstall facewright.")
+    return path
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read all tensors and the text metadata of a safetensors file.
+
+    Args:
+        path: the file; at most 2 GiB.
+
+    Returns:
+        The tensors by name as stored, and the header's metadata.
+
+    Raises:
+        AssetError: the file is missing, too large, or not a whole safetensors file.
+    """
+    if not path.is_file():
+        raise AssetError(f"expected a safetensors file, found nothing at {path}.")
+    if path.stat().st_size > MAX_ASSET_BYTES:
+        raise AssetError(f"{path} is larger than {MAX_ASSET_BYTES >> 30} GiB: no facewright file is.")
+    try:
+        with safetensors.safe_open(path, framework="pt") as handle:
+            metadata: Mapping[str, str] | None = handle.metadata()
+            tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise AssetError(
+            f"{path} is not a whole safetensors file ({error}): fetch or build it again."
+        ) from error
+    return tensors, dict(metadata or {})
+
+
+def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write tensors and metadata under a temporary name, then rename: never a half-written file."""
+    partial = path.with_name(path.name + ".partial")
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    safetensors.torch.save_file(contiguous, partial, metadata=dict(metadata))
+    partial.replace(path)
+
+
+def record_asset(name: str, *, licence: str, built_by: str) -> None:
+    """Enter a file of the assets folder into the manifest; the build scripts call this."""
+    manifest_path = assets_folder() / MANIFEST
+    manifest = json.loads(manifest_path.read_text()) if manifest_path.exists() else {}
+    path = assets_folder() / name
+    manifest[name] = {
+        "sha256": sha256(path),
+        "bytes": path.stat().st_size,
+        "licence": licence,
+        "built_by": built_by,
+    }
+    partial = manifest_path.with_name(MANIFEST + ".partial")
+    partial.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+    partial.replace(manifest_path)

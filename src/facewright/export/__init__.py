@@ -1,0 +1,1 @@
+"""Heads as files: OBJ, PLY, GLB."""

@@ -1,0 +1,1 @@
+"""From landmarks and pixels to the coefficients of a face model."""

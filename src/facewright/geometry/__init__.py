@@ -1,0 +1,1 @@
+"""Meshes, rotations and other geometry without pixels or faces."""

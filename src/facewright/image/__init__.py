@@ -1,0 +1,1 @@
+"""Pictures: reading any file a user has, colour, sampling, warping."""

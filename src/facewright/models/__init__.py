@@ -1,0 +1,1 @@
+"""Face models: coefficients to vertices and albedo, landmarks, regions, priors."""

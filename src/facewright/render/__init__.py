@@ -1,0 +1,1 @@
+"""A differentiable mesh renderer that knows no face."""

@@ -1,0 +1,1 @@
+"""One rasteriser, several implementations that must agree."""

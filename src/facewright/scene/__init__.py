@@ -1,0 +1,1 @@
+"""What a picture is made of: cameras, poses, light, parameters."""

@@ -1,0 +1,1 @@
+"""Texture maps: chart, photo to map, completion."""
