@@ -1,0 +1,117 @@
+"""Write files and folders so that a reader sees all of them or nothing; failures are one clear line."""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from facewright.core.errors import OutputError
+
+PARTIAL = ".partial"
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full: free some space and run again",
+    errno.EDQUOT: "your disk quota is used up: free some space and run again",
+    errno.EFBIG: "the file would exceed the allowed file size: raise the limit or choose another folder",
+    errno.EACCES: "permission denied: choose a folder that you may write to",
+    errno.EPERM: "permission denied: choose a folder that you may write to",
+    errno.EROFS: "the file system is read-only: choose another folder",
+    errno.ENOTDIR: "a part of the path is a file, not a folder: choose another folder",
+    errno.EEXIST: "a file of that name is in the way: remove it or choose another folder",
+    errno.ENAMETOOLONG: "the name is too long: rename the photo",
+    errno.ENOENT: "the folder is gone or cannot be made: choose another folder",
+}
+
+
+@contextmanager
+def output_errors(target: Path) -> Iterator[None]:
+    """Turn the operating system's errors about a path that is being written into one clear line.
+
+    Raises:
+        OutputError: instead of any ``OSError``.
+    """
+    try:
+        yield
+    except OutputError:
+        raise
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+        raise OutputError(f"cannot write {target}: {reason}.") from error
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; it becomes ``path`` when the block ends without error.
+
+    Raises:
+        OutputError: the file cannot be written; nothing of it stays behind.
+    """
+    partial = path.with_name(f".{path.name}{PARTIAL}")
+    with output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder beside ``path``; it becomes ``path`` when the block ends without error.
+
+    A folder that is already at ``path`` is replaced as a whole; whether that is wanted the caller decides.
+
+    Raises:
+        OutputError: the folder cannot be written; what was at ``path`` before is still there.
+    """
+    partial = path.with_name(f".{path.name}{PARTIAL}")
+    retired = path.with_name(f".{path.name}.replaced{PARTIAL}")
+    with output_errors(path):
+        for stale in (partial, retired):
+            shutil.rmtree(stale, ignore_errors=True)
+        try:
+            partial.mkdir(parents=True)
+            yield partial
+            if path.exists():
+                path.rename(retired)
+            try:
+                partial.rename(path)
+            except OSError:
+                if retired.exists():
+                    retired.rename(path)
+                raise
+        finally:
+            for stale in (partial, retired):
+                shutil.rmtree(stale, ignore_errors=True)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a value as indented JSON, whole or not at all.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    with atomic_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def make_writable_folder(path: Path) -> None:
+    """Make a folder if it is not there and prove that files can be written into it.
+
+    Raises:
+        OutputError: it cannot be made or written to.
+    """
+    with output_errors(path):
+        if path.exists() and not path.is_dir():
+            raise OutputError(f"cannot write {path}: it is a file: give a folder with --out.")
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".facewright-{os.getpid()}{PARTIAL}"
+        try:
+            probe.write_bytes(b"facewright")
+        finally:
+            probe.unlink(missing_ok=True)

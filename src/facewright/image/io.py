@@ -1,0 +1,254 @@
+"""Read any photo a user has, as untrusted bytes, with bounded memory."""
+
+import io
+import math
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from facewright.core.errors import ImageError
+from facewright.core.log import logger
+
+# Formats that Pillow decodes itself; PostScript and the like, which start other programs, are not here.
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JPEG2000", "PPM", "TGA")
+SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif")
+    + (".jp2", ".j2k", ".ppm", ".pgm", ".pnm", ".tga")
+)
+EXIF_IFD, ORIENTATION, FOCAL_35MM = 0x8769, 0x0112, 0xA405
+EXIF_WIDTH, EXIF_HEIGHT = 0xA002, 0xA003
+DIAGONAL_35MM = 43.267  # mm, of the 36 x 24 mm film. Source: CIPA DC-008 (Exif 2.32), FocalLengthIn35mmFilm.
+
+
+@dataclass(frozen=True)
+class PhotoLimits:
+    """What is accepted, and at what size it is worked on.
+
+    Attributes:
+        max_bytes: of the file.
+        max_pixels: of the stored picture, checked before anything is decoded.
+        min_side: in pixels; below it no face can be found.
+        working_side: a larger picture is reduced to this longer side while it is read.
+    """
+
+    max_bytes: int = 512 << 20
+    max_pixels: int = 128_000_000
+    min_side: int = 24
+    working_side: int = 3072
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A photo as the rest of facewright works on it.
+
+    Attributes:
+        pixels: sRGB in [0, 1], upright by its EXIF orientation, perhaps reduced.
+        size: (height, width) of the upright photo before it was reduced.
+        scale: pixels of the original photo for one pixel of ``pixels``.
+        focal: focal length in pixels of ``pixels`` if the camera noted it, else None.
+        name: file name, for messages.
+    """
+
+    pixels: Float[Tensor, "3 H W"]
+    size: tuple[int, int]
+    scale: float = 1.0
+    focal: float | None = None
+    name: str = "photo"
+
+
+def read_photo(path: Path, limits: PhotoLimits | None = None) -> Photograph:
+    """Read a photo file, whatever its orientation, bit depth, colour space or transparency.
+
+    Raises:
+        ImageError: there is no such file, or it is not a whole picture of an acceptable size.
+    """
+    limits = limits or PhotoLimits()
+    data = _read_bytes(path, limits)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's own size warning and remarks on odd metadata
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                return _decode(image, path.name, limits)
+    except UnidentifiedImageError:
+        raise ImageError(f"{path.name} is not a picture that can be read: {_hint(data)}.") from None
+    except Image.DecompressionBombError:
+        raise ImageError(_too_large(path.name, None, limits)) from None
+    except (OSError, SyntaxError, ValueError, KeyError, IndexError, EOFError, OverflowError) as error:
+        if isinstance(error, ImageError):
+            raise
+        raise ImageError(
+            f"{path.name} is damaged or cut short ({error}): copy or export it again."
+        ) from error
+
+
+def photograph_from_array(pixels: np.ndarray, name: str = "photo") -> Photograph:
+    """Take a picture that is already in memory.
+
+    Args:
+        pixels: (H, W, 3) RGB or (H, W) grey; uint8, or floating point in [0, 1]; sRGB.
+        name: used in messages.
+
+    Raises:
+        ImageError: another shape, type or range.
+    """
+    expected = "expected (H, W, 3) RGB or (H, W) grey as uint8, or as floats in [0, 1]"
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[..., None], 3, axis=2)
+    if pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ImageError(f"{expected}; got shape {pixels.shape}.")
+    if pixels.dtype == np.uint8:
+        scaled = pixels.astype(np.float32) / np.float32(255)
+    elif np.issubdtype(pixels.dtype, np.floating):
+        scaled = pixels.astype(np.float32)
+        if not (np.isfinite(scaled).all() and scaled.min() >= 0 and scaled.max() <= 1):
+            raise ImageError(f"{expected}; got values from {scaled.min():g} to {scaled.max():g}.")
+    else:
+        raise ImageError(f"{expected}; got {pixels.dtype}.")
+    limits = PhotoLimits()
+    _check_size(name, (pixels.shape[0], pixels.shape[1]), limits)
+    tensor = torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)))
+    return Photograph(tensor, (pixels.shape[0], pixels.shape[1]), name=name)
+
+
+def _read_bytes(path: Path, limits: PhotoLimits) -> bytes:
+    try:
+        if path.is_dir():
+            raise ImageError(f"{path} is a folder: expected a picture file.")
+        if not path.is_file():
+            raise ImageError(f"there is no file {path}: check the path.")
+        size = path.stat().st_size
+        if size == 0:
+            raise ImageError(f"{path.name} is empty (0 bytes): copy it again.")
+        if size > limits.max_bytes:
+            raise ImageError(
+                f"{path.name} has {size >> 20} MB, more than the {limits.max_bytes >> 20} allowed."
+            )
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        if isinstance(error, ImageError):
+            raise
+        raise ImageError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}).") from error
+
+
+def _decode(image: Image.Image, name: str, limits: PhotoLimits) -> Photograph:
+    width, height = image.size
+    _check_size(name, (height, width), limits)
+    exif = image.getexif()
+    turned = exif.get(ORIENTATION, 1) in (5, 6, 7, 8)
+    focal_35mm = _focal_35mm(exif, image.size)
+    longest = max(width, height)
+    if longest > limits.working_side:
+        # JPEG decoders can skip the finest detail: less time and memory. Others decode whole, then shrink.
+        image.draft(None, _fitted((width, height), limits.working_side))
+    image.load()
+    rgb = _to_srgb(image, name)
+    if max(rgb.size) > limits.working_side:
+        rgb = rgb.resize(
+            _fitted((width, height), limits.working_side), Image.Resampling.BOX, reducing_gap=2.0
+        )
+    rgb = ImageOps.exif_transpose(_with_orientation(rgb, exif))
+    size = (width, height) if turned else (height, width)
+    pixels = torch.from_numpy(np.array(rgb, dtype=np.uint8)).permute(2, 0, 1).contiguous().float() / 255
+    working_diagonal = math.hypot(*pixels.shape[-2:])
+    focal = focal_35mm / DIAGONAL_35MM * working_diagonal if focal_35mm else None
+    return Photograph(pixels, size, max(size) / max(pixels.shape[-2:]), focal, name)
+
+
+def _with_orientation(rgb: Image.Image, exif: Image.Exif) -> Image.Image:
+    """A copy whose only metadata is the orientation, since the colour conversion drops it."""
+    upright = Image.Exif()
+    upright[ORIENTATION] = exif.get(ORIENTATION, 1)
+    rgb.info = {"exif": upright.tobytes()}
+    return rgb
+
+
+def _to_srgb(image: Image.Image, name: str) -> Image.Image:
+    profile = image.info.get("icc_profile")
+    if image.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
+        return _from_deep_grey(image, name)
+    if image.mode in ("P", "PA", "LA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+    if image.mode == "RGBA":
+        # What a viewer shows: the picture on white paper.
+        paper = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(paper, image).convert("RGB")
+    if profile and image.mode in ("RGB", "CMYK", "L"):
+        image = _apply_profile(image, profile, name)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _apply_profile(image: Image.Image, profile: bytes, name: str) -> Image.Image:
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileName(source):
+            return image
+        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
+        logger("image").warning(
+            "%s: its colour profile cannot be used (%s); colours are taken as sRGB.", name, error
+        )
+        return image
+    return image if converted is None else converted
+
+
+def _from_deep_grey(image: Image.Image, name: str) -> Image.Image:
+    values = np.asarray(image)
+    if image.mode == "F":
+        if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
+            raise ImageError(f"{name} has floating-point values outside [0, 1]: export it as 8 or 16 bit.")
+        eight = values * 255
+    else:
+        if values.min() < 0 or values.max() > 65535:
+            raise ImageError(f"{name} has values outside 16 bits: export it as 8 or 16 bit.")
+        eight = values.astype(np.float32) / 257
+    return Image.fromarray((eight + 0.5).astype(np.uint8), "L").convert("RGB")
+
+
+def _focal_35mm(exif: Image.Exif, size: tuple[int, int]) -> float | None:
+    """The 35 mm equivalent in mm, unless the picture was cropped after it was taken."""
+    ifd = exif.get_ifd(EXIF_IFD)
+    try:
+        focal = float(ifd.get(FOCAL_35MM, 0))
+        noted = (float(ifd.get(EXIF_WIDTH, 0)), float(ifd.get(EXIF_HEIGHT, 0)))
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    if not 8 <= focal <= 1200:
+        return None
+    if all(side > 0 for side in noted):
+        aspect, noted_aspect = (max(pair) / min(pair) for pair in (size, noted))
+        if abs(aspect / noted_aspect - 1) > 0.02:
+            return None
+    return focal
+
+
+def _fitted(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    factor = longest / max(size)
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+
+def _check_size(name: str, size: tuple[int, int], limits: PhotoLimits) -> None:
+    height, width = size
+    if height * width > limits.max_pixels:
+        raise ImageError(_too_large(name, size, limits))
+    if min(height, width) < limits.min_side:
+        raise ImageError(
+            f"{name} has {width} x {height} pixels: expected at least {limits.min_side} on the shorter side."
+        )
+
+
+def _too_large(name: str, size: tuple[int, int] | None, limits: PhotoLimits) -> str:
+    came = f"{size[1]} x {size[0]} pixels" if size else "far too many pixels"
+    allowed = limits.max_pixels // 1_000_000
+    return f"{name} has {came}: expected at most {allowed} million; make it smaller first."
+
+
+def _hint(data: bytes) -> str:
+    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"mif1", b"hevc"):
+        return "HEIC photos must be exported as JPEG first"
+    return "expected JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF"

@@ -1,0 +1,90 @@
+"""Whole files and folders, or none."""
+
+import errno
+import json
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from facewright.core import files
+from facewright.core.errors import OutputError
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def fail_in(writing: AbstractContextManager[Path], error: type[BaseException]) -> None:
+    with writing as partial:
+        (partial / "new" if partial.is_dir() else partial).write_text("half")
+        raise error
+
+
+def test_file_appears_whole(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "a.txt"
+    with files.atomic_file(target) as partial:
+        partial.write_text("half")
+        assert not target.exists()
+    assert target.read_text() == "half"
+    assert names(target.parent) == ["a.txt"]
+
+
+def test_failed_file_leaves_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(RuntimeError):
+        fail_in(files.atomic_file(tmp_path / "a.txt"), RuntimeError)
+    assert names(tmp_path) == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+@pytest.mark.parametrize("interruption", [RuntimeError, KeyboardInterrupt])
+def test_failed_folder_leaves_the_old_one(tmp_path: Path, interruption: type[BaseException]) -> None:
+    (tmp_path / "head").mkdir()
+    (tmp_path / "head" / "old").touch()
+    with pytest.raises(interruption):
+        fail_in(files.atomic_folder(tmp_path / "head"), interruption)
+    assert names(tmp_path) == ["head"]
+    assert names(tmp_path / "head") == ["old"]
+
+
+def test_folder_replaces_the_old_one_and_clears_stale_parts(tmp_path: Path) -> None:
+    for stale in ("head", ".head.partial", ".head.replaced.partial"):
+        (tmp_path / stale).mkdir()
+        (tmp_path / stale / "old").touch()
+    with files.atomic_folder(tmp_path / "head") as partial:
+        (partial / "new").touch()
+    assert names(tmp_path) == ["head"]
+    assert names(tmp_path / "head") == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(errno.ENOSPC, "disk is full"), (errno.EACCES, "permission"), (errno.EIO, "error")]
+)
+def test_system_errors_become_one_line(tmp_path: Path, number: int, words: str) -> None:
+    with pytest.raises(OutputError, match=words) as caught, files.atomic_folder(tmp_path / "head"):
+        raise OSError(number, "Input/output error")
+    assert "\n" not in str(caught.value)
+    assert names(tmp_path) == []
+
+
+def test_other_errors_pass_unchanged(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), files.atomic_folder(tmp_path / "head"):
+        raise ZeroDivisionError
+
+
+def test_json_refuses_what_json_cannot_hold(tmp_path: Path) -> None:
+    files.write_json(tmp_path / "a.json", {"é": [1, None]})
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"é": [1, None]}
+    with pytest.raises(ValueError, match="Out of range"):
+        files.write_json(tmp_path / "a.json", float("nan"))
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_writable_folder(tmp_path: Path) -> None:
+    files.make_writable_folder(tmp_path / "a" / "b")
+    assert names(tmp_path / "a" / "b") == []
+    (tmp_path / "file").touch()
+    for blocked in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(OutputError, match="file"):
+            files.make_writable_folder(blocked)

@@ -1,0 +1,212 @@
+"""Any photo a user has, and any file that is none."""
+
+import io
+import resource
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from facewright.core.errors import ImageError
+from facewright.image.io import DIAGONAL_35MM, PhotoLimits, photograph_from_array, read_photo
+
+
+def picture(height: int = 48, width: int = 64) -> np.ndarray:
+    """A smooth picture with a red top-left and a blue bottom-right corner."""
+    y, x = np.mgrid[0:height, 0:width] / np.array([height, width]).max()
+    rgb = np.stack([255 * (1 - y), 255 * x, 255 * y], axis=-1)
+    return rgb.astype(np.uint8)
+
+
+def saved(path: Path, image: Image.Image, **options) -> Path:
+    image.save(path, **options)
+    return path
+
+
+def difference(path: Path, expected: np.ndarray) -> float:
+    got = read_photo(path).pixels.permute(1, 2, 0).numpy() * 255
+    return float(np.abs(got - expected).max())
+
+
+def test_reads_png_exactly(tmp_path: Path) -> None:
+    assert difference(saved(tmp_path / "a.png", Image.fromarray(picture())), picture()) < 0.01
+
+
+def test_reading_tells_pictures_apart(tmp_path: Path) -> None:  # the control of the tests of equality
+    path = saved(tmp_path / "a.png", Image.fromarray(picture()[:, ::-1].copy()))
+    assert difference(path, picture()) > 50
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
+    stored = {
+        1: lambda a: a,
+        2: np.fliplr,
+        3: lambda a: np.rot90(a, 2),
+        4: np.flipud,
+        5: lambda a: a.transpose(1, 0, 2),
+        6: lambda a: np.rot90(a, 1),
+        7: lambda a: np.rot90(a.transpose(1, 0, 2), 2),
+        8: lambda a: np.rot90(a, -1),
+    }[orientation](picture())
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = saved(tmp_path / "a.png", Image.fromarray(np.ascontiguousarray(stored)), exif=exif.tobytes())
+    assert difference(path, picture()) < 0.01
+    assert read_photo(path).size == (48, 64)
+
+
+def sixteen_bit_png(path: Path, channels: int) -> Path:
+    """Pillow cannot write 16-bit RGB, so the chunks are written here."""
+    values = picture().astype(np.uint16) * 257
+    values = values if channels == 3 else values[..., :1]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    kind = {1: 0, 3: 2}[channels]
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", 64, 48, 16, kind, 0, 0, 0)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+    return path
+
+
+def test_sixteen_bit_colour_and_grey(tmp_path: Path) -> None:
+    assert difference(sixteen_bit_png(tmp_path / "rgb.png", 3), picture()) <= 1
+    grey = np.repeat(picture()[..., :1], 3, axis=2)
+    assert difference(sixteen_bit_png(tmp_path / "grey.png", 1), grey) <= 1
+
+
+def test_grey_palette_alpha_and_cmyk(tmp_path: Path) -> None:
+    image = Image.fromarray(picture())
+    grey = np.repeat(np.asarray(image.convert("L"))[..., None], 3, axis=2)
+    assert difference(saved(tmp_path / "l.png", image.convert("L")), grey) < 0.01
+    palette = image.quantize(256)
+    assert difference(saved(tmp_path / "p.gif", palette), np.asarray(palette.convert("RGB"))) < 0.01
+    assert difference(saved(tmp_path / "p.png", palette), np.asarray(palette.convert("RGB"))) < 0.01
+    cmyk = saved(tmp_path / "cmyk.jpg", image.convert("CMYK"), quality=100, subsampling=0)
+    assert difference(cmyk, picture()) < 16
+    one_bit = image.convert("1")
+    assert difference(saved(tmp_path / "1.png", one_bit), np.asarray(one_bit.convert("RGB"))) < 0.01
+
+
+def test_transparent_pixels_become_white(tmp_path: Path) -> None:
+    alpha = np.full((48, 64), 255, np.uint8)
+    alpha[:10] = 0
+    expected = picture().copy()
+    expected[:10] = 255
+    rgba = Image.fromarray(np.dstack([picture(), alpha]))
+    assert difference(saved(tmp_path / "a.png", rgba), expected) < 0.01
+    assert difference(saved(tmp_path / "a.webp", rgba, lossless=True), expected) < 0.01
+
+
+def test_large_photos_are_reduced_and_keep_their_size(tmp_path: Path) -> None:
+    limits = PhotoLimits(working_side=32)
+    for name in ("a.png", "a.jpg"):
+        photo = read_photo(saved(tmp_path / name, Image.fromarray(picture(96, 128))), limits)
+        assert photo.pixels.shape == (3, 24, 32)
+        assert photo.size == (96, 128)
+        assert photo.scale == 4
+        assert photo.pixels[0, 0, 0] > 0.9
+        assert photo.pixels[2, -1, -1] > 0.6
+
+
+def test_focal_length_from_exif(tmp_path: Path) -> None:
+    def focal(noted_size: tuple[int, int] | None) -> float | None:
+        exif = Image.Exif()
+        ifd = exif.get_ifd(0x8769)
+        ifd[0xA405] = 26
+        if noted_size:
+            ifd[0xA002], ifd[0xA003] = noted_size
+        exif[0x0112] = 6
+        return read_photo(saved(tmp_path / "a.jpg", Image.fromarray(picture()), exif=exif)).focal
+
+    expected = 26 / DIAGONAL_35MM * 80  # the diagonal of 48 x 64 pixels
+    assert focal(None) == pytest.approx(expected)
+    assert focal((640, 480)) == pytest.approx(expected)
+    assert focal((640, 640)) is None  # cropped after it was taken
+
+
+def refused(path: Path, words: str) -> None:
+    with pytest.raises(ImageError, match=words) as caught:
+        read_photo(path)
+    assert "\n" not in str(caught.value)
+    assert path.name in str(caught.value)
+
+
+def test_files_that_are_no_photo(tmp_path: Path) -> None:
+    jpeg = io.BytesIO()
+    Image.fromarray(picture(480, 640)).save(jpeg, "JPEG")
+    png = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(png, "PNG")
+    cases = {
+        "text.jpg": (b"not a picture", "not a picture"),
+        "page.pdf": (b"%PDF-1.7 ...", "not a picture"),
+        "script.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n", "not a picture"),
+        "phone.heic": (b"\0\0\0\x18ftypheic" + bytes(64), "HEIC"),
+        "empty.jpg": (b"", "0 bytes"),
+        "cut.jpg": (jpeg.getvalue()[: len(jpeg.getvalue()) // 2], "cut short"),
+        "header.jpg": (jpeg.getvalue()[:100], "cut short|not a picture"),
+        "cut.png": (png.getvalue()[: len(png.getvalue()) // 2], "cut short"),
+    }
+    for name, (data, words) in cases.items():
+        (tmp_path / name).write_bytes(data)
+        refused(tmp_path / name, words)
+    refused(tmp_path / "missing.jpg", "no file")
+    refused(tmp_path, "folder")
+    refused(saved(tmp_path / "dot.png", Image.new("RGB", (1, 1))), "at least 24")
+
+
+def test_whole_files_of_the_same_kind_are_read(tmp_path: Path) -> None:  # the control of the test above
+    assert read_photo(saved(tmp_path / "a.jpg", Image.fromarray(picture()))).pixels.shape == (3, 48, 64)
+
+
+def huge_png(path: Path, side: int) -> Path:
+    """A valid PNG of side x side one-bit pixels, a few hundred kilobytes."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    packer = zlib.compressobj()
+    rows = b"".join(packer.compress(bytes(1 + side // 8)) for _ in range(side)) + packer.flush()
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
+    return path
+
+
+def test_gigantic_photo_is_refused_in_bounded_memory(tmp_path: Path) -> None:
+    path = huge_png(tmp_path / "huge.png", 30_000)
+    refused(path, "at most 128 million")
+    code = (
+        "import resource, sys; from pathlib import Path; from facewright.image.io import read_photo\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try: read_photo(Path(sys.argv[1]))\n"
+        "except ValueError as error: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    run = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    grown = int(run.stdout) * (1 if sys.platform == "darwin" else 1024)
+    assert grown < 64 << 20
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 0
+
+
+def test_arrays(tmp_path: Path) -> None:
+    floats = picture().astype(np.float64) / 255
+    assert torch.allclose(photograph_from_array(floats).pixels, photograph_from_array(picture()).pixels)
+    assert photograph_from_array(picture()[..., 0]).pixels.shape == (3, 48, 64)
+    for bad in (
+        picture().astype(np.float32),
+        picture().astype(np.int64),
+        picture()[..., :2],
+        floats * np.nan,
+    ):
+        with pytest.raises(ImageError, match="expected"):
+            photograph_from_array(bad)
