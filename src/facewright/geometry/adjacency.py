@@ -1,0 +1,49 @@
+"""Which triangles meet at which edge; made once a topology."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class EdgeTable:
+    """The undirected edges of a triangulation.
+
+    Attributes:
+        vertices: the two ends of each edge, lower index first, sorted.
+        faces: the triangles on its two sides; the second is -1 at a border. An edge with three or more
+            triangles has one row for each of them, as if each were a border.
+    """
+
+    vertices: Int64[Tensor, "E 2"]
+    faces: Int64[Tensor, "E 2"]
+
+    def to(self, device: torch.device | str) -> "EdgeTable":
+        """Return the same table on another device."""
+        return EdgeTable(self.vertices.to(device), self.faces.to(device))
+
+
+def edge_table(faces: Int64[Tensor, "F 3"]) -> EdgeTable:
+    """List the edges of a mesh with the triangles beside them, in a fixed order."""
+    directed = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    ends = directed.sort(dim=1).values
+    owner = torch.arange(faces.shape[0], device=faces.device).repeat(3)
+    count = int(faces.max()) + 1 if faces.numel() else 1
+    key, order = (ends[:, 0] * count + ends[:, 1]).sort(stable=True)
+    ends, owner = ends[order], owner[order]
+    _, inverse, multiplicity = torch.unique_consecutive(key, return_inverse=True, return_counts=True)
+    pair = multiplicity[inverse] == 2 if len(key) else key.bool()
+    start = torch.ones_like(key, dtype=torch.bool)
+    start[1:] = key[1:] != key[:-1]
+    other = torch.cat([owner[1:], owner[-1:]])
+    second = torch.where(pair, other, -1)
+    rows = start | ~pair
+    return EdgeTable(ends[rows], torch.stack([owner, second], dim=1)[rows])
+
+
+def vertex_degree(table: EdgeTable, vertex_count: int) -> Float[Tensor, " V"]:
+    """Number of edges at each vertex."""
+    unique = torch.unique(table.vertices, dim=0)
+    return torch.bincount(unique.flatten(), minlength=vertex_count).to(torch.float32)

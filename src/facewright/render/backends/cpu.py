@@ -1,0 +1,127 @@
+"""The CPU backend: serial numba kernels, threaded from Python over images and bands of rows.
+
+Results do not depend on the number of threads: forward kernels write disjoint rows, backward kernels add up
+one image in pixel order.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facewright.core.threads import run_tasks, thread_count
+from facewright.geometry.adjacency import EdgeTable
+from facewright.render.backends import cpu_kernels, cpu_silhouettes
+from facewright.render.fragments import Fragments
+
+
+def rasterize(
+    pixels: Tensor, faces: Tensor, size: tuple[int, int], perspective: bool, cull_back_faces: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Triangle, barycentric weights and depth of every pixel; see ``reference.rasterize``."""
+    batch, (height, width) = pixels.shape[0], size
+    triangle = torch.empty(batch, height, width, dtype=torch.int32)
+    barycentric = pixels.new_empty(batch, height, width, 3)
+    depth = pixels.new_empty(batch, height, width)
+    corners, indices = _array(pixels), _array(faces)
+    views = triangle.numpy(), barycentric.numpy(), depth.numpy()
+    tasks = []
+    for image, first, last in _bands(batch, height):
+        target = [view[image, first:last] for view in views]
+        tasks.append((corners[image], indices, first, perspective, cull_back_faces, *target))
+    run_tasks(cpu_kernels.rasterize_band, tasks)
+    return triangle, barycentric, depth
+
+
+def rasterize_backward(
+    pixels: Tensor,
+    faces: Tensor,
+    triangle: Tensor,
+    perspective: bool,
+    grad_barycentric: Tensor | None,
+    grad_depth: Tensor | None,
+) -> Tensor:
+    """Gradient of ``pixels`` by the closed form of ``cpu_kernels.rasterize_backward``."""
+    batch = pixels.shape[0]
+    weights = (
+        np.empty((batch, 0, 0, 3), _dtype(pixels)) if grad_barycentric is None else _array(grad_barycentric)
+    )
+    depths = np.empty((batch, 0, 0), _dtype(pixels)) if grad_depth is None else _array(grad_depth)
+    total = np.zeros(pixels.shape, np.float64)
+    corners, indices, seen = _array(pixels), _array(faces), _array(triangle)
+    run_tasks(
+        cpu_kernels.rasterize_backward,
+        [(corners[i], indices, seen[i], perspective, weights[i], depths[i], total[i]) for i in range(batch)],
+    )
+    return torch.from_numpy(total).to(pixels.dtype)
+
+
+def interpolate(attributes: Tensor, corners: Tensor, triangle: Tensor, barycentric: Tensor) -> Tensor:
+    """Attributes blended at every pixel; 0 where empty."""
+    batch, height, width = triangle.shape
+    out = attributes.new_empty(batch, height, width, attributes.shape[2])
+    values, indices, seen, weights = (
+        _array(attributes),
+        _array(corners),
+        _array(triangle),
+        _array(barycentric),
+    )
+    target = out.numpy()
+    shared = values.shape[0] == 1
+    tasks = []
+    for image, first, last in _bands(batch, height):
+        rows = slice(first, last)
+        source = values[0 if shared else image]
+        tasks.append((source, indices, seen[image, rows], weights[image, rows], target[image, rows]))
+    run_tasks(cpu_kernels.interpolate_band, tasks)
+    return out
+
+
+def interpolate_backward(
+    attributes: Tensor, corners: Tensor, triangle: Tensor, barycentric: Tensor, grad: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Gradients of the attributes (added up in pixel order) and of the weights."""
+    batch = triangle.shape[0]
+    grad_weights = torch.empty_like(barycentric, memory_format=torch.contiguous_format)
+    values, indices, seen = _array(attributes), _array(corners), _array(triangle)
+    weights, incoming, target = _array(barycentric), _array(grad), grad_weights.numpy()
+    total = np.zeros((batch, *values.shape[1:]), values.dtype)
+    shared = values.shape[0] == 1
+    tasks = []
+    for i in range(batch):
+        source = values[0 if shared else i]
+        tasks.append((source, indices, seen[i], weights[i], incoming[i], total[i], target[i]))
+    run_tasks(cpu_kernels.interpolate_backward, tasks)
+    summed = torch.from_numpy(total)
+    return (summed.sum(0, keepdim=True) if shared and batch > 1 else summed), grad_weights
+
+
+def find_crossings(pixels: Tensor, faces: Tensor, edges: EdgeTable, fragments: Fragments) -> Tensor:
+    """Where visible silhouette edges pass between two pixel centres; see ``cpu_silhouettes``."""
+    points, indices = _array(pixels), _array(faces)
+    ends, sides = _array(edges.vertices), _array(edges.faces)
+    seen, depth = _array(fragments.triangle), _array(fragments.depth)
+    flags = fragments.perspective, fragments.cull_back_faces
+    found: list[np.ndarray] = [np.empty((0, 6), np.int64)] * len(points)
+
+    def search(i: int) -> None:
+        found[i] = cpu_silhouettes.find_crossings(
+            i, points[i], indices, ends, sides, seen[i], depth[i], *flags
+        )
+
+    run_tasks(search, [(i,) for i in range(len(points))])
+    return torch.from_numpy(np.concatenate(found))
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().contiguous().numpy()
+
+
+def _dtype(tensor: Tensor) -> np.dtype:
+    return np.dtype(np.float64 if tensor.dtype == torch.float64 else np.float32)
+
+
+def _bands(batch: int, height: int) -> list[tuple[int, int, int]]:
+    """(image, first row, end row) of tasks: whole images if there are enough of them for all threads."""
+    count = max(1, min(-(-thread_count() // max(batch, 1)), height))
+    edges = [height * k // count for k in range(count + 1)]
+    return [(image, edges[k], edges[k + 1]) for image in range(batch) for k in range(count)]
