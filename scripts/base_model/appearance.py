@@ -1,0 +1,174 @@
+"""The appearance prior: thousands of physically painted heads, and their principal components.
+
+A painted head has a melanin and a blood fraction at every vertex (region maps, smooth blotches), brows and beard
+as hair over skin, and eyeballs with an iris. Diffuse albedo is linear RGB.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import eigsh
+
+from base_model.skin_optics import skin_rgb
+
+SAMPLES = 600
+MELANIN_RANGE = (0.012, 0.36)  # over all of mankind; drawn evenly in the brightness it gives
+LOG_BLOOD = (np.log(0.011), 0.35)
+BLOTCHES = 24  # Laplacian eigenfunctions
+BLOTCH_SPREAD = (0.08, 0.09)  # of log melanin, log blood, for the smoothest
+IRIS = np.array([[0.055, 0.028, 0.014], [0.13, 0.07, 0.03], [0.16, 0.15, 0.07], [0.16, 0.22, 0.28]])
+IRIS_SHARE = (0.6, 0.15, 0.1, 0.15)
+SCLERA, PUPIL, TEETH = np.array([0.66, 0.62, 0.58]), np.array([0.006] * 3), np.array([0.60, 0.55, 0.45])
+IRIS_ANGLE, PUPIL_ANGLE = 0.42, 0.16  # rad, from the eyeball's front pole
+
+
+@dataclasses.dataclass(frozen=True)
+class Canvas:
+    """The mean head as something to paint on."""
+
+    vertices: np.ndarray  # (V,3)
+    faces: np.ndarray  # (F,3)
+    mirror: np.ndarray  # (V,)
+    regions: dict[str, np.ndarray]
+    part: np.ndarray  # (V,) index into source.PARTS
+    eye_centres: np.ndarray  # (2,3)
+
+
+@dataclasses.dataclass(frozen=True)
+class Appearance:
+    """Mean and one-standard-deviation components."""
+
+    diffuse_mean: np.ndarray  # (V,3)
+    diffuse_basis: np.ndarray  # (A,V,3)
+    specular_mean: np.ndarray  # (V,)
+    specular_basis: np.ndarray  # (S,V)
+
+
+def build_appearance(canvas: Canvas, components: int, seed: int) -> Appearance:
+    """Paint a population and reduce it; mirrored heads count too, so components are even or odd."""
+    generator = np.random.default_rng(seed)
+    painted = paint_population(canvas, SAMPLES, generator)
+    painted = np.concatenate([painted, painted[:, canvas.mirror]]).astype(np.float32)
+    mean = painted.mean(0)
+    flat = (painted - mean).reshape(len(painted), -1)
+    gram = (flat @ flat.T).astype(np.float64) / len(flat)
+    values, vectors = np.linalg.eigh(gram)
+    top = np.argsort(values)[::-1][:components]
+    basis = (vectors[:, top].T @ flat) / np.sqrt(len(flat))
+    specular_mean, specular_basis = _specular(canvas)
+    return Appearance(mean, basis.reshape(components, -1, 3), specular_mean, specular_basis)
+
+
+def paint_population(canvas: Canvas, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Diffuse albedo (count,V,3) of painted heads."""
+    soft = {name: soften(mask.astype(float), canvas) for name, mask in canvas.regions.items()}
+    waves = smooth_waves(canvas, BLOTCHES)
+    decay = 1.0 / np.sqrt(1.0 + np.arange(BLOTCHES) / 3.0)
+    brow = _brow(canvas, soft)
+    ladder = np.log(np.linspace(*MELANIN_RANGE, 200))
+    brightness = skin_rgb(np.exp(ladder), np.full(200, np.exp(LOG_BLOOD[0]))) @ [0.21, 0.72, 0.07]
+    heads = []
+    for _ in range(count):
+        z = generator.standard_normal(12)
+        share = generator.uniform()
+        level = share * brightness[0] + (1.0 - share) * brightness[-1]
+        log_melanin = np.interp(level, brightness[::-1], ladder[::-1])
+        log_blood = LOG_BLOOD[0] + LOG_BLOOD[1] * z[1]
+        blotch = generator.standard_normal((2, BLOTCHES)) * decay
+        melanin = log_melanin + BLOTCH_SPREAD[0] * (blotch[0] @ waves)
+        blood = log_blood + BLOTCH_SPREAD[1] * (blotch[1] @ waves)
+        cheeks = soft["cheek_left"] + soft["cheek_right"]
+        orbit = np.clip(soft["eye_left"] + soft["eye_right"], 0, 1)
+        blood = blood + (0.35 + 0.25 * z[2]) * cheeks + (0.3 + 0.2 * z[3]) * soft["nose"]
+        blood = blood + (1.25 + 0.3 * z[4]) * soft["lips"] + 0.3 * (soft["ear_left"] + soft["ear_right"])
+        melanin = melanin + (0.12 + 0.15 * z[5]) * orbit + (0.25 + 0.2 * z[6]) * soft["lips"]
+        skin = skin_rgb(np.clip(np.exp(melanin), 0.008, 0.42), np.clip(np.exp(blood), 0.001, 0.12))
+        dark = np.clip(1.15 - 0.9 * share + 0.3 * z[7], 0, 1)
+        hair = (1 - dark) * np.array([0.17, 0.10, 0.055]) + dark * np.array([0.014, 0.010, 0.008])
+        cover = np.clip(0.62 + 0.22 * z[8], 0.1, 0.95) * brow
+        shadow = np.clip(0.22 * generator.exponential() * (z[9] > 0.2), 0, 0.7) * soft["beard"]
+        cover = np.clip(cover + shadow, 0, 0.95)[:, None]
+        heads.append(_with_parts(canvas, skin * (1 - cover) + hair * cover, soft, generator, z))
+    return np.clip(np.stack(heads), 0.0, 1.0).astype(np.float32)
+
+
+def _with_parts(
+    canvas: Canvas, skin: np.ndarray, soft: dict[str, np.ndarray], generator: np.random.Generator, z: np.ndarray
+) -> np.ndarray:
+    albedo = skin
+    mucosa = np.array([0.22, 0.055, 0.045])
+    wet = np.clip(soft["inner_mouth"], 0, 1)[:, None]
+    albedo = albedo * (1 - wet) + mucosa * (1.0 + 0.1 * z[10]) * wet
+    socket = np.clip(soft["eye_sockets"], 0, 1)[:, None]
+    albedo = albedo * (1 - socket) + np.array([0.3, 0.1, 0.08]) * socket
+    albedo[canvas.part == 3] = mucosa * 1.3
+    albedo[canvas.part >= 4] = TEETH * (1.0 + 0.08 * z[11])
+    iris = IRIS[generator.choice(len(IRIS), p=IRIS_SHARE)] * np.exp(0.25 * generator.standard_normal())
+    for index in (1, 2):
+        ball = canvas.part == index
+        offset = canvas.vertices[ball] - canvas.eye_centres[index - 1]
+        angle = np.arccos(np.clip(offset[:, 2] / np.linalg.norm(offset, axis=1), -1, 1))
+        ring = np.where((angle > 0.88 * IRIS_ANGLE)[:, None], 0.45 * iris, iris)
+        colour = np.where((angle < IRIS_ANGLE)[:, None], ring, SCLERA * (1.0 + 0.04 * z[11]))
+        albedo[ball] = np.where((angle < PUPIL_ANGLE)[:, None], PUPIL, colour)
+    return albedo
+
+
+def soften(mask: np.ndarray, canvas: Canvas, steps: int = 2) -> np.ndarray:
+    """Blur a vertex map along the surface."""
+    weights = _neighbour_mean(canvas)
+    for _ in range(steps):
+        mask = 0.5 * mask + 0.5 * (weights @ mask)
+    return mask
+
+
+def _neighbour_mean(canvas: Canvas) -> sparse.csr_matrix:
+    rows = canvas.faces[:, [0, 1, 2, 1, 2, 0]].ravel()
+    columns = canvas.faces[:, [1, 2, 0, 0, 1, 2]].ravel()
+    count = len(canvas.vertices)
+    links = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(count, count))
+    links.data[:] = 1.0
+    return sparse.diags(1.0 / np.maximum(np.asarray(links.sum(1)).ravel(), 1.0)) @ links
+
+
+def smooth_waves(canvas: Canvas, count: int) -> np.ndarray:
+    """(count,V) smoothest functions on the skin, unit root mean square, zero mean, zero off the skin."""
+    skin = np.flatnonzero(canvas.part == 0)
+    number = np.full(len(canvas.vertices), -1)
+    number[skin] = np.arange(len(skin))
+    faces = number[canvas.faces]
+    faces = faces[(faces >= 0).all(1)]
+    edges = np.unique(np.sort(faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1), axis=0)
+    length = np.linalg.norm(canvas.vertices[skin[edges[:, 0]]] - canvas.vertices[skin[edges[:, 1]]], axis=1)
+    weight = 1.0 / np.maximum(length, 0.2)
+    n = len(skin)
+    links = sparse.csr_matrix((weight, (edges[:, 0], edges[:, 1])), shape=(n, n))
+    links = links + links.T
+    laplacian = sparse.diags(np.asarray(links.sum(1)).ravel()) - links
+    # Mass: so that the face, with its many vertices, gets its share of the waves.
+    start = np.random.default_rng(0).standard_normal(n)
+    vectors = eigsh(laplacian.tocsc(), k=count + 1, sigma=-1e-6, which="LM", v0=start)[1][:, 1:]
+    waves = np.zeros((count, len(canvas.vertices)))
+    waves[:, skin] = (vectors / np.sqrt((vectors**2).mean(0))).T
+    return waves
+
+
+def _brow(canvas: Canvas, soft: dict[str, np.ndarray]) -> np.ndarray:
+    return np.clip(1.15 * (soft["brow_left"] + soft["brow_right"]), 0, 1)
+
+
+def _specular(canvas: Canvas) -> tuple[np.ndarray, np.ndarray]:
+    """Intensity by region (relative heights after Weyrich et al., SIGGRAPH 2006, fig. 12) and two components."""
+    soft = {name: soften(mask.astype(float), canvas, 6) for name, mask in canvas.regions.items()}
+    level = np.full(len(canvas.vertices), 0.18)
+    for name, value in (("forehead", 0.27), ("nose", 0.34), ("cheek_left", 0.22), ("cheek_right", 0.22)):
+        level = level + (value - 0.18) * soft[name]
+    level = level + 0.16 * soft["lips"] + 0.06 * soft["chin"] + 0.05 * (soft["eye_left"] + soft["eye_right"])
+    level[np.isin(canvas.part, (1, 2))] = 0.7
+    level[canvas.part >= 3] = 0.45
+    skin = (canvas.part == 0).astype(float)
+    oily = 0.05 * np.clip(soft["forehead"] + soft["nose"] + soft["chin"], 0, 1)
+    return level, np.stack([0.06 * skin, oily, 0.06 * soft["lips"]])
