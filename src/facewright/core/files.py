@@ -95,7 +95,7 @@ def write_json(path: Path, value: object) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
     with atomic_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
 

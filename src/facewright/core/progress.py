@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
 
 
 class StageClock:
@@ -38,7 +37,7 @@ class ProgressBar:
         quiet = not (shown and sys.stderr.isatty())
         self._bar = tqdm(total=total, disable=quiet, unit="photo", leave=False, dynamic_ncols=True)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "ProgressBar":
         return self
 
     def __exit__(

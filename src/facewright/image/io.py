@@ -17,10 +17,6 @@ from facewright.core.log import logger
 
 # Formats that Pillow decodes itself; PostScript and the like, which start other programs, are not here.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JPEG2000", "PPM", "TGA")
-SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif")
-    + (".jp2", ".j2k", ".ppm", ".pgm", ".pnm", ".tga")
-)
 EXIF_IFD, ORIENTATION, FOCAL_35MM = 0x8769, 0x0112, 0xA405
 EXIF_WIDTH, EXIF_HEIGHT = 0xA002, 0xA003
 DIAGONAL_35MM = 43.267  # mm, of the 36 x 24 mm film. Source: CIPA DC-008 (Exif 2.32), FocalLengthIn35mmFilm.

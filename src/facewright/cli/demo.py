@@ -1,0 +1,44 @@
+"""``facewright demo``: the two public-domain portraits, no arguments."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+
+from facewright.cli.exit_codes import DONE, SOME_FAILED
+from facewright.cli.reconstruct import reconstruct_into
+from facewright.pipeline.portraits import demo_portraits
+from facewright.pipeline.settings import BatchSettings, DeviceName, ReconstructionSettings
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Reconstruct two public-domain portraits that came with the installation."""
+
+    out: Annotated[Path, arg(metavar="DIR")] = Path("facewright_demo")
+    """Folder for the results."""
+    device: DeviceName = "auto"
+    """Where to compute."""
+    force: bool = False
+    """Redo what is already done."""
+    debug: bool = False
+    """Print internal details and tracebacks."""
+
+    def run(self) -> int:
+        """Run the command.
+
+        Raises:
+            FacewrightError: the demo cannot run at all.
+        """
+        portraits = demo_portraits()
+        batch = BatchSettings(force=self.force)
+        summary = reconstruct_into(
+            list(portraits.values()), self.out, ReconstructionSettings(), batch, self.device
+        )
+        lines = [f"Look at {self.out / name / 'overview.png'}" for name in portraits]
+        lines.append("and open head.glb beside it in Blender, three.js or any glTF viewer.")
+        if not summary.failed:
+            sys.stdout.write("\n".join(lines) + "\n")
+        return SOME_FAILED if summary.failed else DONE

@@ -1,0 +1,90 @@
+"""``facewright reconstruct``: photos and folders of photos into heads."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from facewright.cli.exit_codes import DONE, SOME_FAILED
+from facewright.core.errors import InputError
+from facewright.pipeline.inputs import expand_inputs
+from facewright.pipeline.report import Summary
+from facewright.pipeline.settings import BatchSettings, DeviceName, ReconstructionSettings
+
+
+@dataclass(frozen=True)
+class Reconstruct:
+    """Reconstruct the heads in photos.
+
+    For each photo, DIR/<name of the photo>/ gets head.glb, head.obj, albedo.png, overview.png (look at this
+    first) and parameters.json; DIR/report.json says what became of each photo. What is done is skipped.
+    """
+
+    photos: Annotated[Positional[tuple[Path, ...]], arg(metavar="PHOTO|FOLDER ...")]
+    """Photos, or folders of photos."""
+    out: Annotated[Path, arg(metavar="DIR")]
+    """Folder for the results."""
+    together: bool = False
+    """All photos show one person: one identity, one texture."""
+    device: DeviceName = "auto"
+    """Where to compute."""
+    photometric: bool = True
+    """Refine shape, albedo and light from the pixels."""
+    all_faces: bool = False
+    """Reconstruct every face of a photo, not only the main one; the others go to DIR/<name>_face2/ ..."""
+    force: bool = False
+    """Redo what is already done."""
+    texture_size: int = 1024
+    """Side of the albedo map in pixels."""
+    debug: bool = False
+    """Print internal details and tracebacks."""
+
+    def run(self) -> int:
+        """Run the command.
+
+        Raises:
+            FacewrightError: the command cannot be run as it was given.
+        """
+        if not self.photos:
+            raise InputError("expected photos or folders: facewright reconstruct PHOTO ... --out DIR.")
+        if not 64 <= self.texture_size <= 8192:
+            raise InputError(f"expected --texture-size from 64 to 8192, got {self.texture_size}.")
+        settings = ReconstructionSettings(photometric=self.photometric, texture_size=self.texture_size)
+        batch = BatchSettings(all_faces=self.all_faces, together=self.together, force=self.force)
+        if self.together and self.all_faces:
+            raise InputError("--together takes the main face of each photo: leave out --all-faces.")
+        summary = reconstruct_into(list(self.photos), self.out, settings, batch, self.device)
+        skipped = f", {summary.skipped} done before" if summary.skipped else ""
+        failed = f", {summary.failed} failed" if summary.failed else ""
+        sys.stdout.write(f"{summary.done} done{skipped}{failed}: {self.out / 'report.json'}\n")
+        return SOME_FAILED if summary.failed else DONE
+
+
+def reconstruct_into(
+    photos: list[Path],
+    out: Path,
+    settings: ReconstructionSettings,
+    batch: BatchSettings,
+    device: DeviceName,
+) -> Summary:
+    """Run a batch on a device.
+
+    Raises:
+        UnavailableError: the device is not there.
+        OutputError: the output folder cannot be written.
+    """
+    # Here, not above: they import torch, which takes longer than telling what is wrong with a command line.
+    from facewright.pipeline.batch import Engine, run_batch
+    from facewright.pipeline.device import resolve_device
+    from facewright.pipeline.versions import made_with
+
+    target = resolve_device(device)
+
+    def engine() -> Engine:
+        from facewright.pipeline.reconstruct import Reconstructor
+
+        return Reconstructor.load(settings, device=target)
+
+    return run_batch(expand_inputs(photos), out, engine, batch, made_with(settings, batch))

@@ -1,0 +1,248 @@
+"""Many photos into one folder: nothing is done twice, and one bad file never stops the rest."""
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from facewright.core.errors import FacewrightError, OutputError
+from facewright.core.files import make_writable_folder
+from facewright.core.log import logger
+from facewright.core.progress import ProgressBar
+from facewright.image.io import Photograph, read_photo
+from facewright.pipeline.inputs import FolderNames, PhotoInput, content_digest
+from facewright.pipeline.report import REPORT, Entry, Report, Summary
+from facewright.pipeline.settings import BatchSettings
+
+MARKER = "parameters.json"  # the last file of a head's folder, and the sign that a folder is ours
+
+
+@runtime_checkable
+class Saveable(Protocol):
+    """A result that can be written into a folder, whole or not at all."""
+
+    def save(self, folder: Path) -> None:
+        """Write the files."""
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """What turns photos into heads; it may fail for one photo without failing for others."""
+
+    def reconstruct(self, photo: Photograph, *, all_faces: bool) -> Sequence[Saveable]:
+        """Heads of one photo, the main face first."""
+        ...
+
+    def reconstruct_together(self, photos: Sequence[Photograph]) -> Sequence[Saveable | FacewrightError]:
+        """One head, or the reason why there is none, for each photo of one person."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Task:
+    photo: PhotoInput
+    digest: str
+    folder: str
+    made_with: Mapping[str, Any]
+
+
+def run_batch(
+    photos: Sequence[PhotoInput],
+    out: Path,
+    engine: Callable[[], Engine],
+    settings: BatchSettings,
+    made_with: Mapping[str, Any],
+    *,
+    progress: bool = True,
+) -> Summary:
+    """Reconstruct the photos that are not done yet into ``out``, one folder a head, and report on each.
+
+    Args:
+        photos: from ``expand_inputs``.
+        out: the output folder; made if it is not there.
+        engine: makes the engine when the first photo needs it, since loading it takes seconds.
+        settings: of the run.
+        made_with: versions and settings (JSON values) that a result depends on.
+        progress: False draws no bar and prints no lines.
+
+    Raises:
+        OutputError: the output folder cannot be written, or the report could not be.
+    """
+    make_writable_folder(out)
+    with ProgressBar(len(photos), shown=progress) as bar:
+        run = _Run(out, engine, settings, made_with, bar if progress else None)
+        summary = run(photos)
+    if run.report_problem:
+        raise run.report_problem
+    return summary
+
+
+class _Run:
+    def __init__(
+        self,
+        out: Path,
+        engine: Callable[[], Engine],
+        settings: BatchSettings,
+        made_with: Mapping[str, Any],
+        bar: ProgressBar | None,
+    ) -> None:
+        self.out, self.settings, self.made_with, self.bar = out, settings, made_with, bar
+        self.report = Report(out)
+        self.report_problem: OutputError | None = None
+        self._names = FolderNames([REPORT, *self._foreign(), *self._listed()])
+        self._make_engine, self._engine = engine, None
+
+    def __call__(self, photos: Sequence[PhotoInput]) -> Summary:
+        tasks = self._plan(photos)
+        finished = [task.photo.key for task in tasks if self._is_done(task)]
+        if self.settings.force or (self.settings.together and len(finished) < len(tasks)):
+            finished = []
+        pending = [task for task in tasks if task.photo.key not in finished]
+        for _ in finished:
+            self._advance()
+        work = self._all_together if self.settings.together else self._one_by_one
+        failed = work(pending)
+        return Summary(len(pending) - failed, len(finished), failed)
+
+    # Planning
+
+    def _foreign(self) -> list[str]:
+        """Names in the output folder that facewright did not make and must not replace."""
+        return [path.name for path in self.out.iterdir() if not (path / MARKER).is_file()]
+
+    def _listed(self) -> list[str]:
+        return [name for entry in self.report.entries.values() for name in entry.folders]
+
+    def _plan(self, photos: Sequence[PhotoInput]) -> list[_Task]:
+        digests = ["" if photo.problem else content_digest(photo.path) for photo in photos]
+        made_with = dict(self.made_with)
+        if self.settings.together:
+            made_with["together"] = sorted(digest for digest in digests if digest)
+        tasks = []
+        for photo, digest in zip(photos, digests, strict=True):
+            earlier = self.report.entries.get(photo.key)
+            known = earlier.folders[0] if earlier and earlier.folders else None
+            tasks.append(_Task(photo, digest, known or self._names.claim(photo.path.stem), made_with))
+        return tasks
+
+    def _is_done(self, task: _Task) -> bool:
+        entry = self.report.entries.get(task.photo.key)
+        return (
+            entry is not None
+            and entry.status == "done"
+            and entry.photo_sha256 == task.digest
+            and entry.made_with == task.made_with
+            and all((self.out / name / MARKER).is_file() for name in entry.folders)
+        )
+
+    # Working
+
+    def _one_by_one(self, tasks: Sequence[_Task]) -> int:
+        failed = 0
+        for task in tasks:
+            start = time.perf_counter()
+            try:
+                photo = self._read(task)
+                heads = self._loaded().reconstruct(photo, all_faces=self.settings.all_faces)
+                entry = self._save(task, heads, start)
+            except Exception as error:
+                entry = self._failure(task, error, start)
+            failed += entry.status == "failed"
+            self._finish(entry)
+        return failed
+
+    def _all_together(self, tasks: Sequence[_Task]) -> int:
+        start = time.perf_counter()
+        photos: list[Photograph] = []
+        readable: list[_Task] = []
+        failed = 0
+        for task in tasks:
+            try:
+                photos.append(self._read(task))
+                readable.append(task)
+            except Exception as error:
+                failed += 1
+                self._finish(self._failure(task, error, start))
+        try:
+            results = self._loaded().reconstruct_together(photos) if photos else []
+        except Exception as error:
+            results = [error] * len(readable)
+        for task, result in zip(readable, results, strict=True):
+            try:
+                if isinstance(result, Exception):
+                    raise result
+                entry = self._save(task, [result], start)
+            except Exception as error:
+                entry = self._failure(task, error, start)
+            failed += entry.status == "failed"
+            self._finish(entry)
+        return failed
+
+    def _loaded(self) -> Engine:
+        if self._engine is None:
+            self._engine = self._make_engine()
+        return self._engine
+
+    def _read(self, task: _Task) -> Photograph:
+        if task.photo.problem:
+            raise task.photo.problem
+        if self.bar:
+            self.bar.name(task.photo.path.name)
+        return read_photo(task.photo.path)
+
+    def _save(self, task: _Task, heads: Sequence[Saveable], start: float) -> Entry:
+        earlier = self.report.entries.get(task.photo.key)
+        known = earlier.folders if earlier else ()
+        saved: list[str] = []
+        try:
+            for index, head in enumerate(heads):
+                further = known[index] if index < len(known) else None
+                name = task.folder if index == 0 else further
+                saved.append(name or self._names.claim(f"{task.folder}_face{index + 1}"))
+                head.save(self.out / saved[-1])
+        except BaseException:
+            for name in saved[:-1]:  # the last one cleans up after itself
+                shutil.rmtree(self.out / name, ignore_errors=True)
+            raise
+        return replace(self._entry(task, start), folders=tuple(saved))
+
+    def _entry(self, task: _Task, start: float) -> Entry:
+        return Entry(
+            input=str(task.photo.path),
+            path=task.photo.key,
+            status="done",
+            seconds=round(time.perf_counter() - start, 3),
+            photo_sha256=task.digest,
+            made_with=task.made_with,
+        )
+
+    def _failure(self, task: _Task, error: Exception, start: float) -> Entry:
+        if isinstance(error, FacewrightError):
+            reason = str(error)
+        elif isinstance(error, MemoryError):
+            reason = "not enough memory for this photo: make it smaller, or close other programs."
+        else:
+            reason = (
+                f"internal error ({type(error).__name__}: {error}): please report it; --debug shows more."
+            )
+        logger("pipeline").debug("%s failed", task.photo.path, exc_info=error)
+        line = " ".join(reason.split())
+        return replace(self._entry(task, start), status="failed", error=type(error).__name__, reason=line)
+
+    def _finish(self, entry: Entry) -> None:
+        if self.bar:
+            where = ", ".join(str(self.out / name) for name in entry.folders)
+            told = f"{entry.input}: {where}" if entry.status == "done" else f"{entry.input}: {entry.reason}"
+            self.bar.line(f"{entry.status}  {told}")
+        try:
+            self.report.record(entry)
+            self.report_problem = None
+        except OutputError as error:
+            self.report_problem = error
+        self._advance()
+
+    def _advance(self) -> None:
+        if self.bar:
+            self.bar.advance()

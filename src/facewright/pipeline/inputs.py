@@ -1,0 +1,106 @@
+"""From what a user names to photos, and from photos to folder names that never collide."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from facewright.core.errors import ImageError, InputError
+
+# HEIC cannot be read, but iPhones write it: better one line that says so than to pass it over.
+_KINDS = "jpg jpeg jpe jfif mpo png webp avif tif tiff bmp gif jp2 j2k ppm pgm pnm tga heic"
+PHOTO_SUFFIXES = frozenset(f".{kind}" for kind in _KINDS.split())
+MAX_NAME_BYTES = 120
+
+
+@dataclass(frozen=True)
+class PhotoInput:
+    """One photo, or a name that led to none.
+
+    Attributes:
+        path: as the user gave it, or below the folder that the user gave.
+        problem: why there is no photo to read, or None.
+    """
+
+    path: Path
+    problem: InputError | None = None
+
+    @property
+    def key(self) -> str:
+        """The same for the same file however it is named."""
+        try:
+            return str(self.path.resolve())
+        except (OSError, ValueError, RuntimeError):  # a name that no file can have, or a circle of links
+            return str(self.path.absolute())
+
+
+def expand_inputs(paths: Sequence[Path]) -> list[PhotoInput]:
+    """List the photos that files and folders stand for: folders in name order, each file once.
+
+    A name without a photo behind it is kept, with its problem, so that it is reported like any other failure.
+    """
+    found: dict[str, PhotoInput] = {}
+    for path in paths:
+        for photo in _expand(path):
+            found.setdefault(photo.key, photo)
+    return list(found.values())
+
+
+def _expand(path: Path) -> list[PhotoInput]:
+    try:
+        if path.is_dir():
+            photos = sorted(child for child in path.iterdir() if _is_photo(child))
+            if not photos:
+                problem = ImageError(
+                    f"the folder {path} has no photos: expected .jpg, .png or the like in it."
+                )
+                return [PhotoInput(path, problem)]
+            return [PhotoInput(photo) for photo in photos]
+        if not path.exists():
+            return [PhotoInput(path, ImageError(f"there is no file or folder {path}: check the path."))]
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        return [PhotoInput(path, ImageError(f"{path} cannot be read ({reason})."))]
+    return [PhotoInput(path)]
+
+
+def _is_photo(path: Path) -> bool:
+    return path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def content_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, or of nothing where it cannot be read (reading it as a photo says why)."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+class FolderNames:
+    """Hands out folder names; two that differ only in case count as the same, as on macOS and Windows.
+
+    Args:
+        taken: names that are never given.
+    """
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = {name.casefold() for name in taken}
+
+    def claim(self, wanted: str) -> str:
+        """Take a name: the wanted one made safe, or with _2, _3, ... behind it."""
+        base = safe_name(wanted)
+        name, count = base, 1
+        while name.casefold() in self._taken:
+            count += 1
+            name = f"{base}_{count}"
+        self._taken.add(name.casefold())
+        return name
+
+
+def safe_name(stem: str) -> str:
+    """A folder name that every file system accepts and that stays in its parent folder."""
+    cleaned = re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", stem).strip(". ")
+    cut = cleaned.encode("utf-8", "surrogateescape")[:MAX_NAME_BYTES].decode("utf-8", "ignore").strip(". ")
+    return cut or "photo"

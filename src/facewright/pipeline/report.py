@@ -1,0 +1,98 @@
+"""``report.json``: what became of each input, and where its results are."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import facewright
+from facewright.core.files import write_json
+from facewright.core.log import logger
+
+REPORT = "report.json"
+FORMAT = "facewright-report"
+FORMAT_VERSION = 1
+MAX_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What became of one input.
+
+    Attributes:
+        input: the path as the user gave it.
+        path: the absolute path.
+        status: done or failed.
+        folders: where the heads are, one folder a face, relative to the report; the main face first.
+        error: class of the error if it failed.
+        reason: one line that says why it failed.
+        seconds: time spent on it.
+        photo_sha256: of the file that was read.
+        made_with: versions and settings; other ones make another result.
+    """
+
+    input: str
+    path: str
+    status: Literal["done", "failed"]
+    folders: tuple[str, ...] = ()
+    error: str | None = None
+    reason: str | None = None
+    seconds: float = 0.0
+    photo_sha256: str = ""
+    made_with: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How many inputs were done now, skipped because they were done before, and failed."""
+
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+
+
+class Report:
+    """The entries of an output folder, in the order in which inputs first came, written after each change."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.entries = _read(folder / REPORT)
+
+    def record(self, entry: Entry) -> None:
+        """Add or replace the entry of an input and write the report.
+
+        Raises:
+            OutputError: the report cannot be written; the entry is kept and written with the next one.
+        """
+        self.entries[entry.path] = entry
+        listed = [asdict(item) for item in self.entries.values()]
+        content = {"format": FORMAT, "format_version": FORMAT_VERSION, "facewright": facewright.__version__}
+        write_json(self.folder / REPORT, {**content, "inputs": listed})
+
+
+def _read(path: Path) -> dict[str, Entry]:
+    """Entries of an earlier run; a report that is damaged is said aloud and made anew."""
+    if not path.exists():
+        return {}
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError("too large")
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT or content["format_version"] != FORMAT_VERSION:
+            raise ValueError(f"another format ({content['format']} {content['format_version']})")
+        entries = [_entry(item) for item in content["inputs"]]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        logger("pipeline").warning("%s cannot be used (%s): all inputs are done anew.", path, error)
+        return {}
+    return {entry.path: entry for entry in entries}
+
+
+def _entry(item: Mapping[str, Any]) -> Entry:
+    entry = Entry(**{**item, "folders": tuple(item["folders"])})
+    if not isinstance(entry.path, str) or entry.status not in ("done", "failed"):
+        raise ValueError("an entry without path or status")
+    for name in entry.folders:
+        if not isinstance(name, str) or Path(name).name != name or name in ("", ".", ".."):
+            raise ValueError(f"a folder named {name!r}")
+    return entry

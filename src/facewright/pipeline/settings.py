@@ -1,0 +1,34 @@
+"""What a user may choose about a reconstruction."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True)
+class ReconstructionSettings:
+    """Choices that change the result of a reconstruction.
+
+    Attributes:
+        photometric: refine shape, albedo and light from the pixels after the landmark fit.
+        texture_size: side of the square albedo map in pixels.
+    """
+
+    photometric: bool = True
+    texture_size: int = 1024
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """Choices about a run over many photos.
+
+    Attributes:
+        all_faces: reconstruct every face of a photo, not only the main one.
+        together: all photos show one person, who gets one identity and one albedo.
+        force: redo what is already done.
+    """
+
+    all_faces: bool = False
+    together: bool = False
+    force: bool = False

@@ -1,0 +1,200 @@
+"""Resuming, failing and colliding, with an engine that only writes the photo's mean colour."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from facewright.core.errors import AssetError, FacewrightError, NoFaceError, OutputError
+from facewright.core.files import atomic_folder
+from facewright.image.io import Photograph
+from facewright.pipeline.batch import Summary, run_batch
+from facewright.pipeline.inputs import expand_inputs
+from facewright.pipeline.settings import BatchSettings
+
+
+@dataclass(frozen=True)
+class Head:
+    text: str
+
+    def save(self, folder: Path) -> None:
+        with atomic_folder(folder) as partial:
+            (partial / "head.obj").write_text(self.text)
+            if self.text == "full":
+                raise OSError(28, "No space left on device")
+            (partial / "parameters.json").write_text(self.text)
+
+
+@dataclass
+class Engine:
+    """Finds as many faces as a photo's red value says; 0 is no face, 255 an interruption."""
+
+    seen: list[str] = field(default_factory=list)
+
+    def reconstruct(self, photo: Photograph, *, all_faces: bool) -> Sequence[Head]:
+        self.seen.append(photo.name)
+        red = round(float(photo.pixels[0].mean() * 255))
+        if red == 0:
+            raise NoFaceError("no face was found.")
+        if red == 255:
+            raise KeyboardInterrupt
+        if red == 100:
+            raise ZeroDivisionError("a\nbug")
+        if red == 50:
+            return [Head("full")]
+        return [Head(f"{photo.name} {index}") for index in range(red if all_faces else 1)]
+
+    def reconstruct_together(self, photos: Sequence[Photograph]) -> Sequence[Head | FacewrightError]:
+        return [NoFaceError("none") if photo.pixels[0].max() == 0 else Head(photo.name) for photo in photos]
+
+
+def photo(path: Path, red: int, green: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (32, 32), (red, green, 0)).save(path)
+    return path
+
+
+def run(
+    out: Path, paths: Sequence[Path], engine: Engine | None = None, version: str = "1", **settings
+) -> Summary:
+    engine = engine or Engine()
+    made_with = {"version": version}
+    chosen = BatchSettings(**settings)
+    return run_batch(expand_inputs(paths), out, lambda: engine, chosen, made_with, progress=False)
+
+
+def entries(out: Path) -> dict[str, dict]:
+    return {Path(e["path"]).name: e for e in json.loads((out / "report.json").read_text())["inputs"]}
+
+
+def files(out: Path) -> list[str]:
+    return sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+
+
+def test_one_bad_file_never_stops_the_rest(tmp_path: Path) -> None:
+    reds = {"a.png": 1, "b.png": 0, "c.png": 100, "d.png": 50, "e.png": 2}
+    paths = [photo(tmp_path / name, red) for name, red in reds.items()]
+    (tmp_path / "f.png").write_bytes(b"")
+    out = tmp_path / "out"
+    assert run(out, [*paths, tmp_path / "f.png", tmp_path / "missing.png"]) == Summary(2, 0, 5)
+    assert files(out) == sorted(
+        ["a/head.obj", "a/parameters.json", "e/head.obj", "e/parameters.json", "report.json"]
+    )
+    found = {name: (entry["status"], entry["error"], entry["reason"]) for name, entry in entries(out).items()}
+    assert found["b.png"] == ("failed", "NoFaceError", "no face was found.")
+    assert found["c.png"][1] == "ZeroDivisionError"
+    assert "\n" not in found["c.png"][2]
+    assert "disk is full" in found["d.png"][2]
+    assert "0 bytes" in found["f.png"][2]
+    assert "no file" in found["missing.png"][2]
+    assert found["e.png"] == ("done", None, None)
+
+
+def test_resume_does_only_what_is_not_done(tmp_path: Path) -> None:
+    paths = [photo(tmp_path / "a.png", 1), photo(tmp_path / "b.png", 0), photo(tmp_path / "c.png", 1)]
+    out = tmp_path / "out"
+    run(out, paths)
+    photo(tmp_path / "b.png", 1)  # now it has a face
+    engine = Engine()
+    assert run(out, paths, engine) == Summary(1, 2, 0)
+    assert engine.seen == ["b.png"]
+    engine = Engine()
+    assert run(out, paths, engine, force=True) == Summary(3, 0, 0)
+    assert len(engine.seen) == 3
+
+
+def test_resume_redoes_what_changed(tmp_path: Path) -> None:
+    path, out = photo(tmp_path / "a.png", 1), tmp_path / "out"
+    run(out, [path])
+    assert run(out, [path], version="2").done == 1
+    photo(path, 1, green=9)
+    assert run(out, [path], version="2").done == 1
+    (out / "a" / "parameters.json").unlink()
+    (out / "a" / "head.obj").unlink()
+    (out / "a").rmdir()
+    assert run(out, [path], version="2").done == 1
+    assert run(out, [path], version="2") == Summary(0, 1, 0)
+
+
+def test_interruption_keeps_what_is_finished(tmp_path: Path) -> None:
+    paths = [photo(tmp_path / "a.png", 1), photo(tmp_path / "b.png", 255), photo(tmp_path / "c.png", 1)]
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        run(out, paths)
+    assert files(out) == ["a/head.obj", "a/parameters.json", "report.json"]
+    photo(tmp_path / "b.png", 1)
+    assert run(out, paths) == Summary(2, 1, 0)
+
+
+def test_equal_stems_do_not_overwrite_one_another(tmp_path: Path) -> None:
+    first, second = photo(tmp_path / "1" / "a.png", 1), photo(tmp_path / "2" / "a.png", 1, green=3)
+    third = photo(tmp_path / "3" / "A.png", 1, green=4)
+    out = tmp_path / "out"
+    run(out, [first, second, third])
+    folders = {Path(entry["path"]).parent.name: entry["folders"] for entry in _listed(out)}
+    assert folders == {"1": ["a"], "2": ["a_2"], "3": ["A_3"]}
+    run(out, [third, second, first], force=True)  # another order keeps the names
+    assert {Path(entry["path"]).parent.name: entry["folders"] for entry in _listed(out)} == folders
+
+
+def _listed(out: Path) -> list[dict]:
+    return json.loads((out / "report.json").read_text())["inputs"]
+
+
+def test_folders_of_others_are_left_alone(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "a").mkdir(parents=True)
+    (out / "a" / "diary.txt").write_text("mine")
+    run(out, [photo(tmp_path / "a.png", 1)])
+    assert files(out) == ["a/diary.txt", "a_2/head.obj", "a_2/parameters.json", "report.json"]
+    (out / "report.json").unlink()
+    run(out, [tmp_path / "a.png"])  # without a report, a folder of ours is taken again
+    assert (out / "a" / "diary.txt").read_text() == "mine"
+
+
+def test_all_faces(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    paths = [photo(tmp_path / "a.png", 3), photo(tmp_path / "a_face2.png", 1)]
+    run(out, paths, all_faces=True)
+    assert entries(out)["a.png"]["folders"] == ["a", "a_face2_2", "a_face3"]
+    run(out, paths, all_faces=True, force=True)
+    assert entries(out)["a.png"]["folders"] == ["a", "a_face2_2", "a_face3"]
+
+
+def test_together_is_done_as_a_whole(tmp_path: Path) -> None:
+    paths = [photo(tmp_path / "a.png", 1), photo(tmp_path / "b.png", 2), photo(tmp_path / "c.png", 0)]
+    out = tmp_path / "out"
+    assert run(out, [*paths, tmp_path / "no.png"], together=True) == Summary(2, 0, 2)
+    assert run(out, paths[:2], together=True) == Summary(2, 0, 0)  # another group of photos
+    assert run(out, paths[:2], together=True) == Summary(0, 2, 0)
+    photo(tmp_path / "b.png", 3)
+    assert run(out, paths[:2], together=True) == Summary(2, 0, 0)
+
+
+def test_damaged_model_is_told_for_each_input(tmp_path: Path) -> None:
+    def broken() -> Engine:
+        raise AssetError("the packaged file x is damaged: reinstall facewright.")
+
+    paths = expand_inputs([photo(tmp_path / "a.png", 1), photo(tmp_path / "b.png", 1)])
+    summary = run_batch(paths, tmp_path / "out", broken, BatchSettings(), {}, progress=False)
+    assert summary == Summary(0, 0, 2)
+    assert all("damaged" in entry["reason"] for entry in entries(tmp_path / "out").values())
+
+
+def test_report_that_cannot_be_written_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, value: object) -> None:
+        raise OutputError(f"cannot write {path}: the disk is full.")
+
+    monkeypatch.setattr("facewright.pipeline.report.write_json", full)
+    with pytest.raises(OutputError, match="disk is full"):
+        run(tmp_path / "out", [photo(tmp_path / "a.png", 1)])
+    assert files(tmp_path / "out") == ["a/head.obj", "a/parameters.json"]
+
+
+def test_unwritable_output(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="it is a file"):
+        run(tmp_path / "file", [photo(tmp_path / "a.png", 1)])

@@ -1,0 +1,67 @@
+"""From what a user names to photos, and folder names that never collide."""
+
+from pathlib import Path
+
+import pytest
+
+from facewright.pipeline.inputs import FolderNames, expand_inputs, safe_name
+
+
+def test_folders_give_their_photos_in_order(tmp_path: Path) -> None:
+    for name in ("b.JPG", "a.png", "notes.txt", ".hidden.jpg"):
+        (tmp_path / name).touch()
+    (tmp_path / "inner.jpg").mkdir()
+    assert [photo.path.name for photo in expand_inputs([tmp_path])] == ["a.png", "b.JPG"]
+
+
+def test_a_named_file_is_tried_whatever_its_suffix(tmp_path: Path) -> None:
+    (tmp_path / "scan.dat").touch()
+    (photo,) = expand_inputs([tmp_path / "scan.dat"])
+    assert photo.problem is None
+
+
+def test_each_file_once(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    names = [
+        tmp_path / "a.png",
+        tmp_path,
+        tmp_path / "." / "a.png",
+        tmp_path / ".." / tmp_path.name / "a.png",
+    ]
+    assert len(expand_inputs(names)) == 1
+    (tmp_path / "b.png").touch()
+    assert len(expand_inputs(names)) == 2
+
+
+def test_missing_paths_and_empty_folders_are_kept_with_their_problem(tmp_path: Path) -> None:
+    missing, empty, odd = expand_inputs([tmp_path / "no.jpg", tmp_path, Path("a\0b.jpg")])
+    assert "no file or folder" in str(missing.problem)
+    assert "has no photos" in str(empty.problem)
+    assert odd.problem is not None
+
+
+def test_colliding_names() -> None:
+    names = FolderNames(["report.json"])
+    claimed = [names.claim(stem) for stem in ("a", "A", "a", "a_2", "report.json")]
+    assert claimed == ["a", "A_2", "a_3", "a_2_2", "report.json_2"]
+    assert len({name.casefold() for name in claimed}) == len(claimed)
+
+
+@pytest.mark.parametrize(
+    ("stem", "expected"),
+    [
+        ("..", "photo"),
+        (".", "photo"),
+        ("", "photo"),
+        ("a/b\\c:d", "a_b_c_d"),
+        ("Zoë 1", "Zoë 1"),
+        ("x. ", "x"),
+    ],
+)
+def test_safe_names(stem: str, expected: str) -> None:
+    assert safe_name(stem) == expected
+
+
+def test_long_and_undecodable_names(tmp_path: Path) -> None:
+    assert len(safe_name("é" * 200).encode()) <= 120
+    (tmp_path / safe_name("bad\udcff")).mkdir()
