@@ -1,1 +1,1 @@
-"""Network layers and the reading of their weights."""
+"""Layers, backbones, heads and weight files of the shipped networks."""

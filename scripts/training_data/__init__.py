@@ -1,0 +1,1 @@
+"""Training data of the shipped networks: photographs, split, crops, degradations."""
