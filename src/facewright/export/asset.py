@@ -1,0 +1,102 @@
+"""A head as artists take it: neutral shape, morph targets, eyes, texture."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from facewright.core.errors import InputError
+from facewright.geometry.mesh import Mesh, Topology, check_faces
+from facewright.models.face_model import FaceModel
+
+EYE_PARTS = ("left_eye", "right_eye")
+
+
+@dataclass(frozen=True)
+class HeadAsset:
+    """One person's head with its expressions, in the head frame, mm.
+
+    Attributes:
+        name: what the head is called in files.
+        neutral: the person without expression.
+        deltas: displacement of each expression at activation 1.
+        expression_names: one name an expression.
+        weights: activations of the photo.
+        topology: triangles and texture coordinates.
+        parts: vertex masks by name; "left_eye" and "right_eye" become nodes of their own.
+        eye_centers: centres of rotation of the left and right eyeball of this person.
+        texture: sRGB, row 0 is v = 1.
+    """
+
+    name: str
+    neutral: Float[Tensor, "V 3"]
+    deltas: Float[Tensor, "E V 3"]
+    expression_names: tuple[str, ...]
+    weights: Float[Tensor, " E"]
+    topology: Topology
+    parts: Mapping[str, Bool[Tensor, " V"]]
+    eye_centers: Float[Tensor, "2 3"]
+    texture: UInt8[Tensor, "H W 3"]
+
+    @property
+    def posed(self) -> Mesh:
+        """The head with the photo's expression applied."""
+        moved = (self.weights @ self.deltas.flatten(1)).unflatten(-1, (-1, 3))
+        return Mesh(self.neutral + moved, self.topology)
+
+
+def head_asset(
+    model: FaceModel,
+    identity: Float[Tensor, " K_identity"],
+    expression: Float[Tensor, " K_expression"],
+    texture: UInt8[Tensor, "H W 3"],
+    *,
+    name: str = "facewright",
+) -> HeadAsset:
+    """Gather what the files of one head need from a model and its coefficients.
+
+    Raises:
+        InputError: a coefficient count is not the model's.
+    """
+    neutral = model.vertices(identity[None])[0]
+    return HeadAsset(
+        name=name,
+        neutral=neutral,
+        deltas=model.expression_basis,
+        expression_names=model.expression_names,
+        weights=expression,
+        topology=model.topology,
+        parts=model.parts,
+        eye_centers=_eye_centers(model, neutral),
+        texture=texture,
+    )
+
+
+def check_head(head: HeadAsset) -> None:
+    """Refuse heads that no viewer could show.
+
+    Raises:
+        InputError: counts differ, a position is not finite, or an index points outside.
+    """
+    if len(head.expression_names) != head.deltas.shape[0]:
+        raise InputError(
+            f"expected one name for each of the {head.deltas.shape[0]} expressions, "
+            f"got {len(head.expression_names)}."
+        )
+    for label, values in (("neutral", head.neutral), ("deltas", head.deltas), ("weights", head.weights)):
+        if not bool(torch.isfinite(values).all()):
+            raise InputError(f"{label} of the head hold values that are not finite: nothing was written.")
+    check_faces(head.topology.faces, head.neutral.shape[0])
+    check_faces(head.topology.uv_faces, head.topology.uv.shape[0])
+
+
+def _eye_centers(model: FaceModel, neutral: Tensor) -> Tensor:
+    """The model's eye centres, moved as far as the identity moved the middle of each eyeball."""
+    centers = model.eye_centers.clone()
+    for row, part in enumerate(EYE_PARTS):
+        if part in model.parts and bool(model.parts[part].any()):
+            mask = model.parts[part]
+            centers[row] += neutral[mask].mean(0) - model.mean[mask].mean(0)
+    return centers

@@ -1,0 +1,197 @@
+"""A head as GLB: morph targets with ARKit names, eyes as own nodes, PBR materials, embedded texture.
+
+Nodes: ``<name>_head`` > ``head`` (skin and mouth interior, all morph targets), ``left_eye``, ``right_eye``.
+The origin of an eye node is the eyeball's centre of rotation. Gaze is told twice, so take one of the two:
+the eye meshes carry those morph targets (eyeLook...) that move them and start with the photo's weights, so
+that a player that sets all targets by name reproduces the photo; a rig that turns the eye nodes instead sets
+the weights of the eye meshes to 0.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from facewright import __version__
+from facewright.core.files import atomic_file
+from facewright.export.asset import EYE_PARTS, HeadAsset, check_head
+from facewright.export.glb import BufferBuilder, glb_bytes
+from facewright.export.maps import ImageFormat, encode_image
+from facewright.export.normals import MOVED_MM, longer_than, morph_normals
+from facewright.export.seams import Primitive, faces_by_part, split_at_seams
+
+METRES_FROM_MM = 1e-3
+TURNED = 1e-3  # changes of a unit normal below this are not seen
+# Roughness by material; nothing on a head is metal.
+ROUGHNESS = {"skin": 0.5, "mouth": 0.35, "eye": 0.12}
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The arrays of a head that all its primitives are cut from."""
+
+    neutral: ndarray
+    deltas: ndarray
+    normals: ndarray
+    normal_deltas: ndarray
+    names: tuple[str, ...]
+    weights: ndarray
+
+
+def write_glb(path: Path, head: HeadAsset, *, image_format: ImageFormat = "jpeg") -> None:
+    """Write a head as one GLB file: metres, +Y up, +Z out of the face, weights set to the photo's expression.
+
+    Args:
+        path: the file.
+        head: the head; its texture is embedded.
+        image_format: "png" keeps every bit, "jpeg" is a quarter of the size.
+
+    Raises:
+        InputError: the head's arrays do not fit one another.
+        OutputError: the file cannot be written.
+    """
+    with atomic_file(path) as partial:
+        partial.write_bytes(glb_of(head, image_format=image_format))
+
+
+def glb_of(head: HeadAsset, *, image_format: ImageFormat = "jpeg") -> bytes:
+    """Return the bytes of the GLB file of a head.
+
+    Raises:
+        InputError: the head's arrays do not fit one another.
+    """
+    check_head(head)
+    builder = BufferBuilder()
+    source = _source(head)
+    primitives = _primitives(head)
+    head_parts = [part for part in primitives if part not in EYE_PARTS]
+    every = np.arange(len(source.names))
+    meshes = [
+        _mesh(builder, source, "head", {part: primitives[part] for part in head_parts}, np.zeros(3), every)
+    ]
+    nodes: list[dict[str, Any]] = [{"name": f"{head.name}_head"}, {"name": "head", "mesh": 0}]
+    for part, center in zip(EYE_PARTS, head.eye_centers.double().cpu().numpy(), strict=True):
+        if part not in primitives:
+            continue
+        chosen = np.flatnonzero(longer_than(source.deltas[:, primitives[part].source], 0.0).any(axis=1))
+        meshes.append(_mesh(builder, source, part, {part: primitives[part]}, center, chosen))
+        place = (center * METRES_FROM_MM).tolist()
+        nodes.append({"name": part, "mesh": len(meshes) - 1, "translation": place})
+    nodes[0]["children"] = list(range(1, len(nodes)))
+    image_view = builder.add_view(encode_image(head.texture, image_format))
+    binary = builder.content()
+    document = {
+        "asset": {"version": "2.0", "generator": f"facewright {__version__}"},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": nodes,
+        "meshes": meshes,
+        "materials": _materials(meshes),
+        "textures": [{"source": 0, "sampler": 0}],
+        "images": [{"name": "albedo", "bufferView": image_view, "mimeType": f"image/{image_format}"}],
+        "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}],
+        "accessors": builder.accessors,
+        "bufferViews": builder.views,
+        "buffers": [{"byteLength": len(binary)}],
+    }
+    return glb_bytes(document, binary)
+
+
+def _source(head: HeadAsset) -> _Source:
+    neutral = head.neutral.float().cpu().numpy()
+    deltas = head.deltas.float().cpu().numpy()
+    deltas = deltas * longer_than(deltas, MOVED_MM)[..., None]
+    normals, normal_deltas = morph_normals(neutral, deltas, head.topology.faces.cpu().numpy())
+    return _Source(
+        neutral,
+        deltas,
+        normals,
+        normal_deltas * longer_than(normal_deltas, TURNED)[..., None],
+        head.expression_names,
+        head.weights.double().cpu().numpy(),
+    )
+
+
+def _primitives(head: HeadAsset) -> dict[str, Primitive]:
+    faces, uv_faces = head.topology.faces.cpu().numpy(), head.topology.uv_faces.cpu().numpy()
+    uv = head.topology.uv.float().cpu().numpy()
+    parts = {name: mask.cpu().numpy() for name, mask in head.parts.items()}
+    members = faces_by_part(faces, parts)
+    return {name: split_at_seams(faces[chosen], uv, uv_faces[chosen]) for name, chosen in members.items()}
+
+
+def _mesh(
+    builder: BufferBuilder,
+    source: _Source,
+    name: str,
+    primitives: dict[str, Primitive],
+    origin: ndarray,
+    targets: ndarray,
+) -> dict[str, Any]:
+    """One glTF mesh; the material field holds a kind until the materials are numbered."""
+    mesh: dict[str, Any] = {"name": name, "primitives": []}
+    for part, primitive in primitives.items():
+        mesh["primitives"].append(_primitive(builder, source, primitive, origin, targets))
+        mesh["primitives"][-1]["material"] = _kind(part)
+    if len(targets):
+        mesh["weights"] = source.weights[targets].tolist()
+        mesh["extras"] = {"targetNames": [source.names[index] for index in targets]}
+    return mesh
+
+
+def _primitive(
+    builder: BufferBuilder, source: _Source, primitive: Primitive, origin: ndarray, targets: ndarray
+) -> dict[str, Any]:
+    rows = primitive.source
+    top_left_uv = np.stack([primitive.uv[:, 0], 1 - primitive.uv[:, 1]], axis=1)
+    described: dict[str, Any] = {
+        "attributes": {
+            "POSITION": builder.add_vectors((source.neutral[rows] - origin) * METRES_FROM_MM, bounds=True),
+            "NORMAL": builder.add_vectors(source.normals[rows]),
+            "TEXCOORD_0": builder.add_vectors(top_left_uv),
+        },
+        "indices": builder.add_triangles(primitive.triangles, len(rows)),
+    }
+    if len(targets):
+        described["targets"] = [
+            {
+                "POSITION": builder.add_sparse_vectors(
+                    source.deltas[target, rows] * METRES_FROM_MM, bounds=True
+                ),
+                "NORMAL": builder.add_sparse_vectors(source.normal_deltas[target, rows]),
+            }
+            for target in targets
+        ]
+    return described
+
+
+def _kind(part: str) -> str:
+    if part in EYE_PARTS:
+        return "eye"
+    return "skin" if part == "skin" else "mouth"
+
+
+def _materials(meshes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Number the kinds of material that the meshes use and describe each once."""
+    kinds: list[str] = []
+    for mesh in meshes:
+        for primitive in mesh["primitives"]:
+            kind = primitive["material"]
+            if kind not in kinds:
+                kinds.append(kind)
+            primitive["material"] = kinds.index(kind)
+    return [
+        {
+            "name": kind,
+            "pbrMetallicRoughness": {
+                "baseColorTexture": {"index": 0},
+                "metallicFactor": 0.0,
+                "roughnessFactor": ROUGHNESS[kind],
+            },
+            # The neck is open: its inside would be a hole otherwise.
+            "doubleSided": kind == "skin",
+        }
+        for kind in kinds
+    ]

@@ -1,0 +1,197 @@
+"""GLB files read back by hand: what a player would do with the weights must give the photo's head."""
+
+import io
+import json
+import struct
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from facewright.core.errors import InputError
+from facewright.export import glb_of, head_asset
+
+DTYPES = {5126: "<f4", 5123: "<u2", 5125: "<u4"}
+WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
+
+
+class Glb:
+    """A reader of its own, from the specification, that shares no line with the writer."""
+
+    def __init__(self, content):
+        magic, version, length = struct.unpack_from("<4sII", content)
+        assert (magic, version, length) == (b"glTF", 2, len(content))
+        size, kind = struct.unpack_from("<I4s", content, 12)
+        assert kind == b"JSON"
+        self.document = json.loads(content[20 : 20 + size])
+        self.binary = content[28 + size :]
+
+    def view(self, index):
+        view = self.document["bufferViews"][index]
+        return self.binary[view["byteOffset"] : view["byteOffset"] + view["byteLength"]]
+
+    def accessor(self, index):
+        described = self.document["accessors"][index]
+        width, count = WIDTHS[described["type"]], described["count"]
+        if "bufferView" in described:
+            values = np.frombuffer(
+                self.view(described["bufferView"]), DTYPES[described["componentType"]]
+            ).copy()
+        else:
+            values = np.zeros(width * count, "<f4")
+        values = values.reshape(count, width)
+        if "sparse" in described:
+            sparse = described["sparse"]
+            rows = np.frombuffer(
+                self.view(sparse["indices"]["bufferView"]), DTYPES[sparse["indices"]["componentType"]]
+            )
+            values[rows] = np.frombuffer(self.view(sparse["values"]["bufferView"]), "<f4").reshape(-1, width)
+        if "min" in described:
+            np.testing.assert_array_equal(values.min(0), np.float32(described["min"]))
+            np.testing.assert_array_equal(values.max(0), np.float32(described["max"]))
+        return values
+
+    def node(self, name):
+        return next(node for node in self.document["nodes"] if node["name"] == name)
+
+    def played(self, name, attribute="POSITION", weights=None):
+        """Corners (F, 3, 3) of a node's triangles with its morph weights applied, in world space."""
+        node = self.node(name)
+        mesh = self.document["meshes"][node["mesh"]]
+        weights = mesh.get("weights", []) if weights is None else weights
+        corners = []
+        for primitive in mesh["primitives"]:
+            values = self.accessor(primitive["attributes"][attribute])
+            for weight, target in zip(weights, primitive["targets"], strict=True):
+                values = values + weight * self.accessor(target[attribute])
+            corners.append(values[self.accessor(primitive["indices"]).reshape(-1, 3)])
+        place = np.array(node.get("translation", [0, 0, 0])) if attribute == "POSITION" else 0
+        return np.concatenate(corners) + place
+
+
+@pytest.fixture
+def asset(miniature, texture):
+    expression = torch.zeros(52)
+    expression[miniature.expression_names.index("eyeLookUpLeft")] = 0.6
+    expression[miniature.expression_names.index("jawOpen")] = 0.5
+    expression[miniature.expression_names.index("mouthSmileLeft")] = 0.8
+    return head_asset(miniature, torch.tensor([1.0, -1.0, 0.5]), expression, texture)
+
+
+@pytest.fixture
+def glb(asset):
+    return Glb(glb_of(asset, image_format="png"))
+
+
+def part_corners(asset, names, vertices):
+    faces = asset.topology.faces
+    chosen = [faces[asset.parts[name][faces].all(1)] for name in names]
+    return vertices[torch.cat(chosen)].numpy()
+
+
+@pytest.mark.parametrize(
+    ("node", "parts"),
+    [("head", ["skin", "tongue"]), ("left_eye", ["left_eye"]), ("right_eye", ["right_eye"])],
+)
+def test_weights_reproduce_the_posed_head_in_metres(asset, glb, node, parts):
+    expected = part_corners(asset, parts, asset.posed.vertices) / 1000
+    assert np.abs(glb.played(node) - expected).max() < 2e-6  # 2 micrometres
+    still = (
+        part_corners(asset, parts, asset.neutral) / 1000
+    )  # the control: without weights it is another head
+    if node != "right_eye":
+        assert np.abs(still - expected).max() > 1e-3
+
+
+def test_rest_position_is_the_neutral_head(asset, glb):
+    rest = glb.played("head", weights=[0] * 52)
+    assert np.abs(rest - part_corners(asset, ["skin", "tongue"], asset.neutral) / 1000).max() < 1e-6
+
+
+def test_head_has_every_expression_by_name_in_order(glb, miniature):
+    mesh = glb.document["meshes"][glb.node("head")["mesh"]]
+    assert mesh["extras"]["targetNames"] == list(miniature.expression_names)
+    assert len(mesh["weights"]) == 52
+    assert all(len(primitive["targets"]) == 52 for primitive in mesh["primitives"])
+
+
+def test_eyes_carry_only_what_moves_them(glb):
+    left = glb.document["meshes"][glb.node("left_eye")["mesh"]]
+    assert left["extras"]["targetNames"] == [
+        "eyeLookDownLeft",
+        "eyeLookInLeft",
+        "eyeLookOutLeft",
+        "eyeLookUpLeft",
+    ]
+    assert left["weights"] == pytest.approx([0, 0, 0, 0.6])
+
+
+def test_eye_nodes_turn_about_the_middle_of_the_eyeball(glb):
+    for name in ("left_eye", "right_eye"):
+        mesh = glb.document["meshes"][glb.node(name)["mesh"]]
+        local = glb.accessor(mesh["primitives"][0]["attributes"]["POSITION"])
+        radii = np.linalg.norm(local, axis=1)
+        assert radii.max() / radii.min() < 1.15  # a ball about the origin; an origin 1 mm away fails
+
+
+def test_morphed_normals_are_those_of_the_morphed_head(asset, glb, miniature):
+    """The stored change at weight 1 against normals computed from scratch on the moved mesh."""
+    index = miniature.expression_names.index("jawOpen")
+    weights = [float(i == index) for i in range(52)]
+    stored = glb.played("head", "NORMAL", weights)
+    moved = (asset.neutral + asset.deltas[index]).numpy()
+    faces = asset.topology.faces.numpy()
+    sums = np.zeros_like(moved)
+    for corner in range(3):
+        a, b, c = (moved[faces[:, k]] for k in range(3))
+        np.add.at(sums, faces[:, corner], np.cross(b - a, c - a))
+    expected = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+    corners = part_corners(asset, ["skin", "tongue"], torch.from_numpy(expected))
+    assert np.abs(stored - corners).max() < 5e-3
+    assert np.abs(glb.played("head", "NORMAL", [0] * 52) - corners).max() > 0.05
+
+
+def test_normals_point_outwards(glb, asset):
+    corners, normals = glb.played("head", weights=[0] * 52), glb.played("head", "NORMAL", [0] * 52)
+    skin = int(asset.parts["skin"][asset.topology.faces].all(1).sum())
+    outward = (corners[:skin] * normals[:skin]).sum(-1)  # the skin is round about the origin
+    assert (outward > 0).mean() > 0.99
+
+
+def test_texture_row_0_is_v_1(glb, asset):
+    primitive = glb.document["meshes"][0]["primitives"][0]
+    v = glb.accessor(primitive["attributes"]["TEXCOORD_0"])[:, 1]
+    y = glb.accessor(primitive["attributes"]["POSITION"])[:, 1]
+    assert y[v < 0.05].min() > y[v > 0.5].max()  # the skin chart's top row is the crown of the head
+    image = Image.open(io.BytesIO(glb.view(glb.document["images"][0]["bufferView"])))
+    np.testing.assert_array_equal(np.asarray(image), asset.texture.numpy())
+
+
+def test_seams_split_texture_coordinates_not_positions(glb, asset):
+    primitive = glb.document["meshes"][0]["primitives"][0]
+    positions = glb.accessor(primitive["attributes"]["POSITION"])
+    assert len(positions) > int(asset.parts["skin"].sum())
+    assert len(np.unique(positions, axis=0)) <= int(asset.parts["skin"].sum())
+
+
+def test_sparse_targets_are_smaller(asset):
+    accessors = Glb(glb_of(asset)).document["accessors"]
+    assert sum("sparse" in accessor for accessor in accessors) > 50
+
+
+@pytest.mark.parametrize("field", ["neutral", "deltas", "weights"])
+def test_values_that_are_not_finite_are_refused(asset, field):
+    from dataclasses import replace
+
+    broken = getattr(asset, field).clone()
+    broken.view(-1)[0] = float("nan")
+    with pytest.raises(InputError, match=field):
+        glb_of(replace(asset, **{field: broken}))
+
+
+def test_names_and_shapes_must_agree(asset):
+    from dataclasses import replace
+
+    with pytest.raises(InputError, match="one name"):
+        glb_of(replace(asset, expression_names=asset.expression_names[:-1]))
