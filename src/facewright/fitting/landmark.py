@@ -1,0 +1,230 @@
+"""Pose, identity and expression from 478 detected landmarks: damped Gauss-Newton with priors, batched.
+
+The energy of a photo, in units of its variance:
+``sum_l w_l |N_l (z0 (q_l - project(R X_l + t)))|^2 / sigma^2 + |identity|^2 + sum_e ((a_e - mean_e) / std_e)^2``
+with expressions bounded to [0, 1]; ``q`` are image rays, ``z0`` the first estimate of the distance (so that
+residuals are mm at the head), ``w`` robust weights times visibility, and ``N`` the identity, or for contour
+landmarks the direction across the contour. The perspective camera is exact from the first step on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from facewright.core.errors import InputError
+from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
+from facewright.fitting.linearization import Linearized, Observed, linearize, trial_cost
+from facewright.fitting.multi_image import group_sum, solve_arrow, solve_own
+from facewright.fitting.priors import expression_prior_terms
+from facewright.fitting.records import FaceFit, landmark_error, photo_camera, project_landmarks
+from facewright.fitting.start import State, default_focal, start
+from facewright.models.face_model import FaceModel
+from facewright.scene.camera import PerspectiveCamera
+from facewright.scene.lighting import ambient_light
+from facewright.scene.parameters import HeadParameters
+from facewright.scene.pose import Pose
+from facewright.geometry.rotation import rotation_from_axis_angle
+
+
+@dataclass(frozen=True)
+class LandmarkFitSettings:
+    """How a landmark fit weighs its evidence.
+
+    Attributes:
+        iterations: Gauss-Newton steps.
+        landmark_std: what one landmark is trusted to, mm at the head. Larger than a landmark's own error,
+            because neighbouring landmarks err together.
+        identity_strength: factor on the identity prior (1 = the model's unit Gaussian).
+        expression_strength: factor on the expression prior.
+        robust_freedom: degrees of freedom of the Student weights; small = outliers count less.
+        robust_scale: residual (mm at the head) from which Student weights fall, at least.
+        contour_weight: weight of a contour landmark (only across the contour) against the others.
+        hidden_weight: weight of a landmark on the side of the head that looks away from the camera.
+        default_distance: mm from camera to head where the photo does not tell its focal length.
+        least_focal: the default focal length is at least this fraction of the photo's longer side.
+        damping: initial Levenberg-Marquardt factor.
+    """
+
+    iterations: int = 10
+    landmark_std: float = 2.5
+    identity_strength: float = 1.0
+    expression_strength: float = 1.0
+    robust_freedom: float = 4.0
+    robust_scale: float = 1.5
+    contour_weight: float = 0.3
+    hidden_weight: float = 0.15
+    default_distance: float = 1000.0
+    least_focal: float = 0.9
+    damping: float = 1e-3
+
+
+def fit_landmarks(
+    model: FaceModel,
+    landmarks: Float[Tensor, "B 478 2"],
+    sizes: tuple[int, int] | Sequence[tuple[int, int]],
+    *,
+    weights: Float[Tensor, "B 478"] | None = None,
+    focal: Float[Tensor, " B"] | None = None,
+    groups: Int64[Tensor, " B"] | None = None,
+    basis: LandmarkBasis | None = None,
+    settings: LandmarkFitSettings | None = None,
+) -> FaceFit:
+    """Fit pose, identity and expression to detected landmarks.
+
+    Args:
+        model: its "dense478" set corresponds to the landmarks.
+        landmarks: pixels of each photo.
+        sizes: (height, width) of the photos, or one for all.
+        weights: trust in each landmark, 1 ordinary, 0 ignore.
+        focal: focal lengths in pixels, NaN or <= 0 where unknown.
+        groups: photos of the same number show the same person and get one identity; None: all different.
+        basis: ``landmark_basis(model)``, to save making it again.
+        settings: defaults if None.
+
+    Returns:
+        The fit; albedo coefficients are zero and the light is ambient.
+
+    Raises:
+        InputError: a shape or a size does not fit, a coordinate is not finite, or a face has no extent.
+    """
+    settings = settings or LandmarkFitSettings()
+    basis = basis or landmark_basis(model)
+    sizes = _sizes(sizes, len(landmarks))
+    _check(landmarks, weights, groups, basis)
+    landmarks = landmarks.to(basis.mean.dtype)
+    weights = torch.ones_like(landmarks[..., 0]) if weights is None else weights.to(landmarks.dtype)
+    principal = landmarks.new_tensor([(width / 2, height / 2) for height, width in sizes])
+    focal = default_focal(
+        basis, landmarks, sizes, focal, (settings.default_distance, settings.least_focal)
+    )
+    rays = (landmarks - principal[:, None]) / focal[:, None, None]
+    person = _persons(groups, len(landmarks), landmarks.device)
+    state = start(basis, rays, weights, person)
+    observed = Observed(rays.mT.contiguous(), weights, person, state.translation[:, 2].clone())
+    state = _iterate(basis, observed, state, settings)
+    return _result(model, basis, state, (landmarks, person), photo_camera(focal, principal, sizes), sizes, settings)
+
+
+def _iterate(
+    basis: LandmarkBasis, observed: Observed, state: State, settings: LandmarkFitSettings
+) -> State:
+    persons = len(state.identity)
+    damping = observed.rays.new_full((persons,), settings.damping)
+    for _ in range(settings.iterations):
+        linear = linearize(basis, observed, state, settings)
+        trial = _step(basis, observed, state, linear, damping, settings)
+        before = linear.cost + _prior_cost(basis, state, observed.person, settings)
+        after = trial_cost(basis, observed, trial, linear) + _prior_cost(basis, trial, observed.person, settings)
+        better = group_sum(before - after, observed.person, persons) >= 0
+        better = better & torch.isfinite(group_sum(after, observed.person, persons))
+        state = state.where(better, trial, observed.person)
+        damping = torch.where(better, damping * 0.3, damping * 10).clamp(1e-5, 1e3)
+    return state
+
+
+def _step(
+    basis: LandmarkBasis,
+    observed: Observed,
+    state: State,
+    linear: Linearized,
+    damping: Float[Tensor, " P"],
+    settings: LandmarkFitSettings,
+) -> State:
+    """One damped step; expressions that would leave [0, 1] stop at the bound and the others are solved again."""
+    prior = (
+        torch.full_like(state.identity, settings.identity_strength),
+        -settings.identity_strength * state.identity,
+    )
+    lower, upper = -state.expression, 1 - state.expression
+    outwards = linear.system.own_descent[:, 6:]
+    mask = ((lower >= 0) & (outwards < 0)) | ((upper <= 0) & (outwards > 0))
+    free_pose = torch.zeros_like(state.translation).repeat(1, 2)
+    pinned = torch.cat([free_pose > 0, mask], 1), torch.zeros_like(linear.system.own_descent)
+    own, shared = solve_arrow(linear.system, prior, observed.person, damping, pinned)
+    over = (own[:, 6:] < lower) | (own[:, 6:] > upper)
+    value = torch.where(over, own[:, 6:].clamp(lower, upper), torch.zeros_like(lower))
+    pinned = torch.cat([free_pose > 0, mask | over], 1), torch.cat([free_pose, value], 1)
+    own = solve_own(linear.system, shared[observed.person], damping[observed.person], pinned)
+    move = own[:, 6:].clamp(lower, upper)
+    return State(
+        rotation=rotation_from_axis_angle(own[:, :3]) @ state.rotation,
+        translation=state.translation + own[:, 3:6],
+        identity=state.identity + shared,
+        expression=state.expression + move,
+    )
+
+
+def _prior_cost(
+    basis: LandmarkBasis, state: State, person: Int64[Tensor, " B"], settings: LandmarkFitSettings
+) -> Float[Tensor, " B"]:
+    """Prior energy; a person's identity is shared out over the person's photos."""
+    photos = torch.bincount(person, minlength=len(state.identity)).to(state.identity.dtype)
+    identity = settings.identity_strength * (state.identity**2).sum(1) / photos
+    strength, centre = expression_prior_terms(basis.expression_prior, settings.expression_strength)
+    return identity[person] + (strength * (state.expression - centre) ** 2).sum(1)
+
+
+def _result(
+    model: FaceModel,
+    basis: LandmarkBasis,
+    state: State,
+    observed: tuple[Tensor, Tensor],
+    camera: PerspectiveCamera,
+    sizes: tuple[tuple[int, int], ...],
+    settings: LandmarkFitSettings,
+) -> FaceFit:
+    landmarks, person = observed
+    batch = len(landmarks)
+    parameters = HeadParameters(
+        identity=state.identity[person],
+        expression=state.expression,
+        diffuse=landmarks.new_zeros(batch, model.diffuse_count),
+        specular=landmarks.new_zeros(batch, model.specular_count),
+        pose=Pose(state.rotation, state.translation),
+        camera=camera,
+        light=ambient_light(batch, device=landmarks.device),
+    )
+    coefficients = torch.cat([parameters.identity, parameters.expression], 1)
+    points = basis.points(coefficients)[..., : basis.count].mT.contiguous()
+    pixels = project_landmarks(parameters, points)
+    keep = (~basis.contour).to(landmarks.dtype).expand(batch, -1)
+    residual = landmark_error(pixels, landmarks, keep)
+    return FaceFit(parameters, sizes, points, pixels, residual, settings.iterations)
+
+
+def _sizes(sizes: tuple[int, int] | Sequence[tuple[int, int]], batch: int) -> tuple[tuple[int, int], ...]:
+    if len(sizes) == 2 and isinstance(sizes[0], int) and isinstance(sizes[1], int):
+        sizes = [(sizes[0], sizes[1])] * batch
+    if len(sizes) != batch:
+        raise InputError(f"expected one (height, width) or one for each of {batch} photos, got {len(sizes)}.")
+    pairs = tuple((int(size[0]), int(size[1])) for size in sizes if isinstance(size, Sequence))
+    if any(min(pair) < 1 for pair in pairs):
+        raise InputError(f"photo sizes must be at least 1x1, got {min(pairs)}.")
+    return pairs
+
+
+def _persons(groups: Tensor | None, batch: int, device: torch.device) -> Int64[Tensor, " B"]:
+    if groups is None:
+        return torch.arange(batch, device=device)
+    return torch.unique(groups.to(device), return_inverse=True)[1]
+
+
+def _check(landmarks: Tensor, weights: Tensor | None, groups: Tensor | None, basis: LandmarkBasis) -> None:
+    expected = (len(landmarks), basis.count)
+    if len(landmarks) == 0:
+        raise InputError("expected landmarks of at least one face, got none.")
+    if landmarks.shape[1] != basis.count:
+        raise InputError(f"expected {basis.count} landmarks a face, got {landmarks.shape[1]}.")
+    if not bool(torch.isfinite(landmarks).all()):
+        raise InputError("landmarks must be finite, got NaN or infinity: leave out the face.")
+    if bool(((landmarks.amax(1) - landmarks.amin(1)) < 1e-3).all(-1).any()):
+        raise InputError("the landmarks of a face coincide: leave out the face.")
+    if weights is not None and (weights.shape != expected or not bool((weights >= 0).all())):
+        raise InputError(f"weights must be >= 0 and of shape {expected}, got {tuple(weights.shape)}.")
+    if weights is not None and bool((weights.sum(1) < 6).any()):
+        raise InputError("a face needs at least 6 landmarks with weight: leave out the face.")
+    if groups is not None and groups.shape != expected[:1]:
+        raise InputError(f"groups must have shape {expected[:1]}, got {tuple(groups.shape)}.")

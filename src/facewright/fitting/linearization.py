@@ -1,0 +1,233 @@
+"""Weights, residuals and normal equations of a landmark fit around a state."""
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from facewright.fitting.contour import outward_normals, pick_candidates
+from facewright.fitting.landmark_basis import AXIS_PAIRS, LandmarkBasis
+from facewright.fitting.multi_image import ArrowSystem
+from facewright.fitting.priors import expression_prior_terms
+from facewright.fitting.start import State
+
+LEAST_DEPTH = 50.0  # mm; nothing closer to the camera than this is linearised
+
+
+class Weighing(Protocol):
+    """The settings that this file reads."""
+
+    @property
+    def landmark_std(self) -> float: ...  # noqa: D102
+    @property
+    def expression_strength(self) -> float: ...  # noqa: D102
+    @property
+    def robust_freedom(self) -> float: ...  # noqa: D102
+    @property
+    def robust_scale(self) -> float: ...  # noqa: D102
+    @property
+    def contour_weight(self) -> float: ...  # noqa: D102
+    @property
+    def hidden_weight(self) -> float: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What was seen.
+
+    Attributes:
+        rays: detected landmarks as x / z and y / z, axis by axis.
+        weights: trust in each.
+        person: which person each photo shows.
+        distance: mm; turns ray differences into mm at the head.
+    """
+
+    rays: Float[Tensor, "B 2 L"]
+    weights: Float[Tensor, "B L"]
+    person: Int64[Tensor, " B"]
+    distance: Float[Tensor, " B"]
+
+
+@dataclass(frozen=True)
+class Linearized:
+    """The energy around a state.
+
+    Attributes:
+        system: its quadratic model.
+        cost: data energy of each photo.
+        weight: of each residual.
+        normals: directions across the contour, of the contour landmarks.
+        rows: which of the basis' points stands for each landmark.
+    """
+
+    system: ArrowSystem
+    cost: Float[Tensor, " B"]
+    weight: Float[Tensor, "B L"]
+    normals: Float[Tensor, "B 2 C"]
+    rows: Int64[Tensor, "B L"]
+
+
+def linearize(basis: LandmarkBasis, observed: Observed, state: State, weighing: Weighing) -> Linearized:
+    """Weights, contour candidates, residuals and normal equations at a state."""
+    camera = _camera_points(basis, observed, state)
+    rows, normals = _contour_rows(basis, observed, camera)
+    chosen = _take(camera, rows)
+    image, scale = _project(observed, chosen)
+    residual = _residuals(basis, observed, image, normals)
+    weight = _weights(basis, observed, state, residual, weighing)
+    pull = weight[:, None] * residual
+    cost = (residual * pull).sum((1, 2))
+    # The projection's transposed Jacobian: what an image residual does to a point of the camera frame.
+    force = torch.cat([pull, -(image * pull).sum(1, keepdim=True)], 1) * scale[:, None]
+    metric = _group_metric(basis, observed, camera[..., : basis.count], weight, normals)
+    system = _normal_equations(basis, state, (camera, chosen, rows), metric, force)
+    return Linearized(_with_expression_prior(basis, state, system, weighing), cost, weight, normals, rows)
+
+
+def trial_cost(
+    basis: LandmarkBasis, observed: Observed, state: State, linear: Linearized
+) -> Float[Tensor, " B"]:
+    """Data energy of another state under the same weights and contour candidates."""
+    camera = _take(_camera_points(basis, observed, state), linear.rows)
+    image, _ = _project(observed, camera)
+    residual = _residuals(basis, observed, image, linear.normals)
+    cost = (linear.weight * (residual**2).sum(1)).sum(1)
+    behind = (camera[:, 2] < LEAST_DEPTH).any(1)
+    return torch.where(behind, torch.full_like(cost, torch.inf), cost)
+
+
+def _camera_points(basis: LandmarkBasis, observed: Observed, state: State) -> Float[Tensor, "B 3 N"]:
+    points = basis.points(state.coefficients(observed.person))
+    return torch.baddbmm(state.translation[..., None], state.rotation, points)
+
+
+def _take(points: Tensor, rows: Tensor) -> Tensor:
+    return torch.gather(points, 2, rows[:, None].expand(-1, 3, -1))
+
+
+def _contour_rows(basis: LandmarkBasis, observed: Observed, camera: Tensor) -> tuple[Tensor, Tensor]:
+    """Point that stands for each landmark, and the contour's normals in the image."""
+    rows = torch.arange(basis.count, device=camera.device).repeat(len(camera), 1)
+    normals = outward_normals(observed.rays[..., basis.contour_index].mT).mT
+    ring = len(basis.contour_index)
+    if ring == 0:
+        return rows, normals
+    candidates = camera[..., basis.count :]
+    image = candidates[:, :2] / candidates[:, 2:].clamp_min(LEAST_DEPTH)
+    image = (image * observed.distance[:, None, None]).unflatten(2, (ring, -1))
+    best = pick_candidates(image.permute(0, 2, 3, 1), normals.mT)
+    first = basis.count + basis.candidate_count * torch.arange(ring, device=camera.device)
+    rows[:, basis.contour_index] = first + best
+    return rows, normals
+
+
+def _project(observed: Observed, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Rays of camera-frame points, and how many mm at the head one mm at each point counts."""
+    depth = points[:, 2].clamp_min(LEAST_DEPTH)
+    return points[:, :2] / depth[:, None], observed.distance[:, None] / depth
+
+
+def _residuals(basis: LandmarkBasis, observed: Observed, image: Tensor, normals: Tensor) -> Tensor:
+    """Detected minus projected, mm at the head; of contour landmarks only the part across the contour."""
+    residual = observed.distance[:, None, None] * (observed.rays - image)
+    across = (residual[..., basis.contour_index] * normals).sum(1, keepdim=True) * normals
+    return residual.index_copy(2, basis.contour_index, across)
+
+
+def _weights(
+    basis: LandmarkBasis, observed: Observed, state: State, residual: Tensor, weighing: Weighing
+) -> Float[Tensor, "B L"]:
+    """Trust times visibility times Student weight, over the landmarks' variance."""
+    facing = -(state.rotation[:, 2] @ basis.normals.T)  # towards a camera far away
+    visible = ((facing + 0.1) / 0.4).clamp(0, 1)
+    visible = weighing.hidden_weight + (1 - weighing.hidden_weight) * visible
+    visible = torch.where(basis.contour, torch.full_like(visible, weighing.contour_weight), visible)
+    squared = (residual**2).sum(1)
+    typical = torch.where((observed.weights > 0) & ~basis.contour, squared, torch.full_like(squared, torch.nan))
+    scale = typical.nanmedian(dim=1, keepdim=True).values.clamp_min(weighing.robust_scale**2)
+    robust = (weighing.robust_freedom + 2) / (weighing.robust_freedom + squared / scale)
+    return observed.weights * visible * robust.clamp(max=1.0) / weighing.landmark_std**2
+
+
+def _group_metric(
+    basis: LandmarkBasis, observed: Observed, points: Tensor, weight: Tensor, normals: Tensor
+) -> Float[Tensor, "B G 3 3"]:
+    """Mean over each group of ``J^T W J``, J the Jacobian of the projection; camera frame."""
+    image, scale = _project(observed, points)
+    strength = weight * scale**2
+    x, y = image.unbind(1)
+    zero = torch.zeros_like(x)
+    entries = [strength, strength, strength * (x * x + y * y), zero, -strength * x, -strength * y]
+    ring = basis.contour_index
+    row = torch.cat([normals, -(normals * image[..., ring]).sum(1, keepdim=True)], 1)
+    products = torch.stack([row[:, a] * row[:, b] for a, b in AXIS_PAIRS], 1) * strength[:, None, ring]
+    mean = torch.stack(entries, 1).index_copy(2, ring, products) @ (basis.group / basis.group.sum(0))
+    xx, yy, zz, xy, xz, yz = mean.unbind(1)
+    return torch.stack([xx, xy, xz, xy, yy, yz, xz, yz, zz], -1).unflatten(-1, (3, 3))
+
+
+def _normal_equations(
+    basis: LandmarkBasis, state: State, where: tuple[Tensor, Tensor, Tensor], metric: Tensor, force: Tensor
+) -> ArrowSystem:
+    """Exact gradient; curvature with one metric for each group of landmarks."""
+    camera, chosen, rows = where
+    count, batch, k = basis.count, len(camera), basis.identity_count
+    in_head = state.rotation[:, None].mT @ metric @ state.rotation[:, None]
+    pairs = torch.stack([in_head[..., a, b] for a, b in AXIS_PAIRS], -1).flatten(1)
+    shape = (pairs @ basis.gram.flatten(1)).unflatten(-1, basis.gram.shape[1:])
+
+    arm = camera[..., :count] - state.translation[..., None]
+    spread = metric.flatten(2).mT @ basis.group.T  # (B, 9, L): each landmark has its group's metric
+    moved, pose = _pose_block(arm, spread.unflatten(1, (3, 3)))
+    in_head_frame = state.rotation[:, None].mT @ moved  # (B, 6, 3, L)
+    own_basis = basis.basis.unflatten(1, (3, -1))[..., :count].flatten(1)
+    cross = (in_head_frame.reshape(6 * batch, 3 * count) @ own_basis.T).unflatten(0, (-1, 6))
+
+    pulled = force.new_zeros(batch, *basis.mean.shape)
+    pulled.scatter_(2, rows[:, None].expand(-1, 3, -1), state.rotation.mT @ force)
+    descent = pulled.flatten(1) @ basis.basis.mT
+    torque = _sum_cross((chosen - state.translation[..., None]) @ force.mT)
+    own = torch.cat(
+        [torch.cat([pose, cross[..., k:]], 2), torch.cat([cross[..., k:].mT, shape[:, k:, k:]], 2)], 1
+    )
+    return ArrowSystem(
+        own=own,
+        cross=torch.cat([cross[..., :k], shape[:, k:, :k]], 1),
+        shared=shape[:, :k, :k],
+        own_descent=torch.cat([torque, force.sum(2), descent[:, k:]], 1),
+        shared_descent=descent[:, :k],
+    )
+
+
+def _pose_block(
+    arm: Float[Tensor, "B 3 L"], spread: Float[Tensor, "B 3 3 L"]
+) -> tuple[Float[Tensor, "B 6 3 L"], Float[Tensor, "B 6 6"]]:
+    """``metric @ motion`` for a turn about the head's origin and a shift, and ``motion^T metric motion``."""
+    x, y, z = arm.unbind(1)
+    columns = []  # motion = [-skew(arm), I]: a turn about an axis moves a point by axis x arm
+    for first, second, a, b in ((1, 2, z, y), (2, 0, x, z), (0, 1, y, x)):
+        columns.append(spread[:, :, second] * b[:, None] - spread[:, :, first] * a[:, None])
+    moved = torch.cat([torch.stack(columns, 1), spread.transpose(1, 2)], 1)
+    shift = moved.sum(-1)  # (B, 6, 3): rows are columns of the motion
+    product = arm @ moved.flatten(1, 2).mT  # (B, 3, 18)
+    turn = _sum_cross(product.unflatten(2, (6, 3)).permute(0, 2, 1, 3))
+    return moved, torch.cat([turn, shift], 2)
+
+
+def _sum_cross(outer: Float[Tensor, "*B 3 3"]) -> Float[Tensor, "*B 3"]:
+    """``sum a x b`` from ``sum a b^T``."""
+    entries = [outer[..., 1, 2] - outer[..., 2, 1], outer[..., 2, 0] - outer[..., 0, 2]]
+    return torch.stack([*entries, outer[..., 0, 1] - outer[..., 1, 0]], -1)
+
+
+def _with_expression_prior(
+    basis: LandmarkBasis, state: State, system: ArrowSystem, weighing: Weighing
+) -> ArrowSystem:
+    strength, centre = expression_prior_terms(basis.expression_prior, weighing.expression_strength)
+    own = system.own.clone()
+    own.diagonal(dim1=1, dim2=2)[:, 6:] += strength
+    descent = system.own_descent.clone()
+    descent[:, 6:] -= strength * (state.expression - centre)
+    return replace(system, own=own, own_descent=descent)

@@ -1,0 +1,110 @@
+"""Where a landmark fit starts: pose of the mean head by a linear camera, focal length by rule."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from facewright.fitting.landmark_basis import LandmarkBasis
+
+
+@dataclass(frozen=True)
+class State:
+    """The unknowns of a landmark fit: own pose and expression of each photo, identity of each person.
+
+    Attributes:
+        rotation: camera_from_head.
+        translation: mm, camera frame.
+        identity: standard deviations.
+        expression: activations.
+    """
+
+    rotation: Float[Tensor, "B 3 3"]
+    translation: Float[Tensor, "B 3"]
+    identity: Float[Tensor, "P K_identity"]
+    expression: Float[Tensor, "B K_expression"]
+
+    def where(
+        self, accepted: Bool[Tensor, " P"], other: "State", person: Int64[Tensor, " B"]
+    ) -> "State":
+        """The other state for the persons accepted, this one for the rest."""
+        own = accepted[person]
+        return State(
+            torch.where(own[:, None, None], other.rotation, self.rotation),
+            torch.where(own[:, None], other.translation, self.translation),
+            torch.where(accepted[:, None], other.identity, self.identity),
+            torch.where(own[:, None], other.expression, self.expression),
+        )
+
+    def coefficients(self, person: Int64[Tensor, " B"]) -> Float[Tensor, "B K"]:
+        """Identity, then expression, of each photo."""
+        return torch.cat([self.identity[person], self.expression], 1)
+
+
+def start(
+    basis: LandmarkBasis,
+    rays: Float[Tensor, "B L 2"],
+    weights: Float[Tensor, "B L"],
+    person: Int64[Tensor, " B"],
+) -> State:
+    """Mean head, rest expression, pose by a scaled orthographic camera.
+
+    **Source:** DeMenthon & Davis 1995, the first iteration of POS.
+    """
+    rotation, scale, offset = _orthographic_pose(basis, rays, weights)
+    depth = 1 / scale
+    translation = torch.cat([offset * depth[:, None], depth[:, None]], 1)
+    persons, batch = int(person.max()) + 1, len(rays)
+    identity = rays.new_zeros(persons, basis.identity_count)
+    expression = basis.expression_prior.mean.clamp(0, 1).expand(batch, -1).clone()
+    return State(rotation, translation, identity, expression)
+
+
+def default_focal(
+    basis: LandmarkBasis,
+    landmarks: Float[Tensor, "B L 2"],
+    sizes: Sequence[tuple[int, int]],
+    focal: Float[Tensor, " B"] | None,
+    rule: tuple[float, float],
+) -> Float[Tensor, " B"]:
+    """Focal lengths in pixels: the given ones, else those that put the mean head at the default distance.
+
+    Args:
+        basis: of the model.
+        landmarks: pixels.
+        sizes: (height, width) of the photos.
+        focal: given ones, NaN or <= 0 where unknown.
+        rule: default distance (mm), and least focal length as a fraction of the longer side.
+    """
+    distance, least = rule
+    scale = _orthographic_pose(basis, landmarks, torch.ones_like(landmarks[..., 0]))[1]
+    longer = landmarks.new_tensor([max(size) for size in sizes])
+    assumed = torch.maximum(scale * distance, least * longer)
+    if focal is None:
+        return assumed
+    focal = focal.to(assumed)
+    return torch.where(torch.isfinite(focal) & (focal > 0), focal, assumed)
+
+
+def _orthographic_pose(
+    basis: LandmarkBasis, image: Float[Tensor, "B L 2"], weights: Float[Tensor, "B L"]
+) -> tuple[Float[Tensor, "B 3 3"], Float[Tensor, " B"], Float[Tensor, "B 2"]]:
+    """Rotation, scale (image units per mm) and image position of the head's origin."""
+    points = basis.mean[:, : basis.count].T
+    weights = weights * (~basis.contour)
+    share = (weights / weights.sum(1, keepdim=True))[..., None]
+    image_mean = (share * image).sum(1, keepdim=True)
+    point_mean = (share * points).sum(1, keepdim=True)
+    centred, offset = points - point_mean, image - image_mean
+    spread = (share * centred).mT @ centred
+    spread = spread + 1e-4 * torch.diag_embed(spread.diagonal(dim1=1, dim2=2))
+    affine = torch.linalg.solve(spread, (share * centred).mT @ offset).mT  # (B, 2, 3)
+    u, singular, vh = torch.linalg.svd(affine, full_matrices=False)
+    rows = u @ vh
+    rotation = torch.cat([rows, torch.linalg.cross(rows[:, :1], rows[:, 1:])], 1)
+    # The depth of a face is poorly seen: the larger singular value is the one in the image plane.
+    scale = singular.mean(-1)
+    origin = image_mean - scale[:, None, None] * (point_mean @ rows.mT)
+    return rotation, scale.clamp_min(1e-9), origin[:, 0]

@@ -1,0 +1,142 @@
+"""The landmark fit recovers what made the landmarks."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from facewright.core.errors import InputError
+from facewright.fitting.landmark import LandmarkFitSettings, fit_landmarks
+
+from tests.unit.fitting.miniature_head import draw_parameters, landmarks_of
+
+SIZE = (600, 800)
+# Trusts exact landmarks; the defaults are for detected ones.
+EXACT = LandmarkFitSettings(landmark_std=0.2, iterations=30)
+
+
+def fit(model, basis, pixels, truth, settings=EXACT, **options):
+    focal = truth.camera.focal
+    return fit_landmarks(model, pixels, SIZE, focal=focal, basis=basis, settings=settings, **options)
+
+
+def shape_error(model, fit, truth):
+    """Mean distance (mm) of the fitted neutral heads from the true ones, in the head frame."""
+    found = model.vertices(fit.parameters.identity)
+    return (found - model.vertices(truth.identity)).norm(dim=-1).mean(1)
+
+
+def test_exact_landmarks_give_the_head_back(model, basis, pixels, truth):
+    found = fit(model, basis, pixels, truth)
+    mean_error = (model.mean - model.vertices(truth.identity)).norm(dim=-1).mean()
+    assert found.residual.max() < 2e-3
+    assert shape_error(model, found, truth).max() < 0.35 * mean_error
+    angle = torch.linalg.matrix_norm(found.parameters.pose.rotation - truth.pose.rotation)
+    assert angle.max() < 0.03
+    assert (found.parameters.expression - truth.expression).abs().mean() < 0.1
+
+
+def test_fitted_landmarks_are_on_the_fitted_head(model, basis, pixels, truth):
+    found = fit(model, basis, pixels, truth)
+    vertices = model.vertices(found.parameters.identity, found.parameters.expression)
+    points = model.landmark_points(vertices, "dense478")
+    torch.testing.assert_close(found.landmarks_head, points, atol=1e-3, rtol=0)
+    torch.testing.assert_close(found.landmarks_px, landmarks_of(model, found.parameters), atol=1e-2, rtol=0)
+
+
+def test_the_curvature_is_close_to_the_dense_one(model, basis, pixels, truth):
+    """Steps with the grouped metric converge as fast as Gauss-Newton: hardly anything is left after six."""
+    few = fit(model, basis, pixels, truth, replace(EXACT, iterations=6))
+    many = fit(model, basis, pixels, truth, replace(EXACT, iterations=40))
+    one = fit(model, basis, pixels, truth, replace(EXACT, iterations=1))
+    assert few.residual.mean() < many.residual.mean() + 2e-3
+    assert one.residual.mean() > 3 * few.residual.mean()
+
+
+def test_expressions_stay_between_rest_and_full(model, basis, pixels, truth):
+    found = fit(model, basis, pixels, truth)
+    assert found.parameters.expression.min() >= 0
+    assert found.parameters.expression.max() <= 1
+    assert (found.parameters.expression == 0).any()
+
+
+def test_wrong_points_count_little(model, basis, pixels, truth):
+    clean = fit(model, basis, pixels, truth)
+    broken = pixels.clone()
+    broken[:, ::12] += 25
+    robust = fit(model, basis, broken, truth)
+    trusting = fit(model, basis, broken, truth, replace(EXACT, robust_freedom=1e9))
+    truth_error = shape_error(model, clean, truth).mean()
+    assert shape_error(model, robust, truth).mean() < truth_error + 0.5
+    assert shape_error(model, trusting, truth).mean() > shape_error(model, robust, truth).mean() + 0.5
+
+
+def test_points_of_weight_zero_do_not_count(model, basis, pixels, truth):
+    broken = pixels.clone()
+    broken[:, 200:240] += 300
+    weights = torch.ones(pixels.shape[:2])
+    weights[:, 200:240] = 0
+    found = fit(model, basis, broken, truth, weights=weights)
+    assert shape_error(model, found, truth).mean() < shape_error(model, fit(model, basis, pixels, truth), truth).mean() + 0.3
+
+
+def test_each_face_is_fitted_as_if_it_were_alone(model, basis, pixels, truth):
+    together = fit(model, basis, pixels, truth)
+    one = fit_landmarks(
+        model, pixels[3:4], SIZE, focal=truth.camera.focal[3:4], basis=basis, settings=EXACT
+    )
+    torch.testing.assert_close(together.parameters.identity[3:4], one.parameters.identity, atol=5e-3, rtol=0)
+
+
+def test_photos_of_different_sizes_keep_their_own(model, basis, pixels):
+    sizes = [(600, 800)] * 7 + [(700, 640)]
+    found = fit_landmarks(model, pixels, sizes, basis=basis)
+    assert found.parameters.camera.size == (700, 800)
+    assert found.select(7).parameters.camera.size == (700, 640)
+    torch.testing.assert_close(found.select(7).parameters.camera.principal, torch.tensor([[320.0, 350.0]]))
+    assert found.residual.max() < 0.015
+    with pytest.raises(InputError, match="faces 0 to 7"):
+        found.select(8)
+
+
+def test_an_unknown_focal_length_gets_the_default_distance(model, basis, pixels, truth):
+    settings = LandmarkFitSettings(default_distance=1500, least_focal=0.1)
+    focal = truth.camera.focal.clone()
+    focal[::2] = torch.nan
+    found = fit_landmarks(model, pixels, SIZE, focal=focal, basis=basis, settings=settings)
+    distance = found.parameters.pose.translation[:, 2]
+    assert ((distance[::2] - 1500).abs() < 250).all()
+    torch.testing.assert_close(found.parameters.camera.focal[1::2], focal[1::2])
+
+
+def test_photos_of_one_person_share_one_identity(model, basis):
+    generator = torch.Generator().manual_seed(5)
+    truth = draw_parameters(model, 12, seed=9)
+    truth = replace(truth, identity=truth.identity[:3].repeat_interleave(4, 0))
+    pixels = landmarks_of(model, truth) + torch.randn(12, 478, 2, generator=generator) * 3
+    groups = torch.tensor([7, 7, 7, 7, 1, 1, 1, 1, 9, 9, 9, 9])
+    options = {"settings": LandmarkFitSettings(landmark_std=1.0)}
+    alone = fit(model, basis, pixels, truth, **options)
+    together = fit(model, basis, pixels, truth, groups=groups, **options)
+    assert (together.parameters.identity.view(3, 4, -1).std(1) == 0).all()
+    assert (alone.parameters.identity.view(3, 4, -1).std(1) > 0.01).any()
+    assert shape_error(model, together, truth).mean() < shape_error(model, alone, truth).mean()
+    assert together.parameters.expression.view(3, 4, -1).std(1).mean() > 0.05
+
+
+def test_bad_input_is_refused(model, basis, pixels):
+    cases = {
+        "expected 478": pixels[:, :68],
+        "must be finite": pixels.where(torch.rand(pixels.shape) > 0.5, torch.nan),
+        "coincide": torch.full_like(pixels, 3.0),
+        "at least one face": pixels[:0],
+    }
+    for message, landmarks in cases.items():
+        with pytest.raises(InputError, match=message):
+            fit_landmarks(model, landmarks, SIZE, basis=basis)
+    with pytest.raises(InputError, match="at least 6"):
+        fit_landmarks(model, pixels, SIZE, basis=basis, weights=torch.zeros(8, 478))
+    with pytest.raises(InputError, match="photo sizes"):
+        fit_landmarks(model, pixels, (0, 800), basis=basis)
+    with pytest.raises(InputError, match="groups must"):
+        fit_landmarks(model, pixels, SIZE, basis=basis, groups=torch.zeros(3, dtype=torch.int64))
