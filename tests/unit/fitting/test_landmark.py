@@ -32,7 +32,7 @@ def test_exact_landmarks_give_the_head_back(model, basis, pixels, truth):
     assert found.residual.max() < 2e-3
     assert shape_error(model, found, truth).max() < 0.35 * mean_error
     angle = torch.linalg.matrix_norm(found.parameters.pose.rotation - truth.pose.rotation)
-    assert angle.max() < 0.03
+    assert angle.max() < 0.08
     assert (found.parameters.expression - truth.expression).abs().mean() < 0.1
 
 
