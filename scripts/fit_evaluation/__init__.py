@@ -1,0 +1,1 @@
+"""Measuring fits: scans, detected landmarks, tables."""
