@@ -1,0 +1,123 @@
+"""The result: a person's head in one photo, and how it is written to disk."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from jaxtyping import Float
+from torch import Tensor
+
+from facewright.core.files import atomic_folder
+from facewright.core.progress import StageClock
+from facewright.export import (
+    HeadAsset,
+    SavedParameters,
+    head_asset,
+    texture_from_linear,
+    write_glb,
+    write_obj,
+    write_parameters,
+)
+from facewright.image.io import Photograph
+from facewright.models.face_model import FaceModel
+from facewright.pipeline.settings import ReconstructionSettings
+from facewright.scene.camera import PerspectiveCamera, WeakPerspectiveCamera
+from facewright.scene.parameters import HeadParameters
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """One head, fitted to one photo.
+
+    Attributes:
+        photo: the photo as it was worked on.
+        model: the face model whose coefficients ``parameters`` holds.
+        parameters: a batch of one; pixels are those of ``photo.pixels``.
+        box: (x0, y0, x1, y1) of the face in pixels of ``photo.pixels``.
+        detected_px: the 478 landmarks that were seen, pixels of ``photo.pixels``.
+        fitted_px: the same points of the fitted head.
+        landmarks_head: the same points on ``vertices``, mm, head frame.
+        albedo: diffuse albedo map, linear RGB, row 0 is v = 1.
+        seconds: time spent in each stage.
+        settings: what the user chose.
+    """
+
+    photo: Photograph
+    model: FaceModel
+    parameters: HeadParameters
+    box: tuple[float, float, float, float]
+    detected_px: Float[Tensor, "478 2"]
+    fitted_px: Float[Tensor, "478 2"]
+    landmarks_head: Float[Tensor, "478 3"]
+    albedo: Float[Tensor, "H W 3"]
+    seconds: Mapping[str, float]
+    settings: ReconstructionSettings
+
+    @property
+    def neutral(self) -> Float[Tensor, "V 3"]:
+        """The person without expression, mm, head frame."""
+        return self.model.vertices(self.parameters.identity)[0]
+
+    @property
+    def vertices(self) -> Float[Tensor, "V 3"]:
+        """The person with the photo's expression, mm, head frame."""
+        return self.model.vertices(self.parameters.identity, self.parameters.expression)[0]
+
+    @property
+    def residual(self) -> float:
+        """Mean distance from fitted to detected landmarks over the distance of the outer eye corners."""
+        eyes = (self.detected_px[33] - self.detected_px[263]).norm()
+        return float((self.fitted_px - self.detected_px).norm(dim=-1).mean() / eyes)
+
+    def asset(self) -> HeadAsset:
+        """The head as artists take it: neutral shape, morph targets, eyes, texture."""
+        texture = texture_from_linear(self.albedo)
+        identity, expression = self.parameters.identity[0], self.parameters.expression[0]
+        return head_asset(self.model, identity, expression, texture)
+
+    def save(self, folder: Path | str) -> None:
+        """Write head.glb, head.obj, head.mtl, albedo.png, overview.png and parameters.json.
+
+        The folder appears when all of it is written; one that was there before is replaced.
+
+        Raises:
+            OutputError: the folder cannot be written; nothing of it stays behind.
+        """
+        from facewright.pipeline.overview import draw_overview  # here: it draws this very record
+
+        clock = StageClock()
+        with atomic_folder(Path(folder)) as partial:
+            with clock.stage("files"):
+                head = self.asset()
+                write_glb(partial / "head.glb", head)
+                write_obj(partial / "head.obj", head.posed, head.texture, parts=head.parts)
+            with clock.stage("overview"):
+                draw_overview(self).save(partial / "overview.png", compress_level=4)
+            seconds = {**self.seconds, **clock.seconds}
+            write_parameters(partial / "parameters.json", self.saved_parameters(seconds))
+
+    def saved_parameters(self, seconds: Mapping[str, float]) -> SavedParameters:
+        """The content of parameters.json: all pixels are those of the photo at its full size."""
+        scale = self.photo.scale
+        camera = self.parameters.camera
+        if isinstance(camera, PerspectiveCamera):
+            lens = {"focal": camera.focal * scale, "principal": camera.principal * scale}
+        else:
+            lens = {"scale": camera.scale * scale, "offset": camera.offset * scale}
+        full: PerspectiveCamera | WeakPerspectiveCamera = replace(camera, size=self.photo.size, **lens)
+        return SavedParameters(
+            model_name=self.model.name,
+            model_version=self.model.version,
+            photo=self.photo.name,
+            parameters=replace(self.parameters, camera=full),
+            expression_names=self.model.expression_names,
+            detected_landmarks_px=self.detected_px * scale,
+            fitted_landmarks_px=self.fitted_px * scale,
+            landmarks_mm=self.landmarks_head,
+            seconds={name: round(value, 4) for name, value in seconds.items()},
+            notes={
+                "settings": {"photometric": self.settings.photometric, "texture_size": self.settings.texture_size},
+                "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            },
+        )

@@ -1,0 +1,154 @@
+"""Pictures of a head for people to look at: over its photo, and turned, as clay and textured.
+
+Light is computed at the vertices, of which a head has more than a small picture shows; that is several times
+faster than at every pixel.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import interpolate as resized
+
+from facewright.geometry.adjacency import edge_table
+from facewright.geometry.mesh import Topology
+from facewright.geometry.normals import vertex_normals
+from facewright.render.antialias import antialias
+from facewright.render.interpolate import interpolate
+from facewright.render.rasterize import rasterize
+from facewright.render.shading import shade_diffuse, shade_point_diffuse, shade_specular
+from facewright.render.texture import texture
+from facewright.scene.camera import Camera, PerspectiveCamera, WeakPerspectiveCamera
+from facewright.scene.lighting import PointLight, SphericalHarmonicsLight
+from facewright.scene.pose import Pose
+
+VIEW_DISTANCE = 1500.0  # mm; a portrait lens, so that noses keep their size
+VIEW_HEIGHT = 330.0  # mm of the head that fill a picture from top to bottom
+CLAY = (0.50, 0.47, 0.44)  # linear RGB
+CLAY_SPECULAR = 0.12
+TEXELS_A_PIXEL = 1.4  # of a map that neither blurs nor flickers when it is drawn
+
+
+def turned_views(
+    vertices: Float[Tensor, "V 3"],
+    topology: Topology,
+    albedo: Float[Tensor, "H W 3"],
+    yaws: tuple[float, ...],
+    size: int,
+    background: tuple[float, float, float],
+) -> tuple[Float[Tensor, "B S S 3"], Float[Tensor, "B S S 3"]]:
+    """Draw a head from several sides, one picture a yaw, linear RGB: as clay, and with its texture.
+
+    Args:
+        vertices: mm, head frame.
+        topology: of the head.
+        albedo: map, linear RGB, row 0 is v = 1.
+        yaws: radians; positive turns the subject's left cheek to the camera.
+        size: side of a picture in pixels.
+        background: linear RGB.
+    """
+    count = len(yaws)
+    middle = 0.5 * (vertices.min(0).values + vertices.max(0).values)
+    translation = vertices.new_tensor([[0.0, 0.0, VIEW_DISTANCE]]).expand(count, 3)
+    pose = Pose(_turned(yaws).to(vertices), translation)
+    focal = vertices.new_full((count,), size * VIEW_DISTANCE / VIEW_HEIGHT)
+    camera = PerspectiveCamera(focal, vertices.new_full((count, 2), size / 2), (size, size))
+    points = pose.camera_from_head((vertices - middle)[None].expand(count, -1, -1))
+    normals = vertex_normals(points, topology.faces)
+    studio = torch.cat([_clay(points, normals), _soft_light(count, 0.85, 0.25, points).shading(normals)], dim=-1)
+    pixels = camera.project(points)
+    fragments = rasterize(pixels, topology.faces, camera.size, perspective=True, cull_back_faces=True)
+    shaded = interpolate(fragments, topology.faces, studio)
+    uv = interpolate(fragments, topology.uv_faces, topology.uv[None])
+    textured = texture(uv, _for_drawing(albedo, size), fragments=fragments) * shaded[..., 3:]
+    covered = fragments.covered[..., None].to(shaded.dtype)
+    drawing = torch.cat([shaded[..., :3], textured, covered], dim=-1)
+    drawing = antialias(drawing, fragments, pixels, topology.faces)
+    behind = (1 - drawing[..., 6:]) * vertices.new_tensor(background)
+    return (drawing[..., :3] + behind).clamp(0, 1), (drawing[..., 3:6] + behind).clamp(0, 1)
+
+
+def photo_overlay(
+    vertices: Float[Tensor, "V 3"],
+    topology: Topology,
+    pose: Pose,
+    camera: Camera,
+    background: Float[Tensor, "H W 3"],
+    *,
+    opacity: float = 0.8,
+) -> Float[Tensor, "H W 3"]:
+    """Lay the clay head over its photo (linear RGB), where the fit says that it is.
+
+    Args:
+        vertices: mm, head frame.
+        topology: of the head.
+        pose: camera_from_head.
+        camera: of the picture, whose size it has.
+        background: the photo in linear RGB.
+        opacity: 1 hides the face under the mesh.
+    """
+    points = pose.camera_from_head(vertices[None])
+    pixels = camera.project(points)
+    perspective = isinstance(camera, PerspectiveCamera)
+    fragments = rasterize(pixels, topology.faces, camera.size, perspective=perspective, cull_back_faces=True)
+    shaded = interpolate(fragments, topology.faces, _clay(points, vertex_normals(points, topology.faces)))
+    covered = fragments.covered[..., None].to(shaded.dtype)
+    edges = edge_table(topology.faces)
+    drawing = antialias(torch.cat([shaded, covered], -1), fragments, pixels, topology.faces, edges=edges)[0]
+    drawing = drawing * opacity
+    return (drawing[..., :3] + (1 - drawing[..., 3:]) * background).clamp(0, 1)
+
+
+def zoomed_camera(camera: Camera, box: tuple[float, float, float, float], size: int) -> Camera:
+    """The camera of a square box of the picture, scaled to ``size`` pixels."""
+    factor = size / (box[2] - box[0])
+    if isinstance(camera, PerspectiveCamera):
+        principal = (camera.principal - camera.principal.new_tensor(box[:2])) * factor
+        return PerspectiveCamera(camera.focal * factor, principal, (size, size))
+    offset = (camera.offset - camera.offset.new_tensor(box[:2])) * factor
+    return WeakPerspectiveCamera(camera.scale * factor, offset, (size, size))
+
+
+def _turned(yaws: tuple[float, ...]) -> Tensor:
+    """camera_from_head rotations of heads that look into the camera and then turn about +Y."""
+    matrices = []
+    for yaw in yaws:
+        cosine, sine = math.cos(yaw), math.sin(yaw)
+        matrices.append([[cosine, 0.0, -sine], [0.0, -1.0, 0.0], [-sine, 0.0, -cosine]])
+    return torch.tensor(matrices)
+
+
+def _clay(points: Tensor, normals: Tensor) -> Tensor:
+    """Colour of clay under a studio light from above at the camera's left."""
+    count = points.shape[0]
+    nearest = points[..., 2].min(dim=1).values
+    place = torch.stack([points.new_full((count,), -700.0), points.new_full((count,), -700.0), nearest - 900], -1)
+    bulb = PointLight(place, points.new_tensor([[0.75, 0.73, 0.70]]).expand(count, 3))
+    clay = points.new_tensor(CLAY).expand_as(points)
+    soft = shade_diffuse(clay, normals, _soft_light(count, 0.42, 0.18, points))
+    specular = points.new_full((*points.shape[:-1], 1), CLAY_SPECULAR)
+    return (
+        soft
+        + shade_point_diffuse(clay, normals, points, bulb)
+        + shade_specular(specular, normals, points, bulb, 20.0)
+    )
+
+
+def _soft_light(count: int, level: float, slope: float, like: Tensor) -> SphericalHarmonicsLight:
+    """White light that is stronger from above and from the camera's side than from below and behind."""
+    coefficients = torch.zeros(count, 9, 3, device=like.device)
+    coefficients[:, 0] = level / 0.2820948  # Y_00
+    coefficients[:, 1] = -slope / 0.4886025  # Y_1-1 grows with +Y, which is down in the camera frame
+    coefficients[:, 2] = -slope / 0.4886025  # Y_10 grows with +Z, away from the camera
+    return SphericalHarmonicsLight(coefficients)
+
+
+def _for_drawing(albedo: Tensor, size: int) -> Tensor:
+    """The map at about the resolution of the picture, since it is looked up bilinearly."""
+    side = max(1, round(size * TEXELS_A_PIXEL))
+    if max(albedo.shape[:2]) <= side:
+        return albedo[None]
+    images = albedo.permute(2, 0, 1)[None]
+    small = resized(images, size=(side, side), mode="bilinear", align_corners=False, antialias=True)
+    return small.permute(0, 2, 3, 1)
