@@ -128,9 +128,8 @@ class Reconstructor:
                 fit = refine_photometric(self.model, [photo.pixels for photo in photos], fit, groups=groups)
         singles = [fit.select(index) for index in range(len(photos))]
         with clock.stage("texture"):
-            albedo = self.texture.albedo(
-                self.model, [photo.pixels for photo in photos], [single.parameters for single in singles]
-            )
+            parameters = [single.parameters for single in singles]
+            albedo = self.texture.albedo(self.model, photos, parameters, lit=self.settings.photometric)
         return [
             self._head(photo, face, single, albedo, clock)
             for photo, face, single in zip(photos, faces, singles, strict=True)

@@ -24,7 +24,7 @@ from facewright.scene.lighting import PointLight, SphericalHarmonicsLight
 from facewright.scene.pose import Pose
 
 VIEW_DISTANCE = 1500.0  # mm; a portrait lens, so that noses keep their size
-VIEW_HEIGHT = 330.0  # mm of the head that fill a picture from top to bottom
+VIEW_HEIGHT = 290.0  # mm of the head that fill a picture from top to bottom
 CLAY = (0.50, 0.47, 0.44)  # linear RGB
 CLAY_SPECULAR = 0.12
 TEXELS_A_PIXEL = 1.4  # of a map that neither blurs nor flickers when it is drawn
