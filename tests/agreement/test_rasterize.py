@@ -2,13 +2,13 @@
 
 import pytest
 import torch
+from tests.agreement.closeness import gradient_faults
+from tests.agreement.meshes import bumpy_sheet, projected
 
 from facewright.core.errors import InputError
 from facewright.render.backends import BackendName, reference
 from facewright.render.interpolate import interpolate
 from facewright.render.rasterize import rasterize
-from tests.agreement.closeness import gradient_faults
-from tests.agreement.meshes import bumpy_sheet, projected
 
 BACKENDS: list[BackendName] = ["cpu", "portable"]
 SIZE = (40, 48)
