@@ -72,7 +72,7 @@ def draw_mesh(
     Returns:
         Linear RGB multiplied by coverage, and coverage; 0 where empty. See ``over``.
     """
-    large = scaled_camera(camera, settings.supersample)
+    large = scaled_camera(camera, float(settings.supersample))
     pixels = large.project(vertices_camera)
     fragments = rasterize(
         pixels,
