@@ -12,7 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.harness import Timing, run
+from benchmarks.harness import Timing, run, show
+
 from facewright.pipeline.portraits import demo_portraits
 
 IMPORT, ONE_PHOTO, FURTHER_PHOTO = "import facewright", "one photo, all files", "each further photo"
@@ -35,7 +36,9 @@ def benchmark(seconds: float) -> list[Timing]:
             ones.append(one)
             further.append((several - one) / FURTHER)
     measured = {IMPORT: imports, ONE_PHOTO: ones, FURTHER_PHOTO: further}
-    return [_timing(setting, values) for setting, values in measured.items()]
+    timings = [_timing(setting, values) for setting, values in measured.items()]
+    show(timings)
+    return timings
 
 
 def _photos(folder: Path) -> list[Path]:
