@@ -11,6 +11,7 @@ from . import warp
 from .photos import PhotoSet
 
 NEGATIVES = 0.08
+TURNED, TURNED_SHARE = 2, 0.18  # source index of rotate-and-render faces, their share of the crops
 OUTER_EYE = (33, 263)
 
 
@@ -87,6 +88,9 @@ class LandmarkBatches:
         nose = upright_shapes(photos.landmarks)[:, 1]
         turned = np.abs(nose[:, 0] - 0.5) / 0.15
         weight = 1.0 + turned.clip(0, 2) + 1.5 * names[:, 25] + 1.0 * np.maximum(names[:, 9], names[:, 10])
+        rendered = photos.source == TURNED
+        if rendered.any():
+            weight[rendered] *= TURNED_SHARE / (1 - TURNED_SHARE) * weight[~rendered].sum() / weight[rendered].sum()
         self.probability = weight / weight.sum()
         self.noise = rng.normal(0.0, 1.0, 1 << 20).astype(np.float32)
 

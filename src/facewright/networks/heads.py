@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from .backbones import ResidualPyramid
+from .blocks import ConvBlock
 
 LANDMARKS = 478
 
@@ -60,3 +61,53 @@ class LandmarkNetwork(nn.Module):
         hidden = torch.relu(self.hidden(torch.cat([features[-1].flatten(1), lateral.flatten(1)], 1)))
         points = self.points(self.modes(hidden)).unflatten(1, (LANDMARKS, 3))
         return points, self.presence(hidden)[:, 0]
+
+
+@dataclass(frozen=True)
+class FaceNetworkSettings:
+    """Sizes of the face detection network."""
+
+    widths: tuple[int, ...] = (8, 20, 32, 48, 64)
+    blocks: tuple[int, ...] = (0, 1, 1, 1)
+    pyramid: int = 32
+
+
+class FaceNetwork(nn.Module):
+    """Face centres at strides 8, 16 and 32 with the square, rolled frame of each face; no anchors.
+
+    Channels of a map: score logit; centre offset x, y in strides from the cell's centre; logarithm of the side in
+    strides; cosine and sine of the roll (not normalised).
+    """
+
+    STRIDES = (8, 16, 32)
+    CHANNELS = 6
+
+    def __init__(self, settings: FaceNetworkSettings = FaceNetworkSettings()) -> None:
+        super().__init__()
+        self.settings = settings
+        self.backbone = ResidualPyramid(settings.widths, blocks=settings.blocks)
+        width = settings.pyramid
+        self.laterals = nn.ModuleList(nn.Conv2d(inputs, width, 1) for inputs in settings.widths[-3:])
+        self.smooth = nn.ModuleList(ConvBlock(width, width) for _ in self.STRIDES)
+        self.outputs = nn.ModuleList(nn.Conv2d(width, self.CHANNELS, 1) for _ in self.STRIDES)
+        for output in self.outputs:
+            assert isinstance(output, nn.Conv2d) and output.bias is not None
+            # Faces are rare: a score of one in a hundred to begin with keeps the first steps calm.
+            nn.init.constant_(output.bias[:1], -4.6)
+
+    def forward(self, image: Float[Tensor, "B 1 H W"]) -> list[Float[Tensor, "B 6 h w"]]:
+        """Maps of the three strides.
+
+        Args:
+            image: grey sRGB in [0, 1]; height and width multiples of 32.
+        """
+        features = self.backbone((image - 0.5) * 4.0)[-3:]
+        maps: list[Tensor] = []
+        above: Tensor | None = None
+        for level in (2, 1, 0):
+            x = self.laterals[level](features[level])
+            if above is not None:
+                x = x + nn.functional.interpolate(above, scale_factor=2.0, mode="nearest")
+            above = torch.relu(x)
+            maps.insert(0, self.outputs[level](self.smooth[level](above)))
+        return maps
