@@ -1,6 +1,6 @@
 """Train the face detector on synthetic scenes made of the labelled photographs and write its checkpoint.
 
-Example: ``python scripts/train_detector.py --data ../shared/data --turned build/turned.npz --out build/detector``.
+Example: ``python scripts/train_detector.py --data ../shared/data --turned build/turned.npz``.
 Run again with the same ``--out`` it goes on from the last checkpoint.
 """
 
@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from facewright.detection.crop import CROP_MARGIN
+from facewright.networks.heads import FaceNetwork
 from training_data.canvases import SceneBatches, backdrop_bank
 from training_data.photos import join, load_photos
 from training_data.replicas import Replica, save_checkpoint, take_step, update_average
 from training_data.turned import load_turned
-
-from facewright.detection.crop import CROP_MARGIN
-from facewright.networks.heads import FaceNetwork
 
 CANVAS = 256
 # Extents of the landmarks in px that each stride answers for; where they overlap both do.
@@ -28,7 +28,7 @@ EXTENTS = ((0.0, 40.0), (28.0, 112.0), (80.0, math.inf))
 
 
 def targets(frames: np.ndarray, stride: int, extents: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
-    """Score (B, h, w): 1 centres, between 0 and 1 near centres, -1 ignored; values (B, h, w, 5) at centres."""
+    """Score (B, h, w): 1 centres, under 1 near centres, -1 ignored; values (B, h, w, 5) at centres."""
     cells = CANVAS // stride
     score = np.zeros((len(frames), cells, cells), np.float32)
     values = np.zeros((len(frames), cells, cells, 5), np.float32)

@@ -5,7 +5,6 @@ Run again with the same ``--out`` it goes on from the last checkpoint.
 """
 
 import argparse
-import copy
 import json
 import math
 import sys
@@ -16,6 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from facewright.networks.blocks import fold_batch_norm
+from facewright.networks.heads import LandmarkNetwork, LandmarkNetworkSettings
+from training_data.canvases import Backdrops, backdrop_bank, load_backdrops
 from training_data.landmark_batches import (
     OUTER_EYE,
     Batch,
@@ -25,10 +28,8 @@ from training_data.landmark_batches import (
     shape_modes,
 )
 from training_data.photos import PhotoSet, join, load_photos
+from training_data.replicas import Replica, save_checkpoint, take_step, update_average
 from training_data.turned import load_turned
-
-from facewright.networks.blocks import fold_batch_norm
-from facewright.networks.heads import LandmarkNetwork, LandmarkNetworkSettings
 
 # Eyes with lids, lips and irises count more: a method reads the expression from them.
 RIGHT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
@@ -52,7 +53,7 @@ def point_weights() -> Tensor:
 
 
 def landmark_loss(points: Tensor, target: Tensor, present: Tensor, weights: Tensor) -> Tensor:
-    """Mean absolute error over the outer eye distance in space, plus its logarithm-like part for small errors."""
+    """Wing-like loss of the points over the outer eye distance in space."""
     eyes = (target[:, OUTER_EYE[0]] - target[:, OUTER_EYE[1]]).norm(dim=-1)
     error = (points - target).abs() / eyes[:, None, None]
     # Wing-like (Feng 2018, eq. 5, omega 0.1, epsilon 0.02): keeps a pull on errors of a few per cent.
@@ -94,64 +95,17 @@ def build(photos: PhotoSet, mirror: np.ndarray, seed: int) -> LandmarkNetwork:
     return network.to(memory_format=torch.channels_last)
 
 
-def save_checkpoint(path: Path, **state: object) -> None:
-    """Write a checkpoint under a temporary name, then rename it."""
-    temporary = path.with_suffix(".partial")
-    torch.save(state, temporary)
-    temporary.replace(path)
-
-
-class Worker:
-    """One of several replicas that share the parameters: own batches, own gradients, one thread.
-
-    Two single-threaded replicas train a third faster on two cores than one network with two threads.
-    """
-
-    def __init__(self, network: LandmarkNetwork, batches: LandmarkBatches, count: int) -> None:
-        self.network = copy.deepcopy(network)
-        for mine, shared in zip(self.network.parameters(), network.parameters(), strict=True):
-            mine.data = shared.data
-        self.parameters = list(self.network.parameters())
-        self.batches, self.count = batches, count
-        self.weights = point_weights()
-
-    def __call__(self) -> tuple[float, float]:
-        """Draw a batch and leave the gradients of its loss in the replica; returns both losses."""
-        torch.set_num_threads(1)
-        batch = self.batches(self.count)
-        crops = torch.from_numpy(batch.crops)[:, None].contiguous(memory_format=torch.channels_last)
-        present = torch.from_numpy(batch.presence)
-        points, logit = self.network(crops)
-        loss_points = landmark_loss(points, torch.from_numpy(batch.points), present, self.weights)
-        loss_presence = nn.functional.binary_cross_entropy_with_logits(logit, present)
-        self.network.zero_grad()
-        (loss_points + PRESENCE_WEIGHT * loss_presence).backward()
-        return loss_points.item(), loss_presence.item()
-
-
-def take_step(network: nn.Module, workers: list[Worker], optimiser: torch.optim.Optimizer) -> None:
-    """Average the replicas' gradients, clip, and step; normalisation statistics come from the first replica."""
-    for index, parameter in enumerate(network.parameters()):
-        if parameter.grad is None:
-            # Of the parameter's own memory layout: the fused optimiser pairs elements by place in memory.
-            parameter.grad = torch.empty_like(parameter)
-        gradients = [worker.parameters[index].grad for worker in workers]
-        parameter.grad.copy_(torch.stack([g for g in gradients if g is not None]).mean(0))
-    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    optimiser.step()
-    for mine, theirs in zip(network.buffers(), workers[0].network.buffers(), strict=True):
-        mine.copy_(theirs)
-
-
-def update_average(average: nn.Module, network: nn.Module, step: int) -> None:
-    """Exponential moving average of parameters and normalisation statistics."""
-    decay = min(0.999, (1 + step) / (10 + step))
-    with torch.no_grad():
-        for mine, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-            if mine.dtype.is_floating_point:
-                mine.lerp_(new, 1 - decay)
-            else:
-                mine.copy_(new)
+def losses(
+    network: nn.Module, batches: LandmarkBatches, count: int, weights: Tensor
+) -> tuple[Tensor, list[float]]:
+    """Landmark and presence loss over one batch of crops."""
+    batch = batches(count)
+    crops = torch.from_numpy(batch.crops)[:, None].contiguous(memory_format=torch.channels_last)
+    present = torch.from_numpy(batch.presence)
+    points, logit = network(crops)
+    loss_points = landmark_loss(points, torch.from_numpy(batch.points), present, weights)
+    loss_presence = nn.functional.binary_cross_entropy_with_logits(logit, present)
+    return loss_points + PRESENCE_WEIGHT * loss_presence, [loss_points.item(), loss_presence.item()]
 
 
 def train(options: argparse.Namespace) -> None:
@@ -174,23 +128,27 @@ def train(options: argparse.Namespace) -> None:
         optimiser.load_state_dict(state["optimiser"])
         start = state["step"]
     size = network.settings.input_size
-    workers = [
-        Worker(
-            network,
-            LandmarkBatches(seen, mirror, size, np.random.default_rng((options.seed, start, index))),
-            options.batch // options.workers,
-        )
-        for index in range(options.workers)
-    ]
+    if options.backdrops:
+        empty = load_backdrops(options.backdrops)
+    else:
+        bank = backdrop_bank(photos.select(~photos.kept_out), np.random.default_rng(options.seed), 1000, 384)
+        empty = Backdrops(bank, np.zeros((0, 5)))
+    share, weights, replicas = options.batch // options.workers, point_weights(), []
+    for index in range(options.workers):
+        rng = np.random.default_rng((options.seed, start, index))
+        batches = LandmarkBatches(seen, empty, mirror, size, rng)
+        replicas.append(Replica(network, lambda copy, b=batches: losses(copy, b, share, weights)))
     held, _ = evaluation_batch(kept_out, 600, size, 7)
-    print(f"{len(seen)} training photos, {len(kept_out)} kept out; step {start} of {options.steps}", flush=True)
+    print(
+        f"{len(seen)} training photos, {len(kept_out)} kept out; step {start} of {options.steps}", flush=True
+    )
     pool = ThreadPoolExecutor(options.workers)
     clock, sums = time.time(), np.zeros(2)
     for step in range(start, options.steps):
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, options.steps, options.rate)
-        sums += np.mean([run.result() for run in [pool.submit(worker) for worker in workers]], 0)
-        take_step(network, workers, optimiser)
+        sums += np.mean([run.result() for run in [pool.submit(replica) for replica in replicas]], 0)
+        take_step(network, replicas, optimiser)
         update_average(average, network, step)
         if (step + 1) % options.journal == 0 or step + 1 == options.steps:
             seconds, clock = time.time() - clock, time.time()
@@ -216,6 +174,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, default=Path("build/landmarker"))
     parser.add_argument("--turned", type=Path, help="faces turned by scripts/turn_faces.py")
+    parser.add_argument("--backdrops", type=Path, help="hard negatives of scripts/mine_false_faces.py")
     parser.add_argument("--steps", type=int, default=15000)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=2e-3)

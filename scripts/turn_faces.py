@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+
 from training_data.photos import load_photos
 from training_data.turned import turn_faces
 

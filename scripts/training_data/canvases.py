@@ -1,10 +1,11 @@
 """Synthetic scenes for the face detector: photographs of faces pasted over scenes without labelled faces."""
 
-import math
 from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
-from numba import njit
+from PIL import Image
 
 from facewright.detection.crop import CROP_MARGIN, frames_from_landmarks
 
@@ -17,57 +18,14 @@ TEXTURES = (
 )  # fmt: skip
 FACE_SIZES = (9.0, 230.0)  # px of a canvas, extent of the landmarks
 MAX_FACES = 6
-RECT, OVAL = 0, 1
 
 
 @dataclass(frozen=True)
 class Scenes:
-    """Canvases (B, S, S) in [0, 1]; frames (B, MAX_FACES, 4) centre, side, roll; side 0 where there is no face."""
+    """Canvases (B, S, S) in [0, 1]; frames (B, MAX_FACES, 4) centre, side, roll; side 0: no face."""
 
     canvases: np.ndarray
     frames: np.ndarray
-
-
-@njit(nogil=True, cache=True, fastmath=True)
-def paste(canvas, pixels, photo, photo_frame, frame, flip, shape, reach, feather, gain, bias):
-    """Paste the surroundings of a face so that the photo's crop ``photo_frame`` lands on ``frame``, in place.
-
-    ``reach`` is how much is pasted around the centre (1 = the crop frame), an oval or what the photo holds.
-    """
-    size_y, size_x = canvas.shape
-    start, height, width = photo
-    cos, sin = np.float32(math.cos(frame[3])), np.float32(math.sin(frame[3]))
-    turn = photo_frame[3]
-    cos_p, sin_p = np.float32(photo_frame[2] * math.cos(turn)), np.float32(photo_frame[2] * math.sin(turn))
-    extent = int(frame[2] * reach * 0.75) + 2
-    x_0, y_0 = int(frame[0]), int(frame[1])
-    scale = photo_frame[2] / frame[2]
-    samples = 1 if scale < 1.7 else (2 if scale < 3.4 else (4 if scale < 7 else 7))
-    for row in range(max(y_0 - extent, 0), min(y_0 + extent + 1, size_y)):
-        for column in range(max(x_0 - extent, 0), min(x_0 + extent + 1, size_x)):
-            total = np.float32(0.0)
-            edge = np.float32(1.0)
-            for sub in range(samples * samples):
-                dx = np.float32((column + (sub % samples + 0.5) / samples - frame[0]) / frame[2])
-                dy = np.float32((row + (sub // samples + 0.5) / samples - frame[1]) / frame[2])
-                u, v = dx * cos + dy * sin, -dx * sin + dy * cos
-                if flip:
-                    u = -u
-                x = np.float32(photo_frame[0]) + u * cos_p - v * sin_p
-                y = np.float32(photo_frame[1]) + u * sin_p + v * cos_p
-                if sub == 0:
-                    inner = min(min(x, width - x), min(y, height - y)) / np.float32(photo_frame[2])
-                    if shape == OVAL:
-                        inner = min(inner, (1.0 - math.sqrt(u * u / 0.16 + v * v / 0.25) / reach) * 0.4)
-                    else:
-                        inner = min(inner, reach * 0.5 - max(abs(u), abs(v)))
-                    edge = min(max(np.float32(inner / feather), np.float32(0.0)), np.float32(1.0))
-                    if edge <= 0.0:
-                        break
-                total += warp._clamped(pixels, start, height, width, x, y)
-            if edge > 0.0:
-                value = total / np.float32(255.0 * samples * samples) * gain + bias
-                canvas[row, column] += edge * (value - canvas[row, column])
 
 
 def procedural(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -76,7 +34,11 @@ def procedural(rng: np.random.Generator, size: int) -> np.ndarray:
     image = np.full((size, size), rng.random())
     for cells in (2, 5, 12, 30, 80):
         coarse = rng.normal(0, rng.exponential(0.12), (cells, cells))
-        index = grid * cells // size if rng.random() < 0.5 else (grid + rng.integers(0, size)) % size * cells // size
+        index = (
+            grid * cells // size
+            if rng.random() < 0.5
+            else (grid + rng.integers(0, size)) % size * cells // size
+        )
         image += coarse[np.ix_(index, index)]
     y, x = np.mgrid[:size, :size]
     for _ in range(rng.integers(0, 14)):
@@ -85,16 +47,29 @@ def procedural(rng: np.random.Generator, size: int) -> np.ndarray:
         u = (x - cx) * np.cos(angle) + (y - cy) * np.sin(angle)
         v = ((y - cy) * np.cos(angle) - (x - cx) * np.sin(angle)) * rng.uniform(0.5, 4)
         inside = u**2 + v**2 < radius**2 if rng.random() < 0.6 else np.maximum(abs(u), abs(v)) < radius
-        image = np.where(inside, rng.random() + (rng.random() < 0.3) * np.sin(u / rng.uniform(1, 8)) * 0.3, image)
+        image = np.where(
+            inside, rng.random() + (rng.random() < 0.3) * np.sin(u / rng.uniform(1, 8)) * 0.3, image
+        )
     return image.clip(0, 1)
+
+
+@dataclass(frozen=True)
+class Backdrops:
+    """Backdrops (N, S, S) uint8 and what a detector took for faces there (M, 5): index, x, y, side, roll."""
+
+    images: np.ndarray
+    false_faces: np.ndarray
+
+
+def load_backdrops(path: Path) -> Backdrops:
+    """Read what ``scripts/mine_false_faces.py`` wrote."""
+    with np.load(path, allow_pickle=False) as data:
+        return Backdrops(data["images"], data["false_faces"])
 
 
 def backdrop_bank(photos: PhotoSet, rng: np.random.Generator, count: int, size: int) -> np.ndarray:
     """Backdrops without faces (count, size, size) uint8: parts of photos off the face, textures, noise."""
-    from skimage import data, io
-
-    sources = [np.asarray(io.imread(_texture_path(data, name), as_gray=True), np.float64) for name in TEXTURES]
-    sources = [image / 255.0 if image.max() > 1.5 else image for image in sources]
+    sources = load_textures()
     bank = np.empty((count, size, size), np.uint8)
     colour = np.flatnonzero(photos.source == 1)
     for index in range(count):
@@ -110,11 +85,11 @@ def backdrop_bank(photos: PhotoSet, rng: np.random.Generator, count: int, size: 
     return bank
 
 
-def _texture_path(data: object, name: str) -> str:
-    from pathlib import Path
-
-    folder = Path(str(getattr(data, "__file__", ""))).parent
-    return str(next(folder.glob(f"{name}.*")))
+def load_textures() -> list[np.ndarray]:
+    """Pictures without faces that travel inside scikit-image, grey in [0, 1]."""
+    folder = Path(str(files("skimage"))) / "data"
+    paths = [next(folder.glob(f"{name}.*")) for name in TEXTURES]
+    return [np.asarray(Image.open(path).convert("L"), np.float64) / 255.0 for path in paths]
 
 
 def _window(source: np.ndarray, rng: np.random.Generator, size: int) -> np.ndarray:
@@ -126,8 +101,8 @@ def _window(source: np.ndarray, rng: np.random.Generator, size: int) -> np.ndarr
     return image if rng.random() < 0.5 else image.T
 
 
-def _off_face(photos: PhotoSet, index: int, rng: np.random.Generator, size: int) -> np.ndarray:
-    """A part of the photo that holds no face, mirrored outwards to fill the backdrop."""
+def off_face_part(photos: PhotoSet, index: int, rng: np.random.Generator) -> np.ndarray | None:
+    """A part of the photo (h, w) uint8 beside, over or under its face; none if the face fills the photo."""
     image = photos.image(index)
     points = photos.landmarks[index, :, :2]
     low, high = points.min(0), points.max(0)
@@ -141,10 +116,17 @@ def _off_face(photos: PhotoSet, index: int, rng: np.random.Generator, size: int)
     ]
     regions = [r for r in regions if r[2] - r[0] >= 24 and r[3] - r[1] >= 24]
     if not regions:
-        return procedural(rng, size)
+        return None
     x0, y0, x1, y1 = regions[rng.integers(len(regions))]
-    part = image[y0:y1, x0:x1] / 255.0
-    part = np.concatenate([part, part[::-1]])
+    return image[y0:y1, x0:x1]
+
+
+def _off_face(photos: PhotoSet, index: int, rng: np.random.Generator, size: int) -> np.ndarray:
+    """A part of the photo that holds no face, mirrored outwards to fill the backdrop."""
+    part = off_face_part(photos, index, rng)
+    if part is None:
+        return procedural(rng, size)
+    part = np.concatenate([part, part[::-1]]) / 255.0
     part = np.concatenate([part, part[:, ::-1]], 1)
     zoom = rng.uniform(0.3, 1.2)
     rows = (rng.integers(0, 999) + np.arange(size) * zoom).astype(int) % part.shape[0]
@@ -202,7 +184,9 @@ class SceneBatches:
             low, high = FACE_SIZES
             extent = np.exp(rng.uniform(np.log(low), np.log(high if wanted < 3 else high / 3)))
             side = extent * CROP_MARGIN
-            x, y = rng.uniform(-0.1, 1.1, 2) * size if rng.random() < 0.15 else rng.uniform(0.0, 1.0, 2) * size
+            x, y = (
+                rng.uniform(-0.1, 1.1, 2) * size if rng.random() < 0.15 else rng.uniform(0.0, 1.0, 2) * size
+            )
             inner = np.minimum([x, y], [size - x, size - y]).min()
             if inner < 0.2 * extent:  # half of the face or more would be cut off
                 continue
@@ -210,15 +194,17 @@ class SceneBatches:
             gap = np.hypot(others[:, 0] - x, others[:, 1] - y) - 0.45 * (others[:, 2] + side)
             if placed and gap.min() < 0:
                 continue
-            roll = rng.uniform(-1.0, 1.0) * np.radians(60) if rng.random() < 0.9 else rng.uniform(-np.pi, np.pi)
+            roll = (
+                rng.uniform(-1.0, 1.0) * np.radians(60) if rng.random() < 0.9 else rng.uniform(-np.pi, np.pi)
+            )
             if rng.random() < 0.3:
                 roll = rng.normal(0, 0.08)
             pick = rng.choice(len(self.photos), p=self.probability)
             frame = np.array([x, y, side, roll])
             oval = rng.random() < 0.45
-            paste(
+            warp.paste(
                 canvas, self.photos.pixels, self.places[pick], self.frames[pick], frame, rng.random() < 0.5,
-                OVAL if oval else RECT, rng.uniform(0.95, 1.3) if oval else rng.uniform(0.85, 2.2),
+                warp.OVAL if oval else warp.RECT, rng.uniform(0.95, 1.3) if oval else rng.uniform(0.85, 2.2),
                 rng.choice([0.004, 0.05, 0.1]), rng.uniform(0.75, 1.15), rng.normal(0, 0.04),
             )  # fmt: skip
             frames[placed] = frame
@@ -239,9 +225,9 @@ class SceneBatches:
         source[:2] += 0.62 * source[2] * np.array([np.cos(angle), np.sin(angle)])
         source[2] *= rng.uniform(0.35, 0.55)
         source[3] = rng.uniform(-1, 1)
-        paste(
+        warp.paste(
             canvas, self.photos.pixels, self.places[pick], source, np.array([x, y, side, 0.0]),
-            False, RECT, 1.0, 0.05, 1.0, 0.0,
+            False, warp.RECT, 1.0, 0.05, 1.0, 0.0,
         )  # fmt: skip
 
     def _degrade(self, canvas: np.ndarray) -> None:
@@ -253,8 +239,9 @@ class SceneBatches:
             warp.blur(canvas, np.cos(angle), np.sin(angle), taps, scratch)
             if taps < 4:
                 warp.blur(canvas, -np.sin(angle), np.cos(angle), taps, scratch)
+        gamma, gain = np.exp(np.clip(rng.normal(0, 0.25), -0.7, 0.7)), np.exp(rng.normal(0, 0.15))
         warp.expose(
-            canvas, float(np.exp(np.clip(rng.normal(0, 0.25), -0.7, 0.7))), float(np.exp(rng.normal(0, 0.15))),
+            canvas, float(gamma), float(gain),
             rng.normal(0, 0.05), rng.normal(0, 0.2), rng.normal(0, 0.2), self.noise,
             int(rng.integers(0, len(self.noise) - canvas.size)),
             float(np.exp(rng.uniform(np.log(0.003), np.log(0.05)))) if rng.random() < 0.6 else 0.0,

@@ -8,9 +8,10 @@ from scipy.optimize import linear_sum_assignment
 from facewright.detection.crop import crop_from_photo, frames_from_landmarks
 
 from . import warp
+from .canvases import Backdrops
 from .photos import PhotoSet
 
-NEGATIVES = 0.08
+NEGATIVES = 0.14
 TURNED, TURNED_SHARE = 2, 0.18  # source index of rotate-and-render faces, their share of the crops
 OUTER_EYE = (33, 263)
 
@@ -47,13 +48,17 @@ def mirror_table(landmarks: np.ndarray) -> np.ndarray:
     return table
 
 
-def shape_modes(landmarks: np.ndarray, mirror: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def shape_modes(
+    landmarks: np.ndarray, mirror: np.ndarray, count: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean (478, 3) and principal modes (count, 478, 3), one standard deviation each, of jittered targets."""
     rng = np.random.default_rng(seed)
     pick = rng.integers(0, len(landmarks), 6000)
     shapes = landmarks[pick].astype(np.float64)
     frames = _jitter(rng, frames_from_landmarks(shapes[..., :2]), len(pick))
-    flat = np.concatenate([crop_from_photo(shapes[..., :2], frames), shapes[..., 2:] / frames[:, None, 2:3]], -1)
+    flat = np.concatenate(
+        [crop_from_photo(shapes[..., :2], frames), shapes[..., 2:] / frames[:, None, 2:3]], -1
+    )
     flipped = flat[:, mirror] * [-1.0, 1.0, 1.0] + [1.0, 0.0, 0.0]
     flat = np.concatenate([flat, flipped]).reshape(2 * len(pick), -1)
     mean = flat.mean(0)
@@ -79,9 +84,17 @@ def _jitter(rng: np.random.Generator, frames: np.ndarray, count: int) -> np.ndar
 class LandmarkBatches:
     """Draws augmented batches from a photo set with one generator."""
 
-    def __init__(self, photos: PhotoSet, mirror: np.ndarray, size: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self, photos: PhotoSet, empty: Backdrops, mirror: np.ndarray, size: int, rng: np.random.Generator
+    ) -> None:
+        """Draw from ``photos``, and negatives also from ``empty``."""
         self.photos, self.mirror, self.size, self.rng = photos, mirror, size, rng
+        bank = empty.images
+        self.pixels = np.concatenate([photos.pixels, bank.ravel()])
+        self.mined = empty.false_faces
         self.places = np.concatenate([photos.offsets[:, None], photos.sizes], 1)
+        starts = len(photos.pixels) + np.arange(len(bank)) * bank[0].size
+        self.empty = np.stack([starts, *(np.full(len(bank), side) for side in bank.shape[1:])], 1)
         self.frames = frames_from_landmarks(photos.landmarks[..., :2])
         names = photos.expression
         # Turned heads, open mouths and closed eyes are rare in photographs; draw them more often.
@@ -90,7 +103,9 @@ class LandmarkBatches:
         weight = 1.0 + turned.clip(0, 2) + 1.5 * names[:, 25] + 1.0 * np.maximum(names[:, 9], names[:, 10])
         rendered = photos.source == TURNED
         if rendered.any():
-            weight[rendered] *= TURNED_SHARE / (1 - TURNED_SHARE) * weight[~rendered].sum() / weight[rendered].sum()
+            weight[rendered] *= (
+                TURNED_SHARE / (1 - TURNED_SHARE) * weight[~rendered].sum() / weight[rendered].sum()
+            )
         self.probability = weight / weight.sum()
         self.noise = rng.normal(0.0, 1.0, 1 << 20).astype(np.float32)
 
@@ -100,11 +115,16 @@ class LandmarkBatches:
         pick = rng.choice(len(self.photos), count, p=self.probability)
         frames = _jitter(rng, self.frames[pick], count)
         presence = (rng.random(count) >= NEGATIVES).astype(np.float32)
-        self._spoil(frames, presence)
+        places = self.places[pick]
+        self._spoil(places, frames, presence)
         flips = rng.random(count) < 0.5
         shapes = self.photos.landmarks[pick]
         points = np.concatenate(
-            [crop_from_photo(shapes[..., :2].astype(np.float64), frames), shapes[..., 2:] / frames[:, None, 2:3]], -1
+            [
+                crop_from_photo(shapes[..., :2].astype(np.float64), frames),
+                shapes[..., 2:] / frames[:, None, 2:3],
+            ],
+            -1,
         )
         flipped = points[:, self.mirror] * [-1.0, 1.0, 1.0] + [1.0, 0.0, 0.0]
         points = np.where(flips[:, None, None], flipped, points).astype(np.float32)
@@ -121,17 +141,27 @@ class LandmarkBatches:
         fills = rng.choice(4, count, p=[0.2, 0.45, 0.25, 0.1])
         crops = np.empty((count, size, size), np.float32)
         warp.cut_batch(
-            self.photos.pixels, self.places[pick], frames, flips, fills, backdrops, spots,
-            rng.uniform(0, 255, count), crops,
+            self.pixels, places, frames, flips, fills, backdrops, spots, rng.uniform(0, 255, count), crops
         )  # fmt: skip
         self._degrade(crops)
         return Batch(crops, points, presence)
 
-    def _spoil(self, frames: np.ndarray, presence: np.ndarray) -> None:
-        """Move the frames of negatives off the face: far aside, far too small, far too large."""
+    def _spoil(self, places: np.ndarray, frames: np.ndarray, presence: np.ndarray) -> None:
+        """Move the frames of negatives off the face (far aside, too small, too large) or to a backdrop."""
         rng = self.rng
         for index in np.flatnonzero(presence == 0):
-            kind = rng.integers(0, 4)
+            kind = rng.integers(0, 8)
+            if kind > 3:
+                if len(self.mined) and kind > 4:
+                    place, *frame = self.mined[rng.integers(len(self.mined))]
+                    places[index] = self.empty[int(place)]
+                    frames[index] = np.array(frame) * [1, 1, np.exp(rng.normal(0, 0.1)), 1]
+                    frames[index, :2] += rng.normal(0, 0.05, 2) * frame[2]
+                    continue
+                places[index] = self.empty[rng.integers(len(self.empty))]
+                side = np.exp(rng.uniform(np.log(24), np.log(300)))
+                frames[index] = (*rng.uniform(0, places[index, 1], 2), side, rng.uniform(-0.8, 0.8))
+                continue
             angle = rng.uniform(0, 2 * np.pi)
             if kind <= 1:
                 reach = rng.uniform(0.55, 1.2) * frames[index, 2]
@@ -191,6 +221,7 @@ def evaluation_batch(photos: PhotoSet, count: int, size: int, seed: int) -> tupl
         photos.pixels, places, frames, zeros > 0, np.full(len(pick), warp.CLAMP), places, frames, zeros, crops
     )
     points = np.concatenate(
-        [crop_from_photo(chosen[..., :2].astype(np.float64), frames), chosen[..., 2:] / frames[:, None, 2:3]], -1
+        [crop_from_photo(chosen[..., :2].astype(np.float64), frames), chosen[..., 2:] / frames[:, None, 2:3]],
+        -1,
     )
     return Batch(crops, points.astype(np.float32), np.ones(len(pick), np.float32)), frames

@@ -1,4 +1,4 @@
-"""Training on the cores of one machine: replicas share the parameters, each draws its own batches in one thread.
+"""Training on the cores of one machine: replicas share the parameters, each has a thread and own batches.
 
 Two single-threaded replicas train a third faster on two cores than one network with two threads.
 """
@@ -31,7 +31,7 @@ class Replica:
 
 
 def take_step(network: nn.Module, replicas: list[Replica], optimiser: torch.optim.Optimizer) -> None:
-    """Average the replicas' gradients, clip, and step; normalisation statistics come from the first replica."""
+    """Average the gradients, clip, and step; normalisation statistics come from the first replica."""
     for index, parameter in enumerate(network.parameters()):
         if parameter.grad is None:
             # Of the parameter's own memory layout: the fused optimiser pairs elements by place in memory.

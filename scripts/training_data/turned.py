@@ -1,24 +1,24 @@
 """Faces turned to large yaw by rotate-and-render, from a photograph and the teacher's points in space.
 
 **Source:** Zhu et al., "Face Alignment Across Large Poses", 2016, section 5 (face profiling).
-**Differs:** the face is the surface of the 478 points, the surround three rings of guessed depth, not a fitted model.
+**Differs:** the face is the surface of the 478 points, the surround three rings of guessed depth.
 """
 
+import itertools
 from pathlib import Path
 
 import numpy as np
-from numba import njit
 from scipy.spatial import Delaunay
 
 from .landmark_batches import upright_shapes
 from .photos import PhotoSet
-from .warp import _clamped
+from .warp import render
 
 FACE_OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
-# Rings around the oval: outward factor, and depth behind the oval in face widths (ear, back of the head, wall).
+# Rings around the oval: outward factor, depth behind the oval in face widths (ear, back of the head, wall).
 RINGS = ((1.10, 0.22), (1.35, 0.50), (3.0, 0.75))
 MESH_POINTS = 468  # the ten iris points lie on the eyes' surface and would fold it
 SIZE = 192
@@ -37,7 +37,7 @@ def face_triangles(landmarks: np.ndarray) -> np.ndarray:
     count, rings = len(FACE_OVAL), []
     bounds = [np.array(FACE_OVAL)]
     bounds += [MESH_POINTS + ring * count + np.arange(count) for ring in range(len(RINGS))]
-    for near, far in zip(bounds[:-1], bounds[1:], strict=True):
+    for near, far in itertools.pairwise(bounds):
         after_near, after_far = np.roll(near, -1), np.roll(far, -1)
         rings += [np.stack([near, after_near, far], 1), np.stack([after_near, after_far, far], 1)]
     return np.concatenate([inner, *rings])
@@ -70,36 +70,6 @@ def rotation(yaw: float, pitch: float) -> np.ndarray:
     turn = np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
     nod = np.array([[1.0, 0.0, 0.0], [0.0, cp, -sp], [0.0, sp, cp]])
     return nod @ turn
-
-
-@njit(nogil=True, cache=True, fastmath=True)
-def render(pixels, start, height, width, source, target, triangles, image, depth):
-    """Draw the triangles at ``target`` (px, depth) with the photo's pixels at ``source``; nearest wins."""
-    size = image.shape[0]
-    for t in range(len(triangles)):
-        a, b, c = triangles[t]
-        ax, ay = target[a, 0], target[a, 1]
-        bx, by = target[b, 0], target[b, 1]
-        cx, cy = target[c, 0], target[c, 1]
-        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-        if abs(area) < 1e-9:
-            continue
-        x0, x1 = max(int(min(ax, bx, cx)), 0), min(int(max(ax, bx, cx)) + 1, size - 1)
-        y0, y1 = max(int(min(ay, by, cy)), 0), min(int(max(ay, by, cy)) + 1, size - 1)
-        for row in range(y0, y1 + 1):
-            for column in range(x0, x1 + 1):
-                x, y = column + 0.5, row + 0.5
-                wb = ((x - ax) * (cy - ay) - (y - ay) * (cx - ax)) / area
-                wc = ((bx - ax) * (y - ay) - (by - ay) * (x - ax)) / area
-                wa = 1.0 - wb - wc
-                if wa < 0.0 or wb < 0.0 or wc < 0.0:
-                    continue
-                z = wa * target[a, 2] + wb * target[b, 2] + wc * target[c, 2]
-                if z < depth[row, column]:
-                    depth[row, column] = z
-                    u = wa * source[a, 0] + wb * source[b, 0] + wc * source[c, 0]
-                    v = wa * source[a, 1] + wb * source[b, 1] + wc * source[c, 1]
-                    image[row, column] = _clamped(pixels, start, height, width, np.float32(u), np.float32(v))
 
 
 def turn_face(

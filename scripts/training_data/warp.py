@@ -5,7 +5,9 @@ import math
 import numpy as np
 from numba import njit
 
+# ruff: noqa: ANN001, ANN201, ANN202, RUF046 (kernels: numba infers the types)
 CONSTANT, CLAMP, PHOTO, REFLECT = 0, 1, 2, 3
+RECT, OVAL = 0, 1
 
 
 @njit(nogil=True, cache=True, fastmath=True, inline="always")
@@ -35,14 +37,12 @@ def _fold(value, extent):
 
 @njit(nogil=True, cache=True, fastmath=True)
 def _reflected(pixels, start, height, width, x, y):
-    return _clamped(
-        pixels, start, height, width, np.float32(_fold(x, width)), np.float32(_fold(y, height))
-    )
+    return _clamped(pixels, start, height, width, np.float32(_fold(x, width)), np.float32(_fold(y, height)))
 
 
 @njit(nogil=True, cache=True, fastmath=True)
 def cut_crop(pixels, photo, frame, flip, fill, backdrop, backdrop_frame, level, out):
-    """Fill ``out`` (S, S) with the crop of ``frame``; ``photo`` and ``backdrop`` are (start, height, width).
+    """Fill ``out`` (S, S) with the crop of ``frame``; ``photo``, ``backdrop`` are (start, height, width).
 
     Where the crop leaves the photo, ``fill`` says what is seen: a grey level, the clamped border, another
     photo, or the mirrored photo.
@@ -127,7 +127,7 @@ def blur(image, step_x, step_y, taps, scratch):
 
 @njit(nogil=True, cache=True, fastmath=True)
 def cover(image, x, y, half_width, half_height, angle, level, round_shape, texture):
-    """Draw a turned rectangle or ellipse of one grey level with ``texture`` noise over ``image``, in place."""
+    """Draw a turned rectangle or ellipse of one level with ``texture`` noise over ``image``, in place."""
     size = image.shape[0]
     cos, sin = math.cos(angle), math.sin(angle)
     reach = int(math.ceil(math.hypot(half_width, half_height)))
@@ -171,8 +171,8 @@ def cut_batch(pixels, photos, frames, flips, fills, backdrops, backdrop_frames, 
 def degrade_batch(images, small, blurs, covers, exposures, noise, noise_starts):
     """Occluders, blur, low resolution, exposure and noise for a batch, in place.
 
-    ``small`` (B,) px or 0; ``blurs`` (B, 3) step x, step y, taps (<= 1: none); ``covers`` (B, K, 7) x, y, half
-    sizes, angle, level, kind (0 none, 1 rectangle, 2 ellipse); ``exposures`` (B, 6).
+    ``small`` (B,) px or 0; ``blurs`` (B, 3) step x, step y, taps (<= 1: none); ``covers`` (B, K, 7) x, y,
+    half sizes, angle, level, kind (0 none, 1 rectangle, 2 ellipse); ``exposures`` (B, 6).
     """
     size = images.shape[1]
     scratch = np.empty((size, size), np.float32)
@@ -195,3 +195,75 @@ def degrade_batch(images, small, blurs, covers, exposures, noise, noise_starts):
             lower_resolution(image, small[index], scratch)
         e = exposures[index]
         expose(image, e[0], e[1], e[2], e[3], e[4], noise, noise_starts[index], e[5])
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def paste(canvas, pixels, photo, photo_frame, frame, flip, shape, reach, feather, gain, bias):
+    """Paste the surroundings of a face so that the photo's crop ``photo_frame`` lands on ``frame``, in place.
+
+    ``reach`` is how much is pasted around the centre (1 = the crop frame), an oval or what the photo holds.
+    """
+    size_y, size_x = canvas.shape
+    start, height, width = photo
+    cos, sin = np.float32(math.cos(frame[3])), np.float32(math.sin(frame[3]))
+    turn = photo_frame[3]
+    cos_p, sin_p = np.float32(photo_frame[2] * math.cos(turn)), np.float32(photo_frame[2] * math.sin(turn))
+    extent = int(frame[2] * reach * 0.75) + 2
+    x_0, y_0 = int(frame[0]), int(frame[1])
+    scale = photo_frame[2] / frame[2]
+    samples = 1 if scale < 1.7 else (2 if scale < 3.4 else (4 if scale < 7 else 7))
+    for row in range(max(y_0 - extent, 0), min(y_0 + extent + 1, size_y)):
+        for column in range(max(x_0 - extent, 0), min(x_0 + extent + 1, size_x)):
+            total = np.float32(0.0)
+            edge = np.float32(1.0)
+            for sub in range(samples * samples):
+                dx = np.float32((column + (sub % samples + 0.5) / samples - frame[0]) / frame[2])
+                dy = np.float32((row + (sub // samples + 0.5) / samples - frame[1]) / frame[2])
+                u, v = dx * cos + dy * sin, -dx * sin + dy * cos
+                if flip:
+                    u = -u
+                x = np.float32(photo_frame[0]) + u * cos_p - v * sin_p
+                y = np.float32(photo_frame[1]) + u * sin_p + v * cos_p
+                if sub == 0:
+                    inner = min(min(x, width - x), min(y, height - y)) / np.float32(photo_frame[2])
+                    if shape == OVAL:
+                        inner = min(inner, (1.0 - math.sqrt(u * u / 0.16 + v * v / 0.25) / reach) * 0.4)
+                    else:
+                        inner = min(inner, reach * 0.5 - max(abs(u), abs(v)))
+                    edge = min(max(np.float32(inner / feather), np.float32(0.0)), np.float32(1.0))
+                    if edge <= 0.0:
+                        break
+                total += _clamped(pixels, start, height, width, x, y)
+            if edge > 0.0:
+                value = total / np.float32(255.0 * samples * samples) * gain + bias
+                canvas[row, column] += edge * (value - canvas[row, column])
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def render(pixels, start, height, width, source, target, triangles, image, depth):
+    """Draw the triangles at ``target`` (px, depth) with the photo's pixels at ``source``; nearest wins."""
+    size = image.shape[0]
+    for t in range(len(triangles)):
+        a, b, c = triangles[t]
+        ax, ay = target[a, 0], target[a, 1]
+        bx, by = target[b, 0], target[b, 1]
+        cx, cy = target[c, 0], target[c, 1]
+        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        if abs(area) < 1e-9:
+            continue
+        x0, x1 = max(int(min(ax, bx, cx)), 0), min(int(max(ax, bx, cx)) + 1, size - 1)
+        y0, y1 = max(int(min(ay, by, cy)), 0), min(int(max(ay, by, cy)) + 1, size - 1)
+        for row in range(y0, y1 + 1):
+            for column in range(x0, x1 + 1):
+                x, y = column + 0.5, row + 0.5
+                wb = ((x - ax) * (cy - ay) - (y - ay) * (cx - ax)) / area
+                wc = ((bx - ax) * (y - ay) - (by - ay) * (x - ax)) / area
+                wa = 1.0 - wb - wc
+                if wa < 0.0 or wb < 0.0 or wc < 0.0:
+                    continue
+                z = wa * target[a, 2] + wb * target[b, 2] + wc * target[c, 2]
+                if z < depth[row, column]:
+                    depth[row, column] = z
+                    u = wa * source[a, 0] + wb * source[b, 0] + wc * source[c, 0]
+                    v = wa * source[a, 1] + wb * source[b, 1] + wc * source[c, 1]
+                    image[row, column] = _clamped(pixels, start, height, width, np.float32(u), np.float32(v))

@@ -1,10 +1,10 @@
 """Square, roll-normalised crops: where they lie in a photo and how their pixels are read."""
 
-import math
-
 import numpy as np
+import torch
 from jaxtyping import Float
-from numba import njit
+from torch import Tensor
+from torch.nn import functional
 
 CROP_MARGIN = 1.4  # side of the crop over the larger extent of the landmarks
 _EYE_CORNERS = ((33, 133), (362, 263))  # subject's right (image left), subject's left
@@ -14,7 +14,7 @@ _MOUTH_CORNERS = (61, 291)
 def frames_from_landmarks(points: Float[np.ndarray, "B 478 2"]) -> Float[np.ndarray, "B 4"]:
     """Crop frames (centre x, centre y, side in px, roll in radians) around dense landmarks in px.
 
-    The roll turns with the eye line and with the line from the eyes to the mouth, so it stays defined in profile.
+    The roll follows the eye line and the line from eyes to mouth, so it stays defined in profile.
     """
     right, left = (points[:, list(pair)].mean(1) for pair in _EYE_CORNERS)
     down = points[:, list(_MOUTH_CORNERS)].mean(1) - 0.5 * (right + left)
@@ -46,3 +46,42 @@ def crop_from_photo(
     cos, sin = np.cos(frames[:, 3:4]), np.sin(frames[:, 3:4])
     x, y = points[..., 0] - frames[:, 0:1], points[..., 1] - frames[:, 1:2]
     return np.stack([(x * cos + y * sin) / frames[:, 2:3], (-x * sin + y * cos) / frames[:, 2:3]], -1) + 0.5
+
+
+def luminance(photo: Float[Tensor, "3 H W"]) -> Float[Tensor, "H W"]:
+    """Grey sRGB values, as JPEG and television weigh them (ITU-R BT.601)."""
+    grey = photo[0] * 0.299
+    return grey.add_(photo[1], alpha=0.587).add_(photo[2], alpha=0.114)
+
+
+def cut_crops(
+    grey: Float[Tensor, "H W"], frames: Float[np.ndarray, "B 4"], size: int
+) -> Float[Tensor, "B 1 S S"]:
+    """Square crops of ``size`` px; beyond the photo its border goes on.
+
+    A crop that shrinks the photo reads a halved copy of it, so that no pixel is skipped.
+    """
+    levels = np.floor(np.log2(np.maximum(frames[:, 2] / size / 1.15, 1.0))).astype(int)
+    halved = [grey[None, None]]
+    for _ in range(int(levels.max(initial=0))):
+        if min(halved[-1].shape[-2:]) < 2:
+            break
+        halved.append(functional.avg_pool2d(halved[-1], 2, ceil_mode=True))
+    axis = (torch.arange(size, device=grey.device, dtype=grey.dtype) + 0.5) / size - 0.5
+    crops = []
+    for (x, y, side, roll), level in zip(frames.tolist(), levels.tolist(), strict=True):
+        source = halved[min(level, len(halved) - 1)]
+        shrink = 2.0 ** min(level, len(halved) - 1)
+        height, width = source.shape[-2:]
+        cos, sin = side / shrink * np.cos(roll), side / shrink * np.sin(roll)
+        u, v = axis[None, :], axis[:, None]
+        # grid_sample without aligned corners puts -1 and 1 on the outer edges, as our pixel frame does.
+        columns = (x / shrink + u * cos - v * sin) * (2.0 / width) - 1.0
+        rows = (y / shrink + u * sin + v * cos) * (2.0 / height) - 1.0
+        grid = torch.stack([columns, rows], -1)[None]
+        crops.append(
+            functional.grid_sample(source, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        )
+    if not crops:
+        return grey.new_zeros((0, 1, size, size))
+    return torch.cat(crops)

@@ -9,11 +9,13 @@ from .blocks import ConvBlock, ResidualBlock
 class ResidualPyramid(nn.Module):
     """A 5x5 stem, then stages of one strided convolution and residual blocks; each halves the size.
 
-    Dense 3x3 convolutions on purpose: on a CPU they train two to three times faster than inverted residuals of
-    the same accuracy and are as fast at inference.
+    Dense 3x3 convolutions on purpose: on a CPU they train two to three times faster than inverted
+    residuals and are as fast at inference.
     """
 
-    def __init__(self, widths: tuple[int, ...], inputs: int = 1, blocks: tuple[int, ...] | None = None) -> None:
+    def __init__(
+        self, widths: tuple[int, ...], inputs: int = 1, blocks: tuple[int, ...] | None = None
+    ) -> None:
         super().__init__()
         counts = blocks or (1,) * (len(widths) - 1)
         self.stem = ConvBlock(inputs, widths[0], stride=2, kernel=5)

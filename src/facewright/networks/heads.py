@@ -75,8 +75,8 @@ class FaceNetworkSettings:
 class FaceNetwork(nn.Module):
     """Face centres at strides 8, 16 and 32 with the square, rolled frame of each face; no anchors.
 
-    Channels of a map: score logit; centre offset x, y in strides from the cell's centre; logarithm of the side in
-    strides; cosine and sine of the roll (not normalised).
+    Channels of a map: score logit; centre offset x, y in strides from the cell's centre; logarithm of the
+    side in strides; cosine and sine of the roll (not normalised).
     """
 
     STRIDES = (8, 16, 32)
@@ -89,9 +89,9 @@ class FaceNetwork(nn.Module):
         width = settings.pyramid
         self.laterals = nn.ModuleList(nn.Conv2d(inputs, width, 1) for inputs in settings.widths[-3:])
         self.smooth = nn.ModuleList(ConvBlock(width, width) for _ in self.STRIDES)
-        self.outputs = nn.ModuleList(nn.Conv2d(width, self.CHANNELS, 1) for _ in self.STRIDES)
-        for output in self.outputs:
-            assert isinstance(output, nn.Conv2d) and output.bias is not None
+        outputs = [nn.Conv2d(width, self.CHANNELS, 1) for _ in self.STRIDES]
+        self.outputs = nn.ModuleList(outputs)
+        for output in outputs:
             # Faces are rare: a score of one in a hundred to begin with keeps the first steps calm.
             nn.init.constant_(output.bias[:1], -4.6)
 

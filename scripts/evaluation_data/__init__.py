@@ -1,0 +1,1 @@
+"""Material and bookkeeping of the evaluation scripts."""

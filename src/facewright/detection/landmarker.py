@@ -1,0 +1,72 @@
+"""478 landmarks of each face that the detector found."""
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from facewright.core.assets import asset_path
+from facewright.networks.blocks import fold_batch_norm
+from facewright.networks.heads import LandmarkNetwork, LandmarkNetworkSettings
+from facewright.networks.weights import read_weights
+
+from .crop import CROP_MARGIN, cut_crops, frames_from_landmarks, luminance, photo_from_crop
+from .records import DetectedFace, Landmarks
+
+WEIGHTS = "landmarker.safetensors"
+PASSES = 2  # the second crop lies on the landmarks of the first
+
+
+class FaceLandmarker:
+    """Finds dense landmarks in crops around detected faces; holds the weights of one device."""
+
+    def __init__(self, network: LandmarkNetwork, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+        self.size = network.settings.input_size
+        self.network: nn.Module = (
+            fold_batch_norm(network).to(self.device).to(memory_format=torch.channels_last)
+        )
+
+    @classmethod
+    def load(cls, device: torch.device | str = "cpu", path: Path | None = None) -> Self:
+        """Load the shipped weights, or those of ``path``.
+
+        Raises:
+            AssetError: the file is missing, damaged or of another version.
+        """
+        network = read_weights(path or asset_path(WEIGHTS), LandmarkNetwork, LandmarkNetworkSettings)
+        return cls(network, device)
+
+    def __call__(self, photo: Float[Tensor, "3 H W"], faces: list[DetectedFace]) -> list[Landmarks]:
+        """Landmarks of each face of a photo (sRGB in [0, 1]), in the order of ``faces``."""
+        return self.locate(luminance(photo.to(self.device)), faces)
+
+    def locate(self, grey: Float[Tensor, "H W"], faces: list[DetectedFace]) -> list[Landmarks]:
+        """Landmarks of each face of a grey photo on the landmarker's device."""
+        if not faces:
+            return []
+        frames = np.array([(*face.center, face.side * CROP_MARGIN, face.roll) for face in faces], np.float64)
+        points, presence = np.empty((0, 478, 2)), np.empty(0)
+        for _ in range(PASSES):
+            with torch.inference_mode():
+                crops = cut_crops(grey, frames, self.size).contiguous(memory_format=torch.channels_last)
+                in_crop, logits = self.network(crops)
+                packed = torch.cat([in_crop[..., :2].flatten(1), logits[:, None]], 1).double().cpu().numpy()
+            points = photo_from_crop(packed[:, :-1].reshape(-1, 478, 2), frames)
+            presence = 1.0 / (1.0 + np.exp(-packed[:, -1]))
+            frames = frames_from_landmarks(points)
+        return [
+            _record(shape, sure, face, grey)
+            for shape, sure, face in zip(points, presence.tolist(), faces, strict=True)
+        ]
+
+
+def _record(
+    shape: Float[np.ndarray, "478 2"], presence: float, face: DetectedFace, grey: Float[Tensor, "H W"]
+) -> Landmarks:
+    points = torch.from_numpy(shape.astype(np.float32)).to(grey.device)
+    box = torch.cat([points.amin(0), points.amax(0)])
+    return Landmarks(points, presence, box, face.score)
