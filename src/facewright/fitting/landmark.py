@@ -48,7 +48,7 @@ class LandmarkFitSettings:
         damping: initial Levenberg-Marquardt factor.
     """
 
-    iterations: int = 10
+    iterations: int = 4
     landmark_std: float = 2.5
     identity_strength: float = 1.0
     expression_strength: float = 1.0

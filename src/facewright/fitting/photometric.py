@@ -1,0 +1,151 @@
+"""Photometric refinement: albedo, light and, carefully, shape from the pixels of the face."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from facewright.core.errors import InputError
+from facewright.fitting.appearance import LightPrior, PixelSamples, solve_appearance
+from facewright.fitting.face_crop import FaceCrops, crop_faces
+from facewright.fitting.records import FaceFit
+from facewright.geometry.normals import vertex_normals
+from facewright.image.color import luminance
+from facewright.models.face_model import FaceModel
+from facewright.render.fragments import Fragments
+from facewright.render.interpolate import interpolate
+from facewright.render.rasterize import rasterize
+from facewright.render.shading import unit
+from facewright.scene.lighting import SphericalHarmonicsLight
+from facewright.scene.parameters import HeadParameters
+
+# A photo whose channels differ by less than this part of their brightness is grey.
+GREY = 0.03
+EXCLUDED_REGIONS = ("inner_mouth", "scalp", "ear_left", "ear_right", "neck")
+
+
+@dataclass(frozen=True)
+class PhotometricFitSettings:
+    """How a photometric refinement works.
+
+    Attributes:
+        resolution: side (px) of the face crop.
+        sample_step: every so many pixels in each direction are used for albedo and light.
+        precision: how many independent pixels of 100 % relative error a photo is worth against the priors
+            of albedo and light.
+        light: prior of the light.
+    """
+
+    resolution: int = 192
+    sample_step: int = 2
+    precision: float = 2.0e3
+    light: LightPrior = field(default_factory=LightPrior)
+
+
+def refine_photometric(
+    model: FaceModel,
+    photos: Sequence[Float[Tensor, "3 H W"]],
+    fit: FaceFit,
+    *,
+    groups: Int64[Tensor, " B"] | None = None,
+    settings: PhotometricFitSettings | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> FaceFit:
+    """Find albedo and light from the pixels.
+
+    Args:
+        model: the one of the fit.
+        photos: sRGB in [0, 1], one for each face of the fit.
+        fit: from ``fit_landmarks``.
+        groups: photos of the same number show the same person and get one albedo; None: all different.
+        settings: defaults if None.
+        progress: called with the part of the work that is done.
+
+    Raises:
+        InputError: the photos are not those of the fit, or the face does not lie in its photo.
+    """
+    settings = settings or PhotometricFitSettings()
+    report = progress or (lambda _: None)
+    crops = crop_faces(photos, fit, settings.resolution)
+    person = torch.arange(len(photos)) if groups is None else torch.unique(groups, return_inverse=True)[1]
+    report(0.1)
+    samples = sample_pixels(model, crops, fit.parameters, settings.sample_step)
+    diffuse, light, _ = solve_appearance(samples, person, settings.light, settings.precision)
+    report(1.0)
+    parameters = replace(fit.parameters, diffuse=diffuse, light=SphericalHarmonicsLight(light))
+    return replace(fit, parameters=parameters)
+
+
+def sample_pixels(
+    model: FaceModel, crops: FaceCrops, parameters: HeadParameters, step: int
+) -> list[PixelSamples]:
+    """Pixels of each crop that show skin of the face, with what the model says of them.
+
+    Raises:
+        InputError: hardly any pixel of a face lies in its photo.
+    """
+    vertices = model.vertices(parameters.identity, parameters.expression)
+    camera = parameters.pose.camera_from_head(vertices)
+    faces = model.topology.faces
+    fragments = rasterize(
+        crops.camera.project(camera), faces, crops.camera.size, perspective=True, cull_back_faces=True
+    )
+    normals = interpolate(fragments, faces, vertex_normals(camera, faces))
+    points = interpolate(fragments, faces, camera)
+    mask = skin_mask(model)
+    trust = interpolate(fragments, faces, mask[None, :, None])[..., 0] * crops.inside
+    facing = -(unit(normals) * unit(points)).sum(-1).clamp(-1, 0)
+    weight = (trust > 0.99) * facing.clamp_min(0)
+    return [
+        _one_photo(model, crops.images[row], _row(fragments, row), unit(normals[row]), weight[row], step, row)
+        for row in range(len(crops.images))
+    ]
+
+
+def skin_mask(model: FaceModel) -> Float[Tensor, " V"]:
+    """1 on the skin of the face, 0 on hair, eyes, teeth, ears and neck."""
+    mask = torch.ones_like(model.specular_mean)
+    if "face" in model.regions:
+        mask = mask * model.regions["face"]
+    if "skin" in model.parts:
+        mask = mask * model.parts["skin"]
+    for name in EXCLUDED_REGIONS:
+        if name in model.regions:
+            mask = mask * ~model.regions[name]
+    return mask
+
+
+def _row(fragments: Fragments, row: int) -> Fragments:
+    part = slice(row, row + 1)
+    return replace(
+        fragments,
+        triangle=fragments.triangle[part],
+        barycentric=fragments.barycentric[part],
+        depth=fragments.depth[part],
+    )
+
+
+def _one_photo(
+    model: FaceModel,
+    image: Tensor,
+    fragments: Fragments,
+    normals: Tensor,
+    weight: Tensor,
+    step: int,
+    number: int,
+) -> PixelSamples:
+    chosen = torch.zeros_like(weight, dtype=torch.bool)
+    chosen[::step, ::step] = weight[::step, ::step] > 0.1
+    if int(chosen.sum()) < 50:
+        raise InputError(f"face {number} hardly lies in its photo: leave out its photometric refinement.")
+    corners = model.topology.faces[fragments.triangle[0][chosen].long()]
+    bary = fragments.barycentric[0][chosen]
+    albedo = (model.diffuse_mean[corners] * bary[..., None]).sum(1)
+    basis = (model.diffuse_basis[:, corners] * bary[..., None]).sum(2)
+    color = image[chosen]
+    brightness = color.mean(1)
+    if float(((color - brightness[:, None]).abs().mean(1) / (brightness + 0.02)).median()) < GREY:
+        color, albedo, basis = (luminance(part)[..., None] for part in (color, albedo, basis))
+    return PixelSamples(color, weight[chosen], normals[chosen], albedo, basis)
