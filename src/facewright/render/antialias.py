@@ -62,7 +62,8 @@ def antialias(
     grows = reach > 0.5
     target, source = torch.where(grows, outside, inside), torch.where(grows, inside, outside)
     colors = image.reshape(-1, channels)
-    weight = (reach - 0.5).abs()[:, None].to(image.dtype)
+    # Not abs(): a cut exactly between two pixels must keep its gradient.
+    weight = torch.where(grows, reach - 0.5, 0.5 - reach)[:, None].to(image.dtype)
     change = weight * (take_rows(colors, source) - take_rows(colors, target))
     return image + _SumRows.apply(target, change, batch * height * width).reshape(image.shape)
 

@@ -19,7 +19,7 @@ def rasterize(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Triangle, barycentric weights and depth of every pixel; see ``reference.rasterize``."""
     batch, (height, width) = pixels.shape[0], size
-    triangle = torch.empty(batch, height, width, dtype=torch.int32)
+    triangle = torch.full((batch, height, width), -1, dtype=torch.int32)
     barycentric = pixels.new_empty(batch, height, width, 3)
     depth = pixels.new_empty(batch, height, width)
     corners, indices = _array(pixels), _array(faces)
@@ -28,7 +28,7 @@ def rasterize(
     for image, first, last in _bands(batch, height):
         target = [view[image, first:last] for view in views]
         tasks.append((corners[image], indices, first, perspective, cull_back_faces, *target))
-    run_tasks(cpu_kernels.rasterize_band, tasks)
+    run_tasks(_rasterize_band, tasks)
     return triangle, barycentric, depth
 
 
@@ -104,9 +104,17 @@ def find_crossings(pixels: Tensor, faces: Tensor, edges: EdgeTable, fragments: F
     found: list[np.ndarray] = [np.empty((0, 6), np.int64)] * len(points)
 
     def search(i: int) -> None:
-        found[i] = cpu_silhouettes.find_crossings(
-            i, points[i], indices, ends, sides, seen[i], depth[i], *flags
-        )
+        capacity = 1024
+        while True:
+            facing, slot = np.zeros(len(indices), np.int8), np.full((2, *seen[i].shape), -1, np.int32)
+            reach, rows = np.empty(capacity), np.empty((capacity, 6), np.int64)
+            count = cpu_silhouettes.find_crossings(
+                i, points[i], indices, ends, sides, seen[i], depth[i], *flags, facing, slot, reach, rows
+            )
+            if count <= capacity:
+                found[i] = rows[:count]
+                return
+            capacity = 2 * count
 
     run_tasks(search, [(i,) for i in range(len(points))])
     return torch.from_numpy(np.concatenate(found))
@@ -118,6 +126,22 @@ def _array(tensor: Tensor) -> np.ndarray:
 
 def _dtype(tensor: Tensor) -> np.dtype:
     return np.dtype(np.float64 if tensor.dtype == torch.float64 else np.float32)
+
+
+def _rasterize_band(
+    corners: np.ndarray,
+    indices: np.ndarray,
+    first_row: int,
+    perspective: bool,
+    cull: bool,
+    triangle: np.ndarray,
+    barycentric: np.ndarray,
+    depth: np.ndarray,
+) -> None:
+    nearest = np.full(triangle.shape, -np.inf)
+    cpu_kernels.rasterize_band(
+        corners, indices, first_row, perspective, cull, nearest, triangle, barycentric, depth
+    )
 
 
 def _bands(batch: int, height: int) -> list[tuple[int, int, int]]:

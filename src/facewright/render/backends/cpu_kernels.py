@@ -14,11 +14,9 @@ from numba import njit
 
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
-def rasterize_band(pixels, faces, first_row, perspective, cull, triangle, barycentric, depth):
+def rasterize_band(pixels, faces, first_row, perspective, cull, nearest, triangle, barycentric, depth):
     """Nearest triangle, weights and depth of a band of rows; the rules are in ``reference``."""
     rows, width = triangle.shape
-    triangle[:] = -1
-    best = np.full((rows, width), -np.inf)
     x_limit, y_first, y_limit = width - 1.0, float(first_row), first_row + rows - 1.0
     for face in range(faces.shape[0]):
         i0, i1, i2 = faces[face, 0], faces[face, 1], faces[face, 2]
@@ -37,6 +35,8 @@ def rasterize_band(pixels, faces, first_row, perspective, cull, triangle, baryce
         if not 0.0 < abs(area) < np.inf or (cull and area > 0.0):
             continue
         q0, q1, q2 = np.float64(pixels[i0, 2]), np.float64(pixels[i1, 2]), np.float64(pixels[i2, 2])
+        if not abs(q0) + abs(q1) + abs(q2) < np.inf:
+            continue
         if perspective:
             if not (q0 > 0.0 and q1 > 0.0 and q2 > 0.0):
                 continue
@@ -59,8 +59,8 @@ def rasterize_band(pixels, faces, first_row, perspective, cull, triangle, baryce
                 if (e0 == 0.0 and not keep0) or (e1 == 0.0 and not keep1) or (e2 == 0.0 and not keep2):
                     continue
                 nearness = (e0 * q0 + e1 * q1 + e2 * q2) / (e0 + e1 + e2)
-                if nearness > best[y - first_row, x]:
-                    best[y - first_row, x] = nearness
+                if nearness > nearest[y - first_row, x]:
+                    nearest[y - first_row, x] = nearness
                     triangle[y - first_row, x] = face
     for row in range(rows):
         for x in range(width):

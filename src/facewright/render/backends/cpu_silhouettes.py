@@ -10,10 +10,15 @@ from numba import njit
 
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
-def find_crossings(image, pixels, faces, ends, sides, triangle, depth, perspective, cull):
-    """Rows of (image, edge, inner x, inner y, step x, step y); one row a pair of pixels."""
+def find_crossings(
+    image, pixels, faces, ends, sides, triangle, depth, perspective, cull, facing, slot, reach_of, rows
+):
+    """Write rows of (image, edge, inner x, inner y, step x, step y), one a pair of pixels; return their number.
+
+    ``facing`` (F,) zeros, ``slot`` (2, H, W) of -1 and ``reach_of`` (N,) are work space. Rows beyond the N that
+    ``rows`` can hold are counted, not written. (Arrays made outside compile faster.)
+    """
     height, width = triangle.shape
-    facing = np.zeros(faces.shape[0], np.int8)
     for face in range(faces.shape[0]):
         i0, i1, i2 = faces[face, 0], faces[face, 1], faces[face, 2]
         if perspective and not (pixels[i0, 2] > 0.0 and pixels[i1, 2] > 0.0 and pixels[i2, 2] > 0.0):
@@ -21,9 +26,6 @@ def find_crossings(image, pixels, faces, ends, sides, triangle, depth, perspecti
         area = _cross(pixels, i0, i1, i2)
         if 0.0 < abs(area) < np.inf:
             facing[face] = 1 if area > 0.0 else -1
-    slot = np.full((2, height, width), -1, np.int32)
-    reach_of = np.empty(256)
-    rows = np.empty((256, 6), np.int64)
     count = 0
     for edge in range(ends.shape[0]):
         owner = _silhouette_owner(sides[edge, 0], sides[edge, 1], facing, cull)
@@ -70,15 +72,14 @@ def find_crossings(image, pixels, faces, ends, sides, triangle, depth, perspecti
             if row < 0:
                 row = count
                 count += 1
-                if count > rows.shape[0]:
-                    rows = np.concatenate((rows, np.empty_like(rows)))
-                    reach_of = np.concatenate((reach_of, np.empty_like(reach_of)))
+                if row >= rows.shape[0]:
+                    continue
                 slot[kind, min(y_in, y_out), min(x_in, x_out)] = row
             reach_of[row] = reach
             rows[row, 0], rows[row, 1] = image, edge
             rows[row, 2], rows[row, 3] = x_in, y_in
             rows[row, 4], rows[row, 5] = x_out - x_in, y_out - y_in
-    return rows[:count]
+    return count
 
 
 @njit(nogil=True, cache=True)

@@ -127,6 +127,7 @@ def _cover(mesh: Tensor, faces: Tensor, size: tuple[int, int], perspective: bool
     drawn = (area.abs() > 0) & (area.abs() < torch.inf) & (low <= high).all(1)
     if cull:
         drawn &= area < 0
+    drawn &= corners[..., 2].abs().sum(1) < torch.inf
     if perspective:
         drawn &= (corners[..., 2] > 0).all(1)
     candidates = drawn.nonzero()[:, 0]

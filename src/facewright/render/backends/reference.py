@@ -29,12 +29,14 @@ def rasterize(
 
 
 def weigh(pixels: Tensor, faces: Tensor, triangle: Tensor, perspective: bool) -> tuple[Tensor, Tensor]:
-    """Weights (B, H, W, 3) and depth (B, H, W) in float64 for given triangles; differentiable by autograd.
+    """Weights (B, H, W, 3) and depth (B, H, W), float64, of given triangles; differentiable by autograd.
 
-    With edge functions e and depths z: weights e_i / z_i over their sum (perspective), or e_i over their sum.
+    With edge functions e and depths z: weights e_i / z_i over their sum (perspective), or e_i over theirs.
     Depth is the weighted mean of the corners' depths.
     """
     batch, height, width = triangle.shape
+    if faces.shape[0] == 0:
+        return pixels.new_zeros(*triangle.shape, 3).double(), pixels.new_zeros(triangle.shape).double()
     covered = triangle >= 0
     safe = triangle.clamp_min(0).long()
     rows = torch.arange(batch)[:, None, None, None]
@@ -192,7 +194,8 @@ def _cover(mesh: Tensor, faces: Tensor, size: tuple[int, int], perspective: bool
         a, b, c = corners[:, :2]
         z = corners[:, 2]
         area = _cross(b - a, c - a)
-        if not 0 < area.abs() < torch.inf or (cull and area > 0) or (perspective and not (z > 0).all()):
+        finite = 0 < area.abs() < torch.inf and bool(torch.isfinite(z).all())
+        if not finite or (cull and area > 0) or (perspective and not (z > 0).all()):
             continue
         sign = area.sign()
         inside = torch.ones(size, dtype=torch.bool)
