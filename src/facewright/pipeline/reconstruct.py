@@ -13,13 +13,14 @@ from facewright.core.errors import FacewrightError, NoFaceError
 from facewright.core.progress import StageClock
 from facewright.detection import FaceDetector, FaceLandmarker, Landmarks, detect
 from facewright.fitting import FaceFit, fit_landmarks, refine_photometric
+from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
 from facewright.image.io import Photograph, photograph_from_array, read_photo
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.pipeline.device import resolve_device
 from facewright.pipeline.result import Reconstruction
 from facewright.pipeline.settings import DeviceName, ReconstructionSettings
-from facewright.pipeline.texture import HeadTexture
+from facewright.uv.head_texture import HeadChart, TextureSettings, head_texture
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Reconstructor:
         model: the face model that is fitted.
         detector: finds faces.
         landmarker: finds the 478 points of a face.
-        texture: unwraps photos onto the model.
+        basis: the part of the model that the landmark fit needs.
+        chart: the layout of the model's texture map.
         settings: what the user chose.
         device: where everything is computed.
     """
@@ -38,7 +40,8 @@ class Reconstructor:
     model: FaceModel
     detector: FaceDetector
     landmarker: FaceLandmarker
-    texture: HeadTexture
+    basis: LandmarkBasis
+    chart: HeadChart
     settings: ReconstructionSettings
     device: torch.device
 
@@ -59,7 +62,8 @@ class Reconstructor:
             model,
             FaceDetector.load(target),
             FaceLandmarker.load(target),
-            HeadTexture.of(model, settings.texture_size),
+            landmark_basis(model),
+            HeadChart.of(model, settings.texture_size),
             settings,
             target,
         )
@@ -122,14 +126,21 @@ class Reconstructor:
         sizes = [(photo.pixels.shape[-2], photo.pixels.shape[-1]) for photo in photos]
         groups = torch.zeros(len(photos), dtype=torch.int64, device=self.device)
         with clock.stage("landmark fit"):
-            fit = fit_landmarks(self.model, points, sizes, focal=self._focal(photos), groups=groups)
+            focal = self._focal(photos)
+            fit = fit_landmarks(self.model, points, sizes, focal=focal, groups=groups, basis=self.basis)
         if self.settings.photometric:
             with clock.stage("photometric fit"):
                 fit = refine_photometric(self.model, [photo.pixels for photo in photos], fit, groups=groups)
         singles = [fit.select(index) for index in range(len(photos))]
         with clock.stage("texture"):
             parameters = [single.parameters for single in singles]
-            albedo = self.texture.albedo(self.model, photos, parameters, lit=self.settings.photometric)
+            albedo = head_texture(
+                self.model,
+                [photo.pixels for photo in photos],
+                parameters,
+                chart=self.chart,
+                settings=TextureSettings(size=self.settings.texture_size),
+            )
         return [
             self._head(photo, face, single, albedo, clock)
             for photo, face, single in zip(photos, faces, singles, strict=True)
