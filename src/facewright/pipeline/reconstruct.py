@@ -12,8 +12,10 @@ from torch import Tensor
 from facewright.core.errors import FacewrightError, NoFaceError
 from facewright.core.progress import StageClock
 from facewright.detection import FaceDetector, FaceLandmarker, Landmarks, detect
-from facewright.fitting import FaceFit, fit_landmarks, refine_photometric
+from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
+from facewright.fitting.photometric import refine_photometric
+from facewright.fitting.records import FaceFit
 from facewright.image.io import Photograph, photograph_from_array, read_photo
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
