@@ -1,9 +1,9 @@
 """Fixtures of the fitting tests."""
 
 import pytest
+from tests.unit.fitting.miniature_head import build_model, draw_parameters, landmarks_of
 
 from facewright.fitting.landmark_basis import landmark_basis
-from tests.unit.fitting.miniature_head import build_model, draw_parameters, landmarks_of
 
 
 @pytest.fixture(scope="session")

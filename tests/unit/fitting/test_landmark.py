@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tests.unit.fitting.miniature_head import draw_parameters, landmarks_of
 
 from facewright.core.errors import InputError
 from facewright.fitting.landmark import LandmarkFitSettings, fit_landmarks
-
-from tests.unit.fitting.miniature_head import draw_parameters, landmarks_of
 
 SIZE = (600, 800)
 # Trusts exact landmarks; the defaults are for detected ones.

@@ -1,0 +1,124 @@
+"""A reconstruction, its files and its overview, on a miniature head."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.miniature_head import miniature_model
+
+from facewright.core.errors import OutputError
+from facewright.export import read_parameters
+from facewright.image.io import photograph_from_array
+from facewright.pipeline.overview import draw_overview
+from facewright.pipeline.result import Reconstruction
+from facewright.pipeline.settings import ReconstructionSettings
+from facewright.pipeline.views import turned_views, zoomed_camera
+from facewright.scene.camera import PerspectiveCamera
+from facewright.scene.lighting import ambient_light
+from facewright.scene.parameters import HeadParameters
+from facewright.scene.pose import frontal_pose
+
+FILES = ["albedo.png", "head.glb", "head.mtl", "head.obj", "overview.png", "parameters.json"]
+
+
+@pytest.fixture(scope="module")
+def head() -> Reconstruction:
+    model = miniature_model()
+    generator = torch.Generator().manual_seed(0)
+    chosen = torch.randint(len(model.mean), (478,), generator=generator)
+    expression = torch.zeros(1, 52)
+    expression[0, model.expression_names.index("jawOpen")] = 0.5
+    camera = PerspectiveCamera(torch.tensor([400.0]), torch.tensor([[160.0, 120.0]]), (240, 320))
+    zero = torch.zeros(1, 1)
+    identity = torch.randn(1, 3, generator=generator)
+    parameters = HeadParameters(
+        identity, expression, zero, zero, frontal_pose(1, 900.0), camera, ambient_light(1)
+    )
+    points = model.vertices(identity, expression)[0, chosen]
+    pixels = camera.project(parameters.pose.camera_from_head(points[None]))[0, :, :2]
+    photo = photograph_from_array(np.full((240, 320, 3), 128, np.uint8), "subject.jpg")
+    return Reconstruction(
+        photo=replace(photo, size=(480, 640), scale=2.0),
+        model=model,
+        parameters=parameters,
+        box=(120.0, 70.0, 200.0, 170.0),
+        detected_px=pixels + 0.5,
+        fitted_px=pixels,
+        landmarks_head=points,
+        albedo=torch.rand(64, 64, 3, generator=generator),
+        seconds={"detection": 0.25},
+        settings=ReconstructionSettings(),
+    )
+
+
+def test_save_writes_every_file(head: Reconstruction, tmp_path: Path) -> None:
+    head.save(tmp_path / "subject")
+    assert sorted(path.name for path in (tmp_path / "subject").iterdir()) == FILES
+    assert [path.name for path in tmp_path.iterdir()] == ["subject"]
+
+
+def test_parameters_are_in_pixels_of_the_whole_photo(head: Reconstruction, tmp_path: Path) -> None:
+    head.save(tmp_path / "subject")
+    saved = read_parameters(tmp_path / "subject" / "parameters.json")
+    assert saved.parameters.camera.size == (480, 640)
+    assert torch.allclose(saved.detected_landmarks_px, 2 * head.detected_px)
+    points = saved.parameters.pose.camera_from_head(saved.landmarks_mm[None])
+    projected = saved.parameters.camera.project(points)[0, :, :2]
+    assert torch.allclose(projected, saved.fitted_landmarks_px, atol=0.01)
+    assert not torch.allclose(projected, head.fitted_px, atol=1.0)  # the control: the reduced photo's pixels
+    assert set(saved.seconds) == {"detection", "files", "overview"}
+
+
+def test_neutral_has_no_expression(head: Reconstruction) -> None:
+    assert not torch.allclose(head.neutral, head.vertices)
+    quiet = replace(head, parameters=replace(head.parameters, expression=torch.zeros(1, 52)))
+    assert torch.allclose(quiet.neutral, quiet.vertices)
+    assert head.asset().weights.max() == 0.5
+
+
+def test_failing_to_save_leaves_nothing(
+    head: Reconstruction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("facewright.pipeline.result.write_parameters", full)
+    with pytest.raises(OutputError, match="disk is full"):
+        head.save(tmp_path / "subject")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_overview_shows_twelve_pictures(head: Reconstruction) -> None:
+    picture = np.asarray(draw_overview(head)).astype(int)
+    assert picture.shape[1] > 1500
+    # The box, the points and the caption are drawn in colours that nothing else has.
+    box = (np.abs(picture - [0x1F, 0x8F, 0x6B]).sum(-1) < 8).sum()
+    points = (np.abs(picture - [0x5F, 0xF0, 0xB6]).sum(-1) < 8).sum()
+    assert box > 200
+    assert points > 200
+    rows = [slice(64 + i * 426, 64 + i * 426 + 384) for i in range(3)]
+    columns = [slice(28 + j * 398, 28 + j * 398 + 384) for j in range(4)]
+    assert all(picture[row, column].std() > 4 for row in rows for column in columns)
+    assert picture[:60, 28:400].min() < 60  # the title
+
+
+def test_positive_yaw_shows_the_subjects_left(head: Reconstruction) -> None:
+    model = head.model
+    red_left = torch.zeros(64, 64, 3)
+    red_left[:, 32:, 0] = 0.8  # u > 0.5 is the subject's left of the miniature
+    red_left[:, :32, 2] = 0.8
+    clay, textured = turned_views(model.mean, model.topology, red_left, (1.2, -1.2), 64, (0.0, 0.0, 0.0))
+    left, right = textured.sum((1, 2))
+    assert left[0] > 1.5 * left[2]
+    assert right[2] > 1.5 * right[0]
+    assert clay.shape == textured.shape == (2, 64, 64, 3)
+
+
+def test_zoomed_camera_sees_the_same(head: Reconstruction) -> None:
+    camera = head.parameters.camera
+    points = torch.tensor([[[20.0, -30.0, 800.0]]])
+    x, y, _ = camera.project(points)[0, 0].tolist()
+    zoomed = zoomed_camera(camera, (100.0, 60.0, 200.0, 160.0), 300).project(points)[0, 0].tolist()
+    assert zoomed[:2] == pytest.approx([(x - 100) * 3, (y - 60) * 3], abs=1e-3)
