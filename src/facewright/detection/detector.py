@@ -2,7 +2,6 @@
 
 import math
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
@@ -33,7 +32,7 @@ class FaceDetector:
         self.network = fold_batch_norm(network).to(self.device).to(memory_format=torch.channels_last)
 
     @classmethod
-    def load(cls, device: torch.device | str = "cpu", path: Path | None = None) -> Self:
+    def load(cls, device: torch.device | str = "cpu", path: Path | None = None) -> "FaceDetector":
         """Load the shipped weights, or those of ``path``.
 
         Raises:

@@ -1,7 +1,6 @@
 """478 landmarks of each face that the detector found."""
 
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
@@ -31,7 +30,7 @@ class FaceLandmarker:
         )
 
     @classmethod
-    def load(cls, device: torch.device | str = "cpu", path: Path | None = None) -> Self:
+    def load(cls, device: torch.device | str = "cpu", path: Path | None = None) -> "FaceLandmarker":
         """Load the shipped weights, or those of ``path``.
 
         Raises:

@@ -1,7 +1,7 @@
 """MediaPipe's face landmarker as an optional plug-in; its model file is given by the user."""
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -19,7 +19,7 @@ class MediaPipeLandmarker:
         self._model = model
 
     @classmethod
-    def load(cls, path: Path, *, max_faces: int = 16, min_score: float = 0.3) -> Self:
+    def load(cls, path: Path, *, max_faces: int = 16, min_score: float = 0.3) -> "MediaPipeLandmarker":
         """Open a model bundle.
 
         Raises:

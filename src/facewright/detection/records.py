@@ -56,7 +56,7 @@ class DetectionSettings:
     """
 
     longer_side: int = 640
-    min_score: float = 0.35
+    min_score: float = 0.5
     min_presence: float = 0.5
     max_faces: int = 64
     max_overlap: float = 0.5

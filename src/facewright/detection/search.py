@@ -1,5 +1,7 @@
 """From a photo to the landmarks of all its faces."""
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -8,6 +10,8 @@ from .crop import luminance
 from .detector import FaceDetector
 from .landmarker import FaceLandmarker
 from .records import DEFAULTS, DetectionSettings, Landmarks
+
+SPARE_FACES = 16
 
 
 def detect(
@@ -34,10 +38,11 @@ def detect(
     detector = detector or FaceDetector.load(photo.device)
     landmarker = landmarker or FaceLandmarker.load(photo.device)
     grey = luminance(photo.to(detector.device).float())
-    faces = detector.search(grey, settings)
+    # Some finds are no faces; the landmarker drops them, so more are looked at than are asked for.
+    faces = detector.search(grey, replace(settings, max_faces=settings.max_faces + SPARE_FACES))
     found = landmarker.locate(grey.to(landmarker.device), faces)
     sure = [face for face in found if face.presence >= settings.min_presence]
-    return _main_face_first(_distinct(sure, settings.max_overlap))
+    return _main_face_first(_distinct(sure, settings.max_overlap))[: settings.max_faces]
 
 
 def _main_face_first(faces: list[Landmarks]) -> list[Landmarks]:

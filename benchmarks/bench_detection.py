@@ -1,0 +1,51 @@
+"""Detection + 478 landmarks on a decoded 1280x720 photo with 2 threads.
+
+``python -m benchmarks.bench_detection``
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from benchmarks.harness import Timing, interleave, run, show
+from PIL import Image
+from torch import Tensor
+
+from facewright.detection import FaceDetector, FaceLandmarker, detect
+from facewright.pipeline.portraits import demo_portraits
+
+TARGET_MS = 20.0  # design: detection + landmarks, 1280x720, 2 CPU threads, image already decoded
+SIZE = (720, 1280)
+
+
+def scene(path: Path) -> Tensor:
+    """A portrait placed on a grey 1280x720 photo."""
+    portrait = torch.from_numpy(np.array(Image.open(path).convert("RGB"))).permute(2, 0, 1).float() / 255
+    photo = torch.full((3, *SIZE), 0.4)
+    height, width = min(portrait.shape[1], SIZE[0]), min(portrait.shape[2], SIZE[1])
+    photo[:, :height, 300 : 300 + width] = portrait[:, :height, :width]
+    return photo
+
+
+def benchmark(seconds: float) -> list[Timing]:
+    """Time the whole search and its two networks on a photo with one face."""
+    torch.set_num_threads(2)
+    detector, landmarker = FaceDetector.load(), FaceLandmarker.load()
+    photo = scene(demo_portraits()["astronaut"])
+    faces = detector(photo)
+    timings = interleave(
+        "1280x720, one face",
+        {
+            "detect": lambda: detect(photo, detector=detector, landmarker=landmarker),
+            "detector": lambda: detector(photo),
+            "landmarker": lambda: landmarker(photo, faces[:1]),
+        },
+        seconds=seconds,
+        targets={"detect": TARGET_MS},
+    )
+    show(timings)
+    return timings
+
+
+if __name__ == "__main__":
+    run(benchmark, __doc__ or "")
