@@ -11,11 +11,12 @@ from facewright.core.errors import FacewrightError, OutputError
 from facewright.core.files import make_writable_folder
 from facewright.core.log import logger
 from facewright.core.progress import ProgressBar
-from facewright.image.io import Photograph, read_photo
+from facewright.image.io import Photograph, PhotoLimits, read_photo
 from facewright.pipeline.inputs import FolderNames, PhotoInput, content_digest
 from facewright.pipeline.report import REPORT, Entry, Report, Summary
 from facewright.pipeline.settings import BatchSettings
 
+MANY, MANY_SIDE = 8, 1536  # more photos of one person than this are held at a smaller size
 MARKER = "parameters.json"  # the last file of a head's folder, and the sign that a folder is ours
 
 
@@ -158,9 +159,10 @@ class _Run:
         photos: list[Photograph] = []
         readable: list[_Task] = []
         failed = 0
+        limits = PhotoLimits(working_side=MANY_SIDE) if len(tasks) > MANY else PhotoLimits()
         for task in tasks:
             try:
-                photos.append(self._read(task))
+                photos.append(self._read(task, limits))
                 readable.append(task)
             except Exception as error:
                 failed += 1
@@ -185,12 +187,12 @@ class _Run:
             self._engine = self._make_engine()
         return self._engine
 
-    def _read(self, task: _Task) -> Photograph:
+    def _read(self, task: _Task, limits: PhotoLimits | None = None) -> Photograph:
         if task.photo.problem:
             raise task.photo.problem
         if self.bar:
             self.bar.name(task.photo.path.name)
-        return read_photo(task.photo.path)
+        return read_photo(task.photo.path, limits)
 
     def _save(self, task: _Task, heads: Sequence[Saveable], start: float) -> Entry:
         earlier = self.report.entries.get(task.photo.key)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from facewright.core.errors import UnavailableError
 
-# Eileen Collins (NASA, in scikit-image) and Grace Hopper (US Navy, in matplotlib): both public domain.
+# Works of NASA and of the US Navy: public domain.
 _PLACES = {
     "astronaut": ("skimage", "data/astronaut.png"),
     "grace_hopper": ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),

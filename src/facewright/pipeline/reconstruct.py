@@ -124,7 +124,7 @@ class Reconstructor:
         self, photos: list[Photograph], faces: list[Landmarks], clock: StageClock
     ) -> list[Reconstruction]:
         """One person in one or more photos."""
-        points = torch.stack([face.points for face in faces])
+        points = torch.stack([face.points for face in faces]).to(self.device)
         sizes = [(photo.pixels.shape[-2], photo.pixels.shape[-1]) for photo in photos]
         groups = torch.zeros(len(photos), dtype=torch.int64, device=self.device)
         with clock.stage("landmark fit"):

@@ -40,6 +40,13 @@ def test_usage_errors(arguments: list[str], tmp_path: Path, monkeypatch: pytest.
     assert not list(tmp_path.iterdir())
 
 
+def test_model_info(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["model", "info"]) == 0
+    told = capsys.readouterr().out
+    for words in ("jawOpen", "dense478 (478)", "base_head.safetensors", "CC0"):
+        assert words in told
+
+
 def test_missing_cuda_is_a_usage_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
