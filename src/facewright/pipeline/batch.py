@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from facewright.core.errors import FacewrightError, OutputError
+from facewright.core.errors import FacewrightError, ImageError, NoFaceError, OutputError
 from facewright.core.files import make_writable_folder
 from facewright.core.log import logger
 from facewright.core.progress import ProgressBar
@@ -17,6 +17,7 @@ from facewright.pipeline.report import REPORT, Entry, Report, Summary
 from facewright.pipeline.settings import BatchSettings
 
 MANY, MANY_SIDE = 8, 1536  # more photos of one person than this are held at a smaller size
+SETTLED_ERRORS = (ImageError.__name__, NoFaceError.__name__)  # they lie in the photo itself
 MARKER = "parameters.json"  # the last file of a head's folder, and the sign that a folder is ours
 
 
@@ -97,6 +98,8 @@ class _Run:
 
     def __call__(self, photos: Sequence[PhotoInput]) -> Summary:
         tasks = self._plan(photos)
+        if self.settings.together and not self.settings.force and all(map(self._is_settled, tasks)):
+            return self._retold(tasks)
         finished = [task.photo.key for task in tasks if self._is_done(task)]
         if self.settings.force or (self.settings.together and len(finished) < len(tasks)):
             finished = []
@@ -137,6 +140,22 @@ class _Run:
             and entry.made_with == task.made_with
             and all((self.out / name / MARKER).is_file() for name in entry.folders)
         )
+
+    def _is_settled(self, task: _Task) -> bool:
+        """Done, or failed in the same group of photos: doing it again would give the same."""
+        entry = self.report.entries.get(task.photo.key)
+        same = entry is not None and entry.made_with == task.made_with and entry.photo_sha256 == task.digest
+        return same and (self._is_done(task) or (entry is not None and entry.error in SETTLED_ERRORS))
+
+    def _retold(self, tasks: Sequence[_Task]) -> Summary:
+        entries = [self.report.entries[task.photo.key] for task in tasks]
+        for entry in entries:
+            if entry.status == "failed":
+                self._finish(entry)
+            else:
+                self._advance()
+        failed = sum(entry.status == "failed" for entry in entries)
+        return Summary(0, len(entries) - failed, failed)
 
     # Working
 

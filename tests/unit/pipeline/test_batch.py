@@ -168,6 +168,7 @@ def test_together_is_done_as_a_whole(tmp_path: Path) -> None:
     paths = [photo(tmp_path / "a.png", 1), photo(tmp_path / "b.png", 2), photo(tmp_path / "c.png", 0)]
     out = tmp_path / "out"
     assert run(out, [*paths, tmp_path / "no.png"], together=True) == Summary(2, 0, 2)
+    assert run(out, [*paths, tmp_path / "no.png"], together=True) == Summary(0, 2, 2)
     assert run(out, paths[:2], together=True) == Summary(2, 0, 0)  # another group of photos
     assert run(out, paths[:2], together=True) == Summary(0, 2, 0)
     photo(tmp_path / "b.png", 3)
