@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 from benchmarks.harness import Timing, run, show
-
 from facewright.pipeline.portraits import demo_portraits
 
 IMPORT, ONE_PHOTO, FURTHER_PHOTO = "import facewright", "one photo, all files", "each further photo"

@@ -1,6 +1,7 @@
 """overview.png: what a person looks at first."""
 
 import math
+
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -43,7 +44,8 @@ def draw_overview(head: Reconstruction) -> Image.Image:
 def _facts(head: Reconstruction) -> str:
     weights = head.parameters.expression[0]
     order = torch.argsort(weights, descending=True)[:3].tolist()
-    strongest = [f"{head.model.expression_names[i]} {float(weights[i]):.2f}" for i in order if weights[i] > 0.1]
+    names = head.model.expression_names
+    strongest = [f"{names[i]} {float(weights[i]):.2f}" for i in order if weights[i] > 0.1]
     told = ", ".join(strongest) or "neutral"
     seconds = sum(head.seconds.values())
     return f"{told}   |   landmark fit {100 * head.residual:.1f} % of the eye distance   |   {seconds:.1f} s"

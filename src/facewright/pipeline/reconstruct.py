@@ -87,9 +87,7 @@ class Reconstructor:
         chosen = faces if all_faces else faces[:1]
         return [self._fitted([photo], [face], clock)[0] for face in chosen]
 
-    def reconstruct_together(
-        self, photos: Sequence[Photograph]
-    ) -> list[Reconstruction | FacewrightError]:
+    def reconstruct_together(self, photos: Sequence[Photograph]) -> list[Reconstruction | FacewrightError]:
         """Heads of one person in several photos: one identity and albedo, an own expression and pose each.
 
         Returns:

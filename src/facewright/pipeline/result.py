@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from jaxtyping import Float
@@ -117,7 +117,7 @@ class Reconstruction:
             landmarks_mm=self.landmarks_head,
             seconds={name: round(value, 4) for name, value in seconds.items()},
             notes={
-                "settings": {"photometric": self.settings.photometric, "texture_size": self.settings.texture_size},
+                "settings": asdict(self.settings),
                 "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             },
         )

@@ -56,7 +56,8 @@ def turned_views(
     camera = PerspectiveCamera(focal, vertices.new_full((count, 2), size / 2), (size, size))
     points = pose.camera_from_head((vertices - middle)[None].expand(count, -1, -1))
     normals = vertex_normals(points, topology.faces)
-    studio = torch.cat([_clay(points, normals), _soft_light(count, 0.85, 0.25, points).shading(normals)], dim=-1)
+    even = _soft_light(count, 0.85, 0.25, points).shading(normals)
+    studio = torch.cat([_clay(points, normals), even], dim=-1)
     pixels = camera.project(points)
     fragments = rasterize(pixels, topology.faces, camera.size, perspective=True, cull_back_faces=True)
     shaded = interpolate(fragments, topology.faces, studio)
@@ -123,7 +124,8 @@ def _clay(points: Tensor, normals: Tensor) -> Tensor:
     """Colour of clay under a studio light from above at the camera's left."""
     count = points.shape[0]
     nearest = points[..., 2].min(dim=1).values
-    place = torch.stack([points.new_full((count,), -700.0), points.new_full((count,), -700.0), nearest - 900], -1)
+    aside = torch.full_like(nearest, -700.0)
+    place = torch.stack([aside, aside, nearest - 900], dim=-1)
     bulb = PointLight(place, points.new_tensor([[0.75, 0.73, 0.70]]).expand(count, 3))
     clay = points.new_tensor(CLAY).expand_as(points)
     soft = shade_diffuse(clay, normals, _soft_light(count, 0.42, 0.18, points))
