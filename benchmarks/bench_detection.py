@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from benchmarks.harness import Timing, interleave, run, show
 from PIL import Image
 from torch import Tensor
 
+from benchmarks.harness import Timing, interleave, run, show
 from facewright.detection import FaceDetector, FaceLandmarker, detect
 from facewright.pipeline.portraits import demo_portraits
 

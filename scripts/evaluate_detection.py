@@ -112,13 +112,13 @@ def evaluate_kept_out(
         for name, at in PARTS.items():
             parts[name].append(distance[at].mean())
     measured = np.array(errors)
-    under = (measured < 8).sum() / len(picks)
+    under = float((measured < 8).sum() / len(picks))
     result = {
-        "photos": len(picks), "missed": missed, "mean_percent": measured.mean(),
-        "median_percent": np.median(measured), "p99_percent": np.percentile(measured, 99),
+        "photos": len(picks), "missed": missed, "mean_percent": float(measured.mean()),
+        "median_percent": float(np.median(measured)), "p99_percent": float(np.percentile(measured, 99)),
         "share_under_8_percent": under,
     }  # fmt: skip
-    return result | {f"{name}_percent": np.mean(values) for name, values in parts.items()}, rows
+    return result | {f"{name}_percent": float(np.mean(values)) for name, values in parts.items()}, rows
 
 
 def look_closer(photo: torch.Tensor, face: HandFace, teacher: MediaPipeLandmarker) -> list[Landmarks]:

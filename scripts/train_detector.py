@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from facewright.detection.crop import CROP_MARGIN
+from facewright.networks.blocks import channels_last
 from facewright.networks.heads import FaceNetwork
 from training_data.canvases import SceneBatches, backdrop_bank
 from training_data.photos import join, load_photos
@@ -97,8 +98,8 @@ def train(options: argparse.Namespace) -> None:
     if options.turned:
         seen = join([seen, load_turned(options.turned)])
     torch.manual_seed(options.seed)
-    network = FaceNetwork().to(memory_format=torch.channels_last)
-    average = FaceNetwork().to(memory_format=torch.channels_last)
+    network = channels_last(FaceNetwork())
+    average = channels_last(FaceNetwork())
     average.load_state_dict(network.state_dict())
     optimiser = torch.optim.AdamW(network.parameters(), lr=options.rate, weight_decay=0.02, fused=True)
     checkpoint, start = options.out / "checkpoint.pt", 0

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from facewright.networks.blocks import fold_batch_norm
+from facewright.networks.blocks import channels_last, fold_batch_norm
 from facewright.networks.heads import LandmarkNetwork, LandmarkNetworkSettings
 from training_data.canvases import Backdrops, backdrop_bank, load_backdrops
 from training_data.landmark_batches import (
@@ -92,7 +92,7 @@ def build(photos: PhotoSet, mirror: np.ndarray, seed: int) -> LandmarkNetwork:
     network = LandmarkNetwork(settings)
     mean, modes = shape_modes(photos.landmarks, mirror, settings.modes, seed)
     network.start_from_modes(torch.from_numpy(mean), torch.from_numpy(modes))
-    return network.to(memory_format=torch.channels_last)
+    return channels_last(network)
 
 
 def losses(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from facewright.core.assets import asset_path
-from facewright.networks.blocks import fold_batch_norm
+from facewright.networks.blocks import channels_last, fold_batch_norm
 from facewright.networks.heads import FaceNetwork, FaceNetworkSettings
 from facewright.networks.weights import read_weights
 
@@ -29,7 +29,7 @@ class FaceDetector:
 
     def __init__(self, network: nn.Module, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
-        self.network = fold_batch_norm(network).to(self.device).to(memory_format=torch.channels_last)
+        self.network = channels_last(fold_batch_norm(network).to(self.device))
 
     @classmethod
     def load(cls, device: torch.device | str = "cpu", path: Path | None = None) -> "FaceDetector":

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from facewright.core.assets import asset_path
-from facewright.networks.blocks import fold_batch_norm
+from facewright.networks.blocks import channels_last, fold_batch_norm
 from facewright.networks.heads import LandmarkNetwork, LandmarkNetworkSettings
 from facewright.networks.weights import read_weights
 
@@ -25,9 +25,7 @@ class FaceLandmarker:
     def __init__(self, network: LandmarkNetwork, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
         self.size = network.settings.input_size
-        self.network: nn.Module = (
-            fold_batch_norm(network).to(self.device).to(memory_format=torch.channels_last)
-        )
+        self.network: nn.Module = channels_last(fold_batch_norm(network).to(self.device))
 
     @classmethod
     def load(cls, device: torch.device | str = "cpu", path: Path | None = None) -> "FaceLandmarker":

@@ -1,5 +1,6 @@
 """MediaPipe's face landmarker as an optional plug-in; its model file is given by the user."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class MediaPipeLandmarker:
 
     def __call__(self, photo: Float[Tensor, "3 H W"]) -> list[Landmarks]:
         """Landmarks of the faces of a photo (sRGB in [0, 1]), the largest first."""
-        import mediapipe  # pyright: ignore[reportMissingImports]
+        mediapipe: Any = importlib.import_module("mediapipe")
 
         pixels = (photo.detach().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().cpu().numpy()
         image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels)

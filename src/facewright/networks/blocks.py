@@ -1,11 +1,14 @@
 """Convolution blocks, and folding of batch normalisation for inference."""
 
 import copy
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class ConvBlock(nn.Sequential):
@@ -32,6 +35,12 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Features of the same shape."""
         return torch.relu(x + self.second(self.first(x)))
+
+
+def channels_last(network: Network) -> Network:
+    """The network itself with its weights laid out for channels-last images, which a CPU convolves faster."""
+    # torch's stubs know no ``to`` with a memory format alone.
+    return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def fold_batch_norm(network: nn.Module) -> nn.Module:

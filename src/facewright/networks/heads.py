@@ -93,7 +93,8 @@ class FaceNetwork(nn.Module):
         self.outputs = nn.ModuleList(outputs)
         for output in outputs:
             # Faces are rare: a score of one in a hundred to begin with keeps the first steps calm.
-            nn.init.constant_(output.bias[:1], -4.6)
+            with torch.no_grad():
+                output.get_parameter("bias")[0] = -4.6
 
     def forward(self, image: Float[Tensor, "B 1 H W"]) -> list[Float[Tensor, "B 6 h w"]]:
         """Maps of the three strides.

@@ -1,18 +1,16 @@
 import numpy as np
 import pytest
 
-from scripts.training_data.turned import rotation, yaw_of
-from scripts.training_data.warp import CLAMP, CONSTANT, cut_batch
+from training_data.turned import rotation, yaw_of  # pyright: ignore[reportMissingImports]
+from training_data.warp import CLAMP, CONSTANT, cut_batch  # pyright: ignore[reportMissingImports]
 
 CROP = np.array([[4.0, 4.0, 8.0, 0.0]])
 
 
 def cut(image: np.ndarray, frames: np.ndarray, *, flip: bool = False, fill: int = CLAMP, level: float = 0.0):
-    place = np.array([[0, *image.shape]])
+    place, fills, levels = np.array([[0, *image.shape]]), np.array([fill]), np.array([level])
     out = np.empty((1, 8, 8), np.float32)
-    cut_batch(
-        image.ravel(), place, frames, np.array([flip]), np.array([fill]), place, frames, np.array([level]), out
-    )
+    cut_batch(image.ravel(), place, frames, np.array([flip]), fills, place, frames, levels, out)
     return out[0] * 255
 
 
@@ -20,13 +18,13 @@ def test_crop_of_the_whole_image_is_the_image():
     image = np.random.default_rng(0).integers(0, 255, (8, 8), np.uint8)
     np.testing.assert_allclose(cut(image, CROP), image, atol=1e-3)
     np.testing.assert_allclose(cut(image, CROP, flip=True), image[:, ::-1], atol=1e-3)
-    quarter = CROP + [0, 0, 0, np.pi / 2]
+    quarter = CROP + np.array([0, 0, 0, np.pi / 2])
     np.testing.assert_allclose(cut(image, quarter), np.rot90(image), atol=1e-2)
 
 
 def test_beyond_the_photo_the_fill_is_seen():
     image = np.full((8, 8), 200, np.uint8)
-    outside = cut(image, CROP + [8.0, 0, 0, 0], fill=CONSTANT, level=30.0)
+    outside = cut(image, CROP + np.array([8.0, 0, 0, 0]), fill=CONSTANT, level=30.0)
     np.testing.assert_allclose(outside, 30.0, atol=1e-3)
 
 
