@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from facewright import render
     from facewright.detection import detect
     from facewright.models.base import load_base_model
     from facewright.models.face_model import FaceModel

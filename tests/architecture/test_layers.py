@@ -24,6 +24,8 @@ def upward_imports(package: Path) -> list[str]:
         if own not in height:
             continue
         for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Import | ast.ImportFrom):
+                continue
             named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             named += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
             for name in named:
