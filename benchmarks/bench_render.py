@@ -1,8 +1,8 @@
 """Rasteriser and photometric step: numba against plain torch, against the figures of the design.
 
 Meshes as in the design's table: an open face-like cap that covers half of the frame, with 10,000 or 38,000
-vertices. ``embree`` (through trimesh) is timed as an outside peer where it is installed. Design figures are of
-another machine (2 cores with AVX-512), so look at the ratios first.
+vertices. ``embree`` (through trimesh) is an outside peer, timed where it is installed. The design's figures
+are of another machine (2 cores with AVX-512), so look at the ratios first.
 """
 
 import importlib.util
@@ -38,7 +38,7 @@ GRIDS = {10: 100, 38: 195}
 
 
 def face_like_cap(thousands: int) -> tuple[Tensor, Tensor]:
-    """A bumpy open cap of about that many thousand vertices: points of the unit disc with height, and faces."""
+    """A bumpy open cap over the unit disc of about that many thousand vertices, and its faces."""
     side = GRIDS[thousands]
     v, u = torch.meshgrid(torch.linspace(-1, 1, side), torch.linspace(-1, 1, side), indexing="ij")
     # Square to disc, so that half of a square frame is covered.

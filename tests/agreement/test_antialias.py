@@ -58,7 +58,7 @@ def test_gradient_is_that_of_the_reference_in_float64(scene, backend):
 @pytest.mark.parametrize("backend", ["cpu", "portable", "reference"])
 @pytest.mark.parametrize("corner", [0.0, 0.21, 0.49, 0.77])
 def test_moving_an_edge_of_a_square_changes_the_mean_by_the_area(backend, corner):
-    # A square [8+c, 8+c+10] x [6.3, 18.3] of brightness 1 over emptiness: d(sum)/d(right edge x) = its height.
+    # A bright square [8+c, 18+c] x [6.3, 18.3] over emptiness: d(sum)/d(right edge x) = its height.
     left, top, right, bottom = 8 + corner, 6.3, 18 + corner, 18.3
     outline = torch.tensor([[left, top], [right, top], [right, bottom], [left, bottom]])
     pixels = torch.cat([outline, torch.full((4, 1), 100.0)], dim=1)[None].requires_grad_()

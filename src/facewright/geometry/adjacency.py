@@ -27,9 +27,9 @@ class EdgeTable:
 
 def edge_table(faces: Int64[Tensor, "F 3"]) -> EdgeTable:
     """List the edges of a mesh with the triangles beside them, in a fixed order."""
-    directed = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    directed = torch.stack([faces, faces.roll(-1, 1)], dim=2).flatten(0, 1)
     ends = directed.sort(dim=1).values
-    owner = torch.arange(faces.shape[0], device=faces.device).repeat(3)
+    owner = torch.arange(faces.shape[0], device=faces.device).repeat_interleave(3)
     count = int(faces.max()) + 1 if faces.numel() else 1
     key, order = (ends[:, 0] * count + ends[:, 1]).sort(stable=True)
     ends, owner = ends[order], owner[order]

@@ -44,4 +44,6 @@ def _laplacian(ends: Tensor, weights: Tensor, count: int) -> Tensor:
     i, j = ends.unbind(1)
     rows, columns = torch.cat([i, j, i, j]), torch.cat([j, i, i, j])
     values = torch.cat([-weights, -weights, weights, weights])
-    return torch.sparse_coo_tensor(torch.stack([rows, columns]), values, (count, count)).coalesce()
+    return torch.sparse_coo_tensor(
+        torch.stack([rows, columns]), values, (count, count), check_invariants=True
+    ).coalesce()

@@ -23,7 +23,8 @@ class Level:
     def children(self) -> Array:
         """(4Q,4) fine quads: the four of quad ``q`` are ``4q .. 4q+3``, each beginning at a coarse corner."""
         rows = [
-            np.stack([self.quads[:, k], self.edge[:, k], self.centre, self.edge[:, k - 1]], axis=1) for k in range(4)
+            np.stack([self.quads[:, k], self.edge[:, k], self.centre, self.edge[:, k - 1]], axis=1)
+            for k in range(4)
         ]
         return np.stack(rows, axis=1).reshape(-1, 4)
 
@@ -57,7 +58,12 @@ def _rows(row: Array, column: Array, weight: float, shape: tuple[int, int]) -> s
 
 
 def _catmull_clark(
-    quads: Array, pairs: Array, edge_of: Array, centre: sparse.csr_matrix, middle: sparse.csr_matrix, count: int
+    quads: Array,
+    pairs: Array,
+    edge_of: Array,
+    centre: sparse.csr_matrix,
+    middle: sparse.csr_matrix,
+    count: int,
 ) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
     faces, edges = len(quads), len(pairs)
     edge_face = _rows(edge_of.ravel(), np.repeat(np.arange(faces), 4), 1.0, (edges, faces))
@@ -139,7 +145,9 @@ def subdivide_where(levels: list[Level], uv_levels: list[Level], depth: Array, p
 Corner = tuple[int, int]  # vertex index, texture index
 
 
-def _triangulate(ring: list[Corner], hub: Corner | None, position: Array) -> list[tuple[Corner, Corner, Corner]]:
+def _triangulate(
+    ring: list[Corner], hub: Corner | None, position: Array
+) -> list[tuple[Corner, Corner, Corner]]:
     if len(ring) > 4 and hub is not None:
         return [(ring[k], ring[(k + 1) % len(ring)], hub) for k in range(len(ring))]
     a, b, c, d = ring

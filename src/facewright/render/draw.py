@@ -119,7 +119,7 @@ def over(drawing: Float[Tensor, "B H W 4"], background: Float[Tensor, "*N 3"]) -
     return drawing[..., :3] + (1 - drawing[..., 3:]) * background
 
 
-def scaled_camera(camera: Camera, factor: float) -> Camera:
+def scaled_camera(camera: Camera, factor: float | int) -> Camera:
     """The same view in an image ``factor`` times as large in each direction."""
     size = (round(camera.size[0] * factor), round(camera.size[1] * factor))
     if isinstance(camera, PerspectiveCamera):

@@ -15,13 +15,13 @@ def vertex_visibility(
     pixels: Float[Tensor, "B V 3"],
     faces: Int64[Tensor, "F 3"],
     *,
-    bias: float = 1.0,
+    bias: float | int = 1.0,
 ) -> Bool[Tensor, "B V"]:
     """Test each vertex against the depth at its pixel.
 
-    A vertex is seen if it lies inside the image, the triangles around it face the camera (by their area on
-    the image), and the triangle at its pixel, continued to the vertex's exact position, is not in front of it by
-    more than ``bias``. An empty pixel hides nothing: outlines lose no vertex.
+    A vertex is seen if it lies inside the image, the triangles around it face the camera (by their area
+    on the image), and the triangle at its pixel, continued to the vertex's exact position, is not in front
+    of it by more than ``bias``. An empty pixel hides nothing: outlines lose no vertex.
 
     Args:
         fragments: what ``rasterize`` found for ``pixels`` and ``faces``.

@@ -20,4 +20,4 @@ class Material:
     albedo: Float[Tensor, "N V 3"] | None = None
     albedo_map: Float[Tensor, "M H W 3"] | None = None
     specular: Float[Tensor, "P V"] | None = None
-    shininess: float = 20.0
+    shininess: float | int = 20.0

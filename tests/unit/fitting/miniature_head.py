@@ -62,7 +62,10 @@ def build_model():
     count = len(vertices)
     longitude = vertices[:, 0] / 160 + 0.5
     uv = torch.stack([longitude, vertices[:, 1] / 230 + 0.5], -1)
-    identity = smooth_fields(vertices, IDENTITIES, 1.0, generator) * torch.linspace(3, 0.6, IDENTITIES)[:, None, None]
+    identity = (
+        smooth_fields(vertices, IDENTITIES, 1.0, generator)
+        * torch.linspace(3, 0.6, IDENTITIES)[:, None, None]
+    )
     return FaceModel(
         name="miniature",
         version="1",
@@ -98,7 +101,9 @@ def draw_parameters(model, batch, seed=0, focal=1300.0, size=(600, 800)):
         specular=torch.zeros(batch, model.specular_count),
         pose=Pose(rotation, shift + torch.tensor([0.0, 0, 1000])),
         camera=PerspectiveCamera(
-            torch.full((batch,), focal), torch.tensor([[size[1] / 2, size[0] / 2]]).expand(batch, 2).clone(), size
+            torch.full((batch,), focal),
+            torch.tensor([[size[1] / 2, size[0] / 2]]).expand(batch, 2).clone(),
+            size,
         ),
         light=ambient_light(batch),
     )

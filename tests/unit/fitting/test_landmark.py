@@ -76,14 +76,15 @@ def test_points_of_weight_zero_do_not_count(model, basis, pixels, truth):
     weights = torch.ones(pixels.shape[:2])
     weights[:, 200:240] = 0
     found = fit(model, basis, broken, truth, weights=weights)
-    assert shape_error(model, found, truth).mean() < shape_error(model, fit(model, basis, pixels, truth), truth).mean() + 0.3
+    assert (
+        shape_error(model, found, truth).mean()
+        < shape_error(model, fit(model, basis, pixels, truth), truth).mean() + 0.3
+    )
 
 
 def test_each_face_is_fitted_as_if_it_were_alone(model, basis, pixels, truth):
     together = fit(model, basis, pixels, truth)
-    one = fit_landmarks(
-        model, pixels[3:4], SIZE, focal=truth.camera.focal[3:4], basis=basis, settings=EXACT
-    )
+    one = fit_landmarks(model, pixels[3:4], SIZE, focal=truth.camera.focal[3:4], basis=basis, settings=EXACT)
     torch.testing.assert_close(together.parameters.identity[3:4], one.parameters.identity, atol=5e-3, rtol=0)
 
 

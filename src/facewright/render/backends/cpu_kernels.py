@@ -44,6 +44,8 @@ def rasterize_band(pixels, faces, first_row, perspective, cull, nearest, triangl
         else:
             q0, q1, q2 = -q0, -q1, -q2
         sign = 1.0 if area > 0.0 else -1.0
+        inverse = 1.0 / abs(area)
+        k0, k1, k2 = q0 * inverse, q1 * inverse, q2 * inverse
         keep0 = _owns_edge(sign * (x2 - x1), sign * (y2 - y1))
         keep1 = _owns_edge(sign * (x0 - x2), sign * (y0 - y2))
         keep2 = _owns_edge(sign * (x1 - x0), sign * (y1 - y0))
@@ -58,7 +60,7 @@ def rasterize_band(pixels, faces, first_row, perspective, cull, nearest, triangl
                     continue
                 if (e0 == 0.0 and not keep0) or (e1 == 0.0 and not keep1) or (e2 == 0.0 and not keep2):
                     continue
-                nearness = (e0 * q0 + e1 * q1 + e2 * q2) / (e0 + e1 + e2)
+                nearness = e0 * k0 + e1 * k1 + e2 * k2
                 if nearness > nearest[y - first_row, x]:
                     nearest[y - first_row, x] = nearness
                     triangle[y - first_row, x] = face
@@ -71,16 +73,15 @@ def rasterize_band(pixels, faces, first_row, perspective, cull, nearest, triangl
                 barycentric[row, x, 1] = 0.0
                 barycentric[row, x, 2] = 0.0
                 continue
-            u0, u1, u2, _, _, _, edge_sum = _weights(pixels, faces, face, x, row + first_row, perspective)
-            total = u0 + u1 + u2
-            b0, b1, b2 = u0 / total, u1 / total, u2 / total
+            u0, u1, u2, edge_sum, z0, z1, z2 = _weights(pixels, faces, face, x, row + first_row, perspective)
+            unit = 1.0 / (u0 + u1 + u2)
+            b0, b1, b2 = u0 * unit, u1 * unit, u2 * unit
             barycentric[row, x, 0] = b0
             barycentric[row, x, 1] = b1
             barycentric[row, x, 2] = b2
             if perspective:
-                depth[row, x] = edge_sum / total
+                depth[row, x] = edge_sum * z0 * z1 * z2 * unit
             else:
-                z0, z1, z2 = pixels[faces[face, 0], 2], pixels[faces[face, 1], 2], pixels[faces[face, 2], 2]
                 depth[row, x] = b0 * z0 + b1 * z1 + b2 * z2
 
 
@@ -94,7 +95,10 @@ def _owns_edge(dx, dy):
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
 def _weights(pixels, faces, face, x, y, perspective):
-    """Unnormalised weights u = e q, inverse depths q and the sum of the edge functions e at a pixel."""
+    """Unnormalised weights, the sum of the edge functions e, and the depths z at a pixel.
+
+    Perspective weights are e_i z_j z_k: e_i / z_i times the product of the depths, which saves the divisions.
+    """
     i0, i1, i2 = faces[face, 0], faces[face, 1], faces[face, 2]
     px, py = x + 0.5, y + 0.5
     ax, ay = pixels[i0, 0] - px, pixels[i0, 1] - py
@@ -103,16 +107,17 @@ def _weights(pixels, faces, face, x, y, perspective):
     e0 = bx * cy - by * cx
     e1 = cx * ay - cy * ax
     e2 = ax * by - ay * bx
-    q0, q1, q2 = 1.0, 1.0, 1.0
+    z0, z1, z2 = np.float64(pixels[i0, 2]), np.float64(pixels[i1, 2]), np.float64(pixels[i2, 2])
+    edge_sum = e0 + e1 + e2
     if perspective:
-        q0, q1, q2 = 1.0 / pixels[i0, 2], 1.0 / pixels[i1, 2], 1.0 / pixels[i2, 2]
-    return e0 * q0, e1 * q1, e2 * q2, q0, q1, q2, e0 + e1 + e2
+        return e0 * z1 * z2, e1 * z2 * z0, e2 * z0 * z1, edge_sum, z0, z1, z2
+    return e0, e1, e2, edge_sum, z0, z1, z2
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
 def rasterize_backward(pixels, faces, triangle, perspective, grad_barycentric, grad_depth, total):
-    """Closed form: b = u / sum(u) with u = e q, e the edge functions, q = 1 / depth (1 if orthographic)."""
+    """Closed form: b = u / sum(u), u_i = e_i / z_i (e_i if orthographic), e the edge functions."""
     has_weights, has_depth = grad_barycentric.shape[0] > 0, grad_depth.shape[0] > 0
     height, width = triangle.shape
     for y in range(height):
@@ -129,30 +134,31 @@ def rasterize_backward(pixels, faces, triangle, perspective, grad_barycentric, g
                 gd = np.float64(grad_depth[y, x])
             if g0 == 0.0 and g1 == 0.0 and g2 == 0.0 and gd == 0.0:
                 continue
-            u0, u1, u2, q0, q1, q2, edge_sum = _weights(pixels, faces, face, x, y, perspective)
+            u0, u1, u2, edge_sum, z0, z1, z2 = _weights(pixels, faces, face, x, y, perspective)
             unit = 1.0 / (u0 + u1 + u2)
             b0, b1, b2 = u0 * unit, u1 * unit, u2 * unit
             mean = b0 * g0 + b1 * g1 + b2 * g2
-            h0, h1, h2 = (g0 - mean) * unit, (g1 - mean) * unit, (g2 - mean) * unit
+            h0, h1, h2 = g0 - mean, g1 - mean, g2 - mean
             i0, i1, i2 = faces[face, 0], faces[face, 1], faces[face, 2]
             if perspective:
-                d = edge_sum * unit
-                # depth = sum(e) / sum(u)
-                total[i0, 2] += q0 * u0 * (gd * d * unit - h0)
-                total[i1, 2] += q1 * u1 * (gd * d * unit - h1)
-                total[i2, 2] += q2 * u2 * (gd * d * unit - h2)
-                h0 = h0 * q0 + gd * (1.0 - d * q0) * unit
-                h1 = h1 * q1 + gd * (1.0 - d * q1) * unit
-                h2 = h2 * q2 + gd * (1.0 - d * q2) * unit
-            elif has_depth:
-                z0, z1, z2 = pixels[i0, 2], pixels[i1, 2], pixels[i2, 2]
+                product = z0 * z1 * z2
+                d = edge_sum * product * unit
+                share = 1.0 / product
+                m0, m1, m2 = z1 * z2, z2 * z0, z0 * z1
+                total[i0, 2] += b0 * m0 * share * (gd * d - h0)
+                total[i1, 2] += b1 * m1 * share * (gd * d - h1)
+                total[i2, 2] += b2 * m2 * share * (gd * d - h2)
+                h0 = (h0 * m0 + gd * (product - d * m0)) * unit
+                h1 = (h1 * m1 + gd * (product - d * m1)) * unit
+                h2 = (h2 * m2 + gd * (product - d * m2)) * unit
+            else:
                 d = b0 * z0 + b1 * z1 + b2 * z2
                 total[i0, 2] += gd * b0
                 total[i1, 2] += gd * b1
                 total[i2, 2] += gd * b2
-                h0 += gd * (z0 - d) * unit
-                h1 += gd * (z1 - d) * unit
-                h2 += gd * (z2 - d) * unit
+                h0 = (h0 + gd * (z0 - d)) * unit
+                h1 = (h1 + gd * (z1 - d)) * unit
+                h2 = (h2 + gd * (z2 - d)) * unit
             px, py = x + 0.5, y + 0.5
             ax, ay = pixels[i0, 0] - px, pixels[i0, 1] - py
             bx, by = pixels[i1, 0] - px, pixels[i1, 1] - py

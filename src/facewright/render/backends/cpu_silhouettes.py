@@ -13,10 +13,10 @@ from numba import njit
 def find_crossings(
     image, pixels, faces, ends, sides, triangle, depth, perspective, cull, facing, slot, reach_of, rows
 ):
-    """Write rows of (image, edge, inner x, inner y, step x, step y), one a pair of pixels; return their number.
+    """Write rows of (image, edge, inner x, inner y, step x, step y), one a pair of pixels; return the count.
 
-    ``facing`` (F,) zeros, ``slot`` (2, H, W) of -1 and ``reach_of`` (N,) are work space. Rows beyond the N that
-    ``rows`` can hold are counted, not written. (Arrays made outside compile faster.)
+    ``facing`` (F,) zeros, ``slot`` (2, H, W) of -1 and ``reach_of`` (N,) are work space. Rows beyond the N
+    that ``rows`` can hold are counted, not written. (Arrays made outside compile faster.)
     """
     height, width = triangle.shape
     for face in range(faces.shape[0]):

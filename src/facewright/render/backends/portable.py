@@ -166,8 +166,8 @@ def _merge(
     edge, own, face = edge[inside], own[inside], face[inside]
     pixel = y[inside] * width + x[inside]
     q = 1.0 / own[..., 2] if perspective else -own[..., 2]
-    product = edge * q
-    key = (product[:, 0] + product[:, 1] + product[:, 2]) / (edge[:, 0] + edge[:, 1] + edge[:, 2])
+    product = edge * (q * (1.0 / area[face].abs())[:, None])
+    key = product[:, 0] + product[:, 1] + product[:, 2]
     best = torch.full_like(nearest, -torch.inf).scatter_reduce_(0, pixel, key, "amax")
     wins = key == best[pixel]
     lowest = torch.full_like(owner, torch.iinfo(torch.int64).max)

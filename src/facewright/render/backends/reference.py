@@ -207,7 +207,8 @@ def _cover(mesh: Tensor, faces: Tensor, size: tuple[int, int], perspective: bool
             inside &= (e >= 0) if owns else (e > 0)
             edges.append(e)
         q = 1 / z if perspective else -z
-        key = (edges[0] * q[0] + edges[1] * q[1] + edges[2] * q[2]) / (edges[0] + edges[1] + edges[2])
+        k = q * (1 / area.abs())
+        key = edges[0] * k[0] + edges[1] * k[1] + edges[2] * k[2]
         wins = inside & (key > nearest)
         nearest[wins] = key[wins]
         owner[wins] = face

@@ -1,0 +1,54 @@
+"""Edges and Laplacians of meshes small enough to know."""
+
+import torch
+
+from facewright.geometry.adjacency import edge_table, vertex_degree
+from facewright.geometry.laplacian import cotangent_laplacian, uniform_laplacian, vertex_areas
+
+SQUARE = torch.tensor([[0, 1, 2], [0, 2, 3]])
+
+
+def test_two_triangles_have_five_edges_and_share_one():
+    table = edge_table(SQUARE)
+    assert table.vertices.tolist() == [[0, 1], [0, 2], [0, 3], [1, 2], [2, 3]]
+    assert table.faces.tolist() == [[0, -1], [0, 1], [1, -1], [0, -1], [1, -1]]
+    assert vertex_degree(table, 5).tolist() == [3, 2, 3, 2, 0]
+
+
+def test_a_closed_mesh_has_no_border_and_an_edge_of_three_counts_for_each():
+    tetrahedron = torch.tensor([[0, 1, 2], [0, 2, 3], [0, 3, 1], [1, 3, 2]])
+    table = edge_table(tetrahedron)
+    assert len(table.vertices) == 6
+    assert bool((table.faces >= 0).all())
+    book = torch.tensor([[0, 1, 2], [0, 1, 3], [0, 1, 4]])
+    spine = edge_table(book)
+    on_spine = (spine.vertices == torch.tensor([0, 1])).all(1)
+    assert spine.faces[on_spine].tolist() == [[0, -1], [1, -1], [2, -1]]
+
+
+def test_no_triangle_has_no_edge():
+    assert edge_table(torch.empty(0, 3, dtype=torch.int64)).vertices.shape == (0, 2)
+
+
+def test_cotangent_laplacian_kills_linear_functions_inside_and_uniform_kills_constants():
+    side = 6
+    y, x = torch.meshgrid(torch.linspace(0, 1, side), torch.linspace(0, 2, side) ** 1.5, indexing="ij")
+    vertices = torch.stack([x, y, 0.3 * x - y], dim=-1).reshape(-1, 3)
+    corner = torch.arange((side - 1) * side).reshape(side - 1, side)[:, :-1].reshape(-1)
+    faces = torch.cat(
+        [
+            torch.stack([corner, corner + 1, corner + side + 1], dim=1),
+            torch.stack([corner, corner + side + 1, corner + side], dim=1),
+        ]
+    )
+    inner = torch.zeros(side, side, dtype=torch.bool)
+    inner[1:-1, 1:-1] = True
+    matrix = cotangent_laplacian(vertices, faces).to_dense()
+    assert (matrix @ vertices)[inner.flatten()].abs().max() < 1e-5
+    graph = uniform_laplacian(faces, side * side).to_dense()
+    assert not (graph @ torch.ones(side * side)).any()
+    assert torch.equal(graph, graph.T)
+    # Control: the graph Laplacian does not kill linear functions on an uneven grid.
+    assert (graph @ vertices)[inner.flatten()].abs().max() > 1e-2
+    area = (2**1.5) * (1 + 0.09 + 1) ** 0.5
+    torch.testing.assert_close(float(vertex_areas(vertices, faces).sum()), area, rtol=1e-5, atol=0)
