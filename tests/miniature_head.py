@@ -77,15 +77,19 @@ def globe(center, radii, uv_box, columns, rows, open_below=False):
             corners = [(i, j), (i, j + 1), (i + 1, j + 1), (i + 1, j)]
             texel = [a * (rows + 1) + b for a, b in corners]
             point = [(a % columns) * (rows + 1) + b for a, b in corners]
+            # The diagonal changes at the middle, so that the mirror image of a triangle is a triangle.
+            first, second = ((0, 1, 3), (1, 2, 3)) if i < columns // 2 else ((0, 2, 3), (0, 1, 2))
             if j > 0:
-                faces.append([point[0], point[1], point[3]])
-                uv_faces.append([texel[0], texel[1], texel[3]])
+                faces.append([point[k] for k in first])
+                uv_faces.append([texel[k] for k in first])
             if j < rows - 1 or open_below:
-                faces.append([point[1], point[2], point[3]])
-                uv_faces.append([texel[1], texel[2], texel[3]])
+                faces.append([point[k] for k in second])
+                uv_faces.append([texel[k] for k in second])
     left, bottom, width, height = uv_box
     uv = uv * torch.tensor([width, height]) + torch.tensor([left, bottom])
-    return vertices, torch.tensor(faces), uv, torch.tensor(uv_faces)
+    column, row = torch.meshgrid(torch.arange(columns), torch.arange(rows + 1), indexing="ij")
+    mirror = ((columns - column) % columns * (rows + 1) + row).flatten()
+    return vertices, torch.tensor(faces), uv, torch.tensor(uv_faces), mirror
 
 
 def miniature_model():
@@ -95,15 +99,20 @@ def miniature_model():
         "right_eye": globe((-31.0, 20.0, 80.0), (12.0, 12.0, 12.0), (0.3, 0.0, 0.3, 0.3), 10, 8),
         "tongue": globe((0.0, -45.0, 50.0), (15.0, 5.0, 20.0), (0.6, 0.0, 0.4, 0.3), 8, 6),
     }
-    vertices, faces, uv, uv_faces, owner = [], [], [], [], []
+    vertices, faces, uv, uv_faces, owner, mirror = [], [], [], [], [], []
+    start = {}
     count = texels = 0
-    for index, (points, triangles, coordinates, corners) in enumerate(pieces.values()):
+    for index, (name, (points, triangles, coordinates, corners, _)) in enumerate(pieces.items()):
+        start[name] = count
         vertices.append(points)
         faces.append(triangles + count)
         uv.append(coordinates)
         uv_faces.append(corners + texels)
         owner.append(torch.full((len(points),), index))
         count, texels = count + len(points), texels + len(coordinates)
+    for name, (*_, partner) in pieces.items():
+        other = {"left_eye": "right_eye", "right_eye": "left_eye"}.get(name, name)
+        mirror.append(partner + start[other])
     mean, part = torch.cat(vertices), torch.cat(owner)
     masks = {name: part == index for index, name in enumerate(pieces)}
     topology = Topology(torch.cat(faces), torch.cat(uv), torch.cat(uv_faces))
@@ -121,7 +130,7 @@ def miniature_model():
         diffuse_basis=torch.full((1, *mean.shape), 0.05),
         specular_mean=torch.full((count,), 0.3),
         specular_basis=torch.full((1, count), 0.05),
-        mirror=torch.arange(count),
+        mirror=torch.cat(mirror),
         regions={"face": masks["skin"] & (mean[:, 2] > 0)},
         parts=masks,
         landmarks={

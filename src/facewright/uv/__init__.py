@@ -1,1 +1,25 @@
 """Texture maps: chart, photo to map, completion."""
+
+from facewright.uv.bake import bake, fill_gutter
+from facewright.uv.chart import UvChart, mirrored_texels
+from facewright.uv.complete import CompletionSettings, complete
+from facewright.uv.head_texture import HeadChart, TextureSettings, head_texture, unwrap_photo
+from facewright.uv.unwrap import Illumination, UnwrapSettings, UvSamples, blend_samples, unwrap
+
+__all__ = [
+    "CompletionSettings",
+    "HeadChart",
+    "Illumination",
+    "TextureSettings",
+    "UnwrapSettings",
+    "UvChart",
+    "UvSamples",
+    "bake",
+    "blend_samples",
+    "complete",
+    "fill_gutter",
+    "head_texture",
+    "mirrored_texels",
+    "unwrap",
+    "unwrap_photo",
+]

@@ -1,0 +1,150 @@
+"""A whole texture map from what photos show of it: mirrored skin, then the model's albedo, without a seam.
+
+All blending happens in the logarithm of the ratio photo / model, so that the model's own pattern (brows,
+lips) stays in place while colour and brightness pass smoothly from the photo into what it does not show.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate
+
+from facewright.core.errors import InputError
+from facewright.uv.bake import fill_gutter
+from facewright.uv.chart import UvChart
+from facewright.uv.pyramid import push_pull, shrink
+from facewright.uv.unwrap import UvSamples
+
+LEAST_BLOCKS = 32  # seen blocks that make a median
+OFFSET = 0.02  # added to linear colours before the logarithm, so that black is finite
+
+
+@dataclass(frozen=True)
+class CompletionSettings:
+    """How hidden texels are made up.
+
+    Attributes:
+        mirror: trust in a texel of the other half of the face, relative to the texel itself.
+        highlight: a texel brighter than its surroundings by more than this (log ratio) is damped...
+        highlight_gain: ... its excess is multiplied by this.
+        coarse: texels a side of the blocks in which colour is carried into hidden areas.
+        reach: how strongly, per block, hidden areas far from any photo fall back to the mean skin colour.
+        largest: largest log ratio between photo and model that is believed.
+    """
+
+    mirror: float = 0.85
+    highlight: float = 0.2
+    highlight_gain: float = 0.4
+    coarse: int = 4
+    reach: float = 1e-4
+    largest: float = 2.0
+
+
+def complete(
+    chart: UvChart,
+    samples: UvSamples,
+    model_map: Float[Tensor, "S S 3"],
+    areas: Sequence[Float[Tensor, "S S 1"]],
+    *,
+    mirror: Int64[Tensor, " N"] | None = None,
+    settings: CompletionSettings = CompletionSettings(),
+) -> Float[Tensor, "S S 3"]:
+    """Fill the map.
+
+    Args:
+        chart: where each texel lies on the mesh.
+        samples: albedo seen in photos, confidence 0 where they must not be used.
+        model_map: the model's albedo, linear RGB, also over the gutter (see ``bake``).
+        areas: masks in [0, 1] of areas that take on the photo's colour, each with a colour of its own where
+            no photo is near (skin, scalp). Outside all of them (eyes, teeth) the model's albedo stays.
+        mirror: from ``mirrored_texels``; without it hidden texels are not taken from the other half.
+        settings: how hidden texels are made up.
+
+    Returns:
+        Albedo, linear RGB in [0, 1], also over the gutter.
+
+    Raises:
+        InputError: a map's size differs from the chart's.
+    """
+    for each in (samples.color, model_map, *areas):
+        if tuple(each.shape[:2]) != (chart.size, chart.size):
+            raise InputError(
+                f"expected maps of {chart.size} x {chart.size} texels, got {tuple(each.shape[:2])}."
+            )
+    matched = torch.stack([*areas, torch.zeros_like(samples.confidence)]).sum(0).clamp(max=1)
+    confidence = _planes(samples.confidence * matched)
+    ratio = _planes(((samples.color + OFFSET) / (model_map + OFFSET)).log())
+    ratio = torch.where(confidence > 0, ratio.clamp(-settings.largest, settings.largest), 0)
+    ratio = _damp_highlights(ratio, confidence, settings)
+    distant = _distant(ratio, confidence, areas, settings)
+    if mirror is not None:
+        ratio, confidence = _with_mirrored(chart, ratio, confidence, mirror, settings)
+    ratio = torch.lerp(_carried_over(ratio, confidence, distant, settings), ratio, confidence)
+    ratio = ratio[0].permute(1, 2, 0) * matched
+    albedo = (model_map + OFFSET) * ratio.exp() - OFFSET
+    return fill_gutter(chart, albedo.clamp(0, 1))
+
+
+def _planes(values: Tensor) -> Tensor:
+    return values.permute(2, 0, 1)[None].contiguous()
+
+
+def _damp_highlights(ratio: Tensor, confidence: Tensor, settings: CompletionSettings) -> Tensor:
+    """Shrink what stands out as brighter than the skin a few centimetres around it."""
+    factor = 8 * settings.coarse
+    around = _enlarge(push_pull(*shrink(ratio, confidence, factor)), ratio)
+    excess = (ratio - around).mean(1, keepdim=True) - settings.highlight
+    return ratio - (1 - settings.highlight_gain) * excess.clamp_min(0)
+
+
+def _with_mirrored(
+    chart: UvChart, ratio: Tensor, confidence: Tensor, mirror: Tensor, settings: CompletionSettings
+) -> tuple[Tensor, Tensor]:
+    """Use the other half of the face where it was seen better, brought to this half's colour.
+
+    The difference between the halves is known where both were seen; carried on smoothly it takes the
+    step out at the border.
+    """
+    source = torch.full((chart.size * chart.size,), -1, dtype=torch.int64, device=mirror.device)
+    source[chart.texel] = mirror
+    found = (source >= 0).view(1, 1, chart.size, chart.size)
+    source = source.clamp_min(0)
+    other = ratio.flatten(2)[..., source].view_as(ratio)
+    trust = settings.mirror * confidence.flatten(2)[..., source].view_as(confidence) * found
+    difference, known = shrink(ratio - other, confidence * trust, 2 * settings.coarse)
+    step = _enlarge(push_pull(difference, (4 * known).clamp(max=1) + settings.reach), ratio)
+    trust = (1 - confidence) * trust
+    total = confidence + trust
+    merged = (confidence * ratio + trust * (other + step)) / total.clamp_min(1e-6)
+    return merged, total
+
+
+def _distant(
+    ratio: Tensor, confidence: Tensor, areas: Sequence[Tensor], settings: CompletionSettings
+) -> Tensor:
+    """The ratio (coarse planes) far from anything seen: the median of what is seen of the same area."""
+    coarse, weight = shrink(ratio, confidence, settings.coarse)
+    sure = (weight > 0.5)[0, 0]
+    total = torch.zeros_like(coarse)
+    for area in areas:
+        share = avg_pool2d(_planes(area), settings.coarse, ceil_mode=True)
+        for chosen in (sure & (share[0, 0] > 0.5), sure):  # of the area, or of all if too little is seen
+            if int(chosen.sum()) >= LEAST_BLOCKS:
+                total += share * coarse[0][:, chosen].median(1).values[None, :, None, None]
+                break
+    return total
+
+
+def _carried_over(ratio: Tensor, confidence: Tensor, distant: Tensor, settings: CompletionSettings) -> Tensor:
+    """The ratio without its detail, continued into what no photo shows; far away, the distant ratio."""
+    # Squared: at the rim of what is seen, unsure texels mix in hair and background.
+    coarse, weight = shrink(ratio, confidence.square(), settings.coarse)
+    mixed = (coarse * weight + distant * settings.reach) / (weight + settings.reach)
+    return _enlarge(push_pull(mixed, weight + settings.reach), ratio)
+
+
+def _enlarge(coarse: Tensor, like: Tensor) -> Tensor:
+    return interpolate(coarse, size=like.shape[-2:], mode="bilinear", align_corners=False)

@@ -1,0 +1,185 @@
+"""The albedo map of one person from photos and the fitted head: unwrap, blend, complete."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from facewright.core.errors import InputError
+from facewright.models.face_model import FaceModel
+from facewright.scene.parameters import HeadParameters
+from facewright.uv.bake import bake
+from facewright.uv.chart import UvChart, mirrored_texels
+from facewright.uv.complete import OFFSET, CompletionSettings, complete
+from facewright.uv.unwrap import (
+    Illumination,
+    UnwrapSettings,
+    UvSamples,
+    blend_samples,
+    smoothstep,
+    unwrap,
+)
+
+# Lining that photos hardly show and that shadow would colour wrongly.
+HIDDEN_REGIONS = ("inner_mouth", "eye_sockets")
+
+
+@dataclass(frozen=True)
+class TextureSettings:
+    """How the albedo map is made.
+
+    Attributes:
+        size: texels along each side.
+        scalp: how far photos are trusted on the scalp: what they show there is mostly hair or a hat.
+        eyes: how far photos are trusted on the eyeballs.
+        clothing: deviations (log ratio, from the typical skin of the face) from which on what lies over the
+            neck is taken for clothing or hair, and surely so.
+        shininess: Blinn-Phong exponent of the skin where a point light was fitted.
+        unwrap: how far photos are trusted in general.
+        completion: how hidden texels are made up.
+    """
+
+    size: int = 1024
+    scalp: float = 1.0
+    eyes: float = 0.9
+    clothing: tuple[float, float] = (0.5, 1.0)
+    shininess: float = 20.0
+    unwrap: UnwrapSettings = field(default_factory=UnwrapSettings)
+    completion: CompletionSettings = field(default_factory=CompletionSettings)
+
+
+@dataclass(frozen=True)
+class HeadChart:
+    """What the texture maps of all heads of one model share; make it once.
+
+    Attributes:
+        chart: where each texel lies on the mesh.
+        mirror: the texel of the left-right counterpart, -1 where none.
+        face: mask of the skin of face and ears.
+        neck: mask of the skin below.
+        scalp: mask of the skin that hair grows on.
+        eyes: mask of the eyeballs.
+    """
+
+    chart: UvChart
+    mirror: Int64[Tensor, " N"]
+    face: Float[Tensor, "S S 1"]
+    neck: Float[Tensor, "S S 1"]
+    scalp: Float[Tensor, "S S 1"]
+    eyes: Float[Tensor, "S S 1"]
+
+    @classmethod
+    def of(cls, model: FaceModel, size: int = 1024) -> "HeadChart":
+        """Rasterise the chart of a model and the masks of its areas.
+
+        Raises:
+            InputError: the size is not one of a map.
+        """
+        chart = UvChart.of(model.topology, size)
+        masks = torch.stack(_area_masks(model), dim=1).to(model.mean.dtype)
+        face, neck, scalp, eyes = bake(chart, masks, gutter=False).split(1, dim=-1)
+        return cls(chart, mirrored_texels(chart, model.topology, model.mirror), face, neck, scalp, eyes)
+
+
+def head_texture(
+    model: FaceModel,
+    photos: Sequence[Float[Tensor, "3 _ _"]],
+    fits: Sequence[HeadParameters],
+    *,
+    chart: HeadChart | None = None,
+    settings: TextureSettings = TextureSettings(),
+) -> Float[Tensor, "S S 3"]:
+    """Albedo map (linear RGB, row 0 is v = 1) of one person.
+
+    Args:
+        model: the face model of the fits.
+        photos: sRGB photos of the person.
+        fits: the parameters of each photo, B = 1; those of the first give the model's albedo.
+        chart: ``HeadChart.of(model, settings.size)`` if at hand; made here otherwise.
+        settings: how the map is made.
+
+    Raises:
+        InputError: not one fit a photo, none at all, or a chart of another size.
+    """
+    if len(photos) != len(fits) or not photos:
+        raise InputError(f"expected one fit a photo, got {len(fits)} for {len(photos)} photos.")
+    if chart is None:
+        chart = HeadChart.of(model, settings.size)
+    elif chart.chart.size != settings.size:
+        raise InputError(
+            f"the chart has {chart.chart.size} texels a side, the settings ask for {settings.size}."
+        )
+    pairs = zip(photos, fits, strict=True)
+    seen = [unwrap_photo(model, chart.chart, photo, fit, settings=settings) for photo, fit in pairs]
+    samples = blend_samples(seen)
+    model_map = bake(chart.chart, model.diffuse_albedo(fits[0].diffuse)[0])
+    areas = (chart.face, chart.neck, chart.scalp, chart.eyes)
+    trust = chart.face + chart.scalp * settings.scalp + chart.eyes * settings.eyes
+    trust = trust + chart.neck * _skin_likeness(samples, model_map, chart.face, settings)
+    samples = UvSamples(samples.color, samples.confidence * trust.clamp(max=1))
+    return complete(chart.chart, samples, model_map, areas, mirror=chart.mirror, settings=settings.completion)
+
+
+def unwrap_photo(
+    model: FaceModel,
+    chart: UvChart,
+    photo: Float[Tensor, "3 H W"],
+    parameters: HeadParameters,
+    *,
+    settings: TextureSettings = TextureSettings(),
+) -> UvSamples:
+    """What one photo says about the map, with the fitted light divided out.
+
+    Args:
+        model: the face model of the parameters.
+        chart: chart of the model's topology.
+        photo: sRGB.
+        parameters: the fit, B = 1.
+        settings: how the map is made.
+
+    Raises:
+        InputError: the camera's size is not the photo's.
+    """
+    vertices = model.vertices(parameters.identity, parameters.expression)
+    illumination = Illumination(
+        parameters.light,
+        parameters.point_light,
+        model.specular_albedo(parameters.specular)[0] if parameters.point_light is not None else None,
+        settings.shininess,
+    )
+    return unwrap(
+        chart,
+        photo,
+        parameters.pose.camera_from_head(vertices)[0],
+        model.topology,
+        parameters.camera,
+        illumination=illumination,
+        settings=settings.unwrap,
+    )
+
+
+def _area_masks(model: FaceModel) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Vertices of face and ears, neck, scalp, eyeballs; a model without such regions is all face."""
+    nothing = torch.zeros_like(model.mirror, dtype=torch.bool)
+    usable = model.parts.get("skin", ~nothing)
+    for name in HIDDEN_REGIONS:
+        usable = usable & ~model.regions.get(name, nothing)
+    neck = model.regions.get("neck", nothing) & usable
+    scalp = model.regions.get("scalp", nothing) & usable & ~neck
+    eyes = model.parts.get("left_eye", nothing) | model.parts.get("right_eye", nothing)
+    return usable & ~neck & ~scalp & ~eyes, neck, scalp, eyes
+
+
+def _skin_likeness(samples: UvSamples, model_map: Tensor, face: Tensor, settings: TextureSettings) -> Tensor:
+    """1 where the samples look like the skin of the face (relative to the model), 0 where like cloth."""
+    ratio = ((samples.color + OFFSET) / (model_map + OFFSET)).log()
+    sure = ((samples.confidence > 0.5) & (face > 0.5))[..., 0]
+    if not bool(sure.any()):
+        return torch.ones_like(face)
+    deviation = ratio - ratio[sure].median(0).values
+    tone = deviation.mean(-1, keepdim=True)
+    # Shadow under the chin changes the tone; cloth mostly the hue as well.
+    hue = (deviation - tone).abs().amax(-1, keepdim=True)
+    return 1 - smoothstep(tone.abs() + 2 * hue, settings.clothing)
