@@ -67,10 +67,9 @@ def rasteriser(seconds: float) -> list[Timing]:
         def draw(backend: BackendName, p: Tensor = pixels, f: Tensor = faces, s: int = size) -> object:
             return rasterize(p, f, (s, s), perspective=True, backend=backend)
 
-        candidates: dict[str, Callable[[], object]] = {
-            "numba": lambda draw=draw: draw("cpu"),
-            "torch": lambda draw=draw: draw("portable"),
-        }
+        candidates: dict[str, Callable[[], object]] = {"numba": lambda draw=draw: draw("cpu")}
+        if batch == 1:  # torch works image after image: a batch tells nothing new
+            candidates["torch"] = lambda draw=draw: draw("portable")
         if batch == 1 and importlib.util.find_spec("embreex") and importlib.util.find_spec("trimesh"):
             candidates["embree (trimesh)"] = _embree(vertices, faces, size)
         timings += interleave(

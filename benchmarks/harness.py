@@ -29,6 +29,7 @@ class Timing:
         quartiles: 25th and 75th percentile.
         repeats: number of timed calls.
         target: milliseconds that the design asks for, if it does.
+        processor: median milliseconds of processor time, all threads: what a busy machine disturbs least.
     """
 
     setting: str
@@ -37,6 +38,7 @@ class Timing:
     quartiles: tuple[float, float]
     repeats: int
     target: float | None = None
+    processor: float = float("nan")
 
 
 def interleave(
@@ -60,29 +62,31 @@ def interleave(
         for _ in range(2):
             call()
             _finish()
-    samples: dict[str, list[float]] = {name: [] for name in candidates}
+    samples: dict[str, list[tuple[float, float]]] = {name: [] for name in candidates}
     active = set(candidates)
     while active:
         for name in [n for n in candidates if n in active]:
-            start = time.perf_counter()
+            start, busy = time.perf_counter(), time.process_time()
             candidates[name]()
             _finish()
-            samples[name].append((time.perf_counter() - start) * 1e3 / items)
-            if len(samples[name]) >= 3 and sum(samples[name]) * items >= seconds * 1e3:
+            wall, used = time.perf_counter() - start, time.process_time() - busy
+            samples[name].append((wall * 1e3 / items, used * 1e3 / items))
+            if len(samples[name]) >= 3 and sum(s[0] for s in samples[name]) * items >= seconds * 1e3:
                 active.discard(name)
     return [_timing(setting, name, samples[name], (targets or {}).get(name)) for name in candidates]
 
 
 def show(timings: Sequence[Timing]) -> None:
-    """Print timings, one line each, with the ratio to the first candidate of the setting."""
+    """Print timings, one line each; the ratio is of processor times to the setting's first candidate."""
     first: dict[str, float] = {}
     for timing in timings:
-        base = first.setdefault(timing.setting, timing.median)
+        base = first.setdefault(timing.setting, timing.processor)
         low, high = timing.quartiles
         target = "" if timing.target is None else f"  design {timing.target:g}"
         print(
             f"{timing.setting:44} {timing.candidate:16} {timing.median:9.2f} ms "
-            f"({low:.2f}-{high:.2f}, n={timing.repeats}, {timing.median / base:.2f}x){target}",
+            f"({low:.2f}-{high:.2f}, n={timing.repeats})  processor {timing.processor:.2f} ms "
+            f"({timing.processor / base:.2f}x){target}",
             flush=True,
         )
 
@@ -122,9 +126,10 @@ def run(benchmark: Callable[[float], list[Timing]], description: str) -> None:
         write(options.out, timings)
 
 
-def _timing(setting: str, name: str, samples: list[float], target: float | None) -> Timing:
-    low, median, high = np.percentile(samples, [25, 50, 75]).tolist()
-    return Timing(setting, name, median, (low, high), len(samples), target)
+def _timing(setting: str, name: str, samples: list[tuple[float, float]], target: float | None) -> Timing:
+    wall, used = np.array(samples).T
+    low, median, high = np.percentile(wall, [25, 50, 75]).tolist()
+    return Timing(setting, name, median, (low, high), len(samples), target, float(np.median(used)))
 
 
 def _finish() -> None:
