@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("render",)
+BENCHMARKS = ("render", "detection", "cli")
 
 
 def main() -> int:
