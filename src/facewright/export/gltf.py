@@ -23,7 +23,7 @@ from facewright.export.normals import MOVED_MM, longer_than, morph_normals
 from facewright.export.seams import Primitive, faces_by_part, split_at_seams
 
 METRES_FROM_MM = 1e-3
-TURNED = 1e-3  # changes of a unit normal below this are not seen
+TURNED = 3e-3  # a fifth of a degree: smaller changes of a normal are not seen
 # Roughness by material; nothing on a head is metal.
 ROUGHNESS = {"skin": 0.5, "mouth": 0.35, "eye": 0.12}
 

@@ -15,7 +15,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 from facewright.core.errors import InputError
 from facewright.uv.bake import fill_gutter
 from facewright.uv.chart import UvChart
-from facewright.uv.pyramid import push_pull, shrink
+from facewright.uv.pyramid import blur, push_pull, shrink
 from facewright.uv.unwrap import UvSamples
 
 LEAST_BLOCKS = 32  # seen blocks that make a median
@@ -31,7 +31,8 @@ class CompletionSettings:
         highlight: a texel brighter than its surroundings by more than this (log ratio) is damped...
         highlight_gain: ... its excess is multiplied by this.
         coarse: texels a side of the blocks in which colour is carried into hidden areas.
-        reach: how strongly, per block, hidden areas far from any photo fall back to the mean skin colour.
+        border: half width in blocks of the soft border between areas.
+        reach: how strongly, per block, hidden areas far from anything seen fall back to the area's median.
         largest: largest log ratio between photo and model that is believed.
     """
 
@@ -39,8 +40,9 @@ class CompletionSettings:
     highlight: float = 0.2
     highlight_gain: float = 0.4
     coarse: int = 4
+    border: int = 3
     reach: float = 1e-4
-    largest: float = 2.0
+    largest: float = 3.5
 
 
 def complete(
@@ -79,10 +81,9 @@ def complete(
     ratio = _planes(((samples.color + OFFSET) / (model_map + OFFSET)).log())
     ratio = torch.where(confidence > 0, ratio.clamp(-settings.largest, settings.largest), 0)
     ratio = _damp_highlights(ratio, confidence, settings)
-    distant = _distant(ratio, confidence, areas, settings)
     if mirror is not None:
         ratio, confidence = _with_mirrored(chart, ratio, confidence, mirror, settings)
-    ratio = torch.lerp(_carried_over(ratio, confidence, distant, settings), ratio, confidence)
+    ratio = torch.lerp(_carried_over(ratio, confidence, areas, settings), ratio, confidence)
     ratio = ratio[0].permute(1, 2, 0) * matched
     albedo = (model_map + OFFSET) * ratio.exp() - OFFSET
     return fill_gutter(chart, albedo.clamp(0, 1))
@@ -122,28 +123,31 @@ def _with_mirrored(
     return merged, total
 
 
-def _distant(
+def _carried_over(
     ratio: Tensor, confidence: Tensor, areas: Sequence[Tensor], settings: CompletionSettings
 ) -> Tensor:
-    """The ratio (coarse planes) far from anything seen: the median of what is seen of the same area."""
-    coarse, weight = shrink(ratio, confidence, settings.coarse)
-    sure = (weight > 0.5)[0, 0]
-    total = torch.zeros_like(coarse)
-    for area in areas:
-        share = avg_pool2d(_planes(area), settings.coarse, ceil_mode=True)
-        for chosen in (sure & (share[0, 0] > 0.5), sure):  # of the area, or of all if too little is seen
-            if int(chosen.sum()) >= LEAST_BLOCKS:
-                total += share * coarse[0][:, chosen].median(1).values[None, :, None, None]
-                break
-    return total
+    """The ratio without its detail, continued into what no photo shows, each area by itself.
 
-
-def _carried_over(ratio: Tensor, confidence: Tensor, distant: Tensor, settings: CompletionSettings) -> Tensor:
-    """The ratio without its detail, continued into what no photo shows; far away, the distant ratio."""
+    Hair goes on over the scalp and skin over the neck; where they meet unseen, the border is soft. Far from
+    anything seen lies the median of the area, or of all if too little of the area is seen.
+    """
     # Squared: at the rim of what is seen, unsure texels mix in hair and background.
     coarse, weight = shrink(ratio, confidence.square(), settings.coarse)
-    mixed = (coarse * weight + distant * settings.reach) / (weight + settings.reach)
-    return _enlarge(push_pull(mixed, weight + settings.reach), ratio)
+    sure = (weight > 0.5)[0, 0]
+    total, shares = torch.zeros_like(coarse), torch.full_like(weight, 1e-6)
+    for area in areas:
+        share = avg_pool2d(_planes(area), settings.coarse, ceil_mode=True)
+        own = weight * (share > 0.5) + settings.reach
+        distant = torch.zeros_like(coarse[:, :, :1, :1])
+        for chosen in (sure & (share[0, 0] > 0.5), sure):
+            if int(chosen.sum()) >= LEAST_BLOCKS:
+                distant = coarse[0][:, chosen].median(1).values[None, :, None, None]
+                break
+        mixed = (coarse * (own - settings.reach) + distant * settings.reach) / own
+        soft = blur(share, settings.border, torch.ones_like(share))
+        total += soft * push_pull(mixed, own)
+        shares += soft
+    return _enlarge(total / shares, ratio)
 
 
 def _enlarge(coarse: Tensor, like: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from facewright.uv.unwrap import (
 
 # Lining that photos hardly show and that shadow would colour wrongly.
 HIDDEN_REGIONS = ("inner_mouth", "eye_sockets")
+RIM_REGIONS = ("neck", "ear_left", "ear_right")
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,9 @@ class TextureSettings:
         size: texels along each side.
         scalp: how far photos are trusted on the scalp: what they show there is mostly hair or a hat.
         eyes: how far photos are trusted on the eyeballs.
-        clothing: deviations (log ratio, from the typical skin of the face) from which on what lies over the
-            neck is taken for clothing or hair, and surely so.
+        clothing: deviations (log ratio, from the typical skin of the face) from which on what lies over neck
+            and ears is taken for clothing, hair or background, and surely so.
+        head_on: confidences from which on the face need not look like skin to be believed.
         shininess: Blinn-Phong exponent of the skin where a point light was fitted.
         unwrap: how far photos are trusted in general.
         completion: how hidden texels are made up.
@@ -45,6 +47,7 @@ class TextureSettings:
     scalp: float = 1.0
     eyes: float = 0.9
     clothing: tuple[float, float] = (0.5, 1.0)
+    head_on: tuple[float, float] = (0.3, 0.8)
     shininess: float = 20.0
     unwrap: UnwrapSettings = field(default_factory=UnwrapSettings)
     completion: CompletionSettings = field(default_factory=CompletionSettings)
@@ -57,8 +60,8 @@ class HeadChart:
     Attributes:
         chart: where each texel lies on the mesh.
         mirror: the texel of the left-right counterpart, -1 where none.
-        face: mask of the skin of face and ears.
-        neck: mask of the skin below.
+        face: mask of the skin of the face.
+        rim: mask of the skin that clothes and hair often cover and background lies close to: neck and ears.
         scalp: mask of the skin that hair grows on.
         eyes: mask of the eyeballs.
     """
@@ -66,7 +69,7 @@ class HeadChart:
     chart: UvChart
     mirror: Int64[Tensor, " N"]
     face: Float[Tensor, "S S 1"]
-    neck: Float[Tensor, "S S 1"]
+    rim: Float[Tensor, "S S 1"]
     scalp: Float[Tensor, "S S 1"]
     eyes: Float[Tensor, "S S 1"]
 
@@ -79,8 +82,8 @@ class HeadChart:
         """
         chart = UvChart.of(model.topology, size)
         masks = torch.stack(_area_masks(model), dim=1).to(model.mean.dtype)
-        face, neck, scalp, eyes = bake(chart, masks, gutter=False).split(1, dim=-1)
-        return cls(chart, mirrored_texels(chart, model.topology, model.mirror), face, neck, scalp, eyes)
+        face, rim, scalp, eyes = bake(chart, masks, gutter=False).split(1, dim=-1)
+        return cls(chart, mirrored_texels(chart, model.topology, model.mirror), face, rim, scalp, eyes)
 
 
 def head_texture(
@@ -115,9 +118,12 @@ def head_texture(
     seen = [unwrap_photo(model, chart.chart, photo, fit, settings=settings) for photo, fit in pairs]
     samples = blend_samples(seen)
     model_map = bake(chart.chart, model.diffuse_albedo(fits[0].diffuse)[0])
-    areas = (chart.face, chart.neck, chart.scalp, chart.eyes)
-    trust = chart.face + chart.scalp * settings.scalp + chart.eyes * settings.eyes
-    trust = trust + chart.neck * _skin_likeness(samples, model_map, chart.face, settings)
+    areas = (chart.face, chart.rim, chart.scalp, chart.eyes)
+    likeness = _skin_likeness(samples, model_map, chart.face, settings)
+    # Seen at a grazing angle, only what looks like skin is skin of the face: collars and hair lie near.
+    head_on = smoothstep(samples.confidence, settings.head_on)
+    trust = chart.face * torch.maximum(likeness, head_on) + chart.rim * likeness
+    trust = trust + chart.scalp * settings.scalp + chart.eyes * settings.eyes
     samples = UvSamples(samples.color, samples.confidence * trust.clamp(max=1))
     return complete(chart.chart, samples, model_map, areas, mirror=chart.mirror, settings=settings.completion)
 
@@ -161,15 +167,15 @@ def unwrap_photo(
 
 
 def _area_masks(model: FaceModel) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Vertices of face and ears, neck, scalp, eyeballs; a model without such regions is all face."""
+    """Vertices of the face, of neck and ears, scalp, eyeballs; a model without such regions is all face."""
     nothing = torch.zeros_like(model.mirror, dtype=torch.bool)
     usable = model.parts.get("skin", ~nothing)
     for name in HIDDEN_REGIONS:
         usable = usable & ~model.regions.get(name, nothing)
-    neck = model.regions.get("neck", nothing) & usable
-    scalp = model.regions.get("scalp", nothing) & usable & ~neck
+    rim = torch.stack([model.regions.get(name, nothing) for name in RIM_REGIONS]).any(0) & usable
+    scalp = model.regions.get("scalp", nothing) & usable & ~rim
     eyes = model.parts.get("left_eye", nothing) | model.parts.get("right_eye", nothing)
-    return usable & ~neck & ~scalp & ~eyes, neck, scalp, eyes
+    return usable & ~rim & ~scalp & ~eyes, rim, scalp, eyes
 
 
 def _skin_likeness(samples: UvSamples, model_map: Tensor, face: Tensor, settings: TextureSettings) -> Tensor:

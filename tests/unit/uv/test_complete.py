@@ -137,13 +137,13 @@ def test_cloth_over_the_neck_is_not_taken_for_skin(miniature, truth):
     model = replace(miniature, regions={**miniature.regions, "neck": neck})
     chart = HeadChart.of(model, SIZE)
     collar = truth.clone()
-    collar[(chart.neck == 1)[..., 0]] = torch.tensor([0.02, 0.05, 0.3])
+    collar[(chart.rim == 1)[..., 0]] = torch.tensor([0.02, 0.05, 0.3])
     shot = shoot(model, collar)
     zeros = torch.zeros
     fit = HeadParameters(
         zeros(1, 3), zeros(1, 52), zeros(1, 1), zeros(1, 1), shot.pose, shot.camera, shot.light
     )
-    inside = (chart.neck == 1)[..., 0]
+    inside = (chart.rim == 1)[..., 0]
     trusting = TextureSettings(size=SIZE, clothing=(50.0, 60.0))
     blue = {}
     for name, settings in (("wary", TextureSettings(size=SIZE)), ("trusting", trusting)):
