@@ -12,16 +12,16 @@ from facewright.geometry.alignment import Alignment, align_points
 from facewright.geometry.nearest import closest_points, index_surface
 from facewright.models.face_model import FaceModel
 
-# The order of the model's "now7" landmarks, by the names of the scans' landmark files.
-NOW7 = (
-    "right_eye_outer",
-    "right_eye_inner",
-    "left_eye_inner",
-    "left_eye_outer",
-    "nose_tip",
-    "right_mouth_corner",
-    "left_mouth_corner",
-)
+# The scans' seven landmarks, and which of the model's 478 each is.
+SEVEN = {
+    "right_eye_outer": 33,
+    "right_eye_inner": 133,
+    "left_eye_inner": 362,
+    "left_eye_outer": 263,
+    "nose_tip": 1,
+    "right_mouth_corner": 61,
+    "left_mouth_corner": 291,
+}
 RADIUS = 90.0  # mm around the nose tip
 ICP_STEPS = 40
 TRIM = 10.0  # mm; scan points further from the head (hair, spikes) do not move the alignment
@@ -51,8 +51,8 @@ def read_scan(folder: Path) -> Scan:
     rows = [line.split()[1:4] for line in (folder / "scan.obj").open() if line.startswith("v ")]
     vertices = np.array(rows, dtype=np.float64)
     named = json.loads((folder / "landmarks.json").read_text())["landmarks"]
-    landmarks = np.array([named[name]["xyz"] for name in NOW7])
-    near = np.linalg.norm(vertices - landmarks[NOW7.index("nose_tip")], axis=1) < RADIUS
+    landmarks = np.array([named[name]["xyz"] for name in SEVEN])
+    near = np.linalg.norm(vertices - landmarks[list(SEVEN).index("nose_tip")], axis=1) < RADIUS
     return Scan(vertices[near], landmarks)
 
 
@@ -65,7 +65,7 @@ def scan_error(model: FaceModel, vertices: torch.Tensor, scan: Scan, *, with_sca
         scan: raw scan.
         with_scale: similarity instead of rigid alignment. Distances are in the scan's mm either way.
     """
-    own = model.landmark_points(vertices, "now7").double()[None]
+    own = model.landmark_points(vertices, "dense478")[list(SEVEN.values())].double()[None]
     target = torch.from_numpy(scan.landmarks)[None]
     alignment = align_points(target, own, with_scale=with_scale)
     skin = model.parts["skin"].numpy()

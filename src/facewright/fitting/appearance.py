@@ -1,8 +1,8 @@
 """Diffuse albedo and light of a face whose shape is known: alternating linear least squares.
 
-A pixel is ``albedo(a) * (Y(n) @ light)``: linear in the light for given albedo, and in the albedo coefficients
-for given light. What a photo cannot tell is settled by priors: albedo is that of people (unit Gaussian), light is
-nearly white, mostly from all around, and as bright as a well exposed photo makes it.
+A pixel is ``albedo(a) * (Y(n) @ light)``: linear in the light for given albedo, and in the albedo
+coefficients for given light. What a photo cannot tell is settled by priors: albedo is that of people (unit
+Gaussian), light is nearly white, mostly from all around, and as bright as a well exposed photo makes it.
 """
 
 from dataclasses import dataclass
@@ -61,8 +61,8 @@ def solve_appearance(
     person: Int64[Tensor, " B"],
     prior: LightPrior,
     precision: float,
-) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B 9 3"], list[Float[Tensor, " P"]]]:
-    """Albedo coefficients of each person (repeated for each photo), light of each photo, and pixel weights.
+) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B 9 3"]]:
+    """Albedo coefficients of each person (repeated for each photo), and light of each photo.
 
     Args:
         samples: of each photo.
@@ -84,13 +84,14 @@ def solve_appearance(
             lights.append(light)
         for index in range(persons):
             own = [systems[row] for row in (person == index).nonzero()[:, 0].tolist()]
-            matrix = sum((system[0] for system in own), torch.eye(count, dtype=torch.float64, device=albedo.device))
-            right = sum((system[1] for system in own), torch.zeros(count, dtype=torch.float64, device=albedo.device))
+            matrix = torch.stack([system[0] for system in own]).sum(0)
+            right = torch.stack([system[1] for system in own]).sum(0)
+            matrix.diagonal().add_(1.0)  # the unit Gaussian prior
             albedo[index] = torch.linalg.solve(matrix, right).to(albedo.dtype)
         for row, sample in enumerate(samples):
             robust[row] = _student(sample, albedo[person[row]], lights[row])
     full = torch.stack([light.expand(-1, 3) for light in lights])
-    return albedo[person], full, robust
+    return albedo[person], full
 
 
 def predicted(
@@ -113,11 +114,13 @@ def _student(sample: PixelSamples, albedo: Tensor, light: Tensor) -> Tensor:
     """Weights by residual: hair, glasses, highlights and cast shadows count little."""
     residual = (predicted(sample, albedo, light) - sample.color) / (sample.color.mean(1, keepdim=True) + DARK)
     squared = (residual**2).mean(1)
-    scale = squared[sample.weight > 0].median().clamp_min(0.03**2) if (sample.weight > 0).any() else squared.sum() + 1
+    scale = squared.median().clamp_min(0.03**2)
     return ((STUDENT_FREEDOM + 1) / (STUDENT_FREEDOM + squared / scale)).clamp(max=1.0)
 
 
-def _solve_light(sample: PixelSamples, albedo: Tensor, trust: Tensor, prior: LightPrior) -> Float[Tensor, "9 C"]:
+def _solve_light(
+    sample: PixelSamples, albedo: Tensor, trust: Tensor, prior: LightPrior
+) -> Float[Tensor, "9 C"]:
     reflectance = (sample.albedo + torch.tensordot(albedo, sample.albedo_basis, 1)).clamp_min(0.005)
     rows = sh_basis(sample.normals)
     channels = sample.color.shape[1]

@@ -1,9 +1,9 @@
 """Contour landmarks: where they may slide on the head, and where they are for a given pose.
 
-A point of the face oval is not a fixed point of the skin: on the far side of a turned head it is where the cheek
-ends in the image. Each contour landmark therefore has candidates on a line over the surface, from its place on
-the frontal mean head inwards to the middle of the face; for a pose, the candidate that lies furthest outwards in
-the image is taken. On the near side that is the landmark's own place.
+A point of the face oval is not a fixed point of the skin: on the far side of a turned head it is where the
+cheek ends in the image. Each contour landmark therefore has candidates on a line over the surface, from its
+place on the frontal mean head inwards to the middle of the face; for a pose, the candidate that lies
+furthest outwards in the image is taken. On the near side that is the landmark's own place.
 """
 
 from dataclasses import dataclass

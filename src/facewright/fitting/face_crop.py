@@ -50,7 +50,9 @@ def crop_faces(photos: Sequence[Float[Tensor, "3 H W"]], fit: FaceFit, resolutio
         raise InputError("a photometric fit needs a perspective camera, got a weak-perspective one.")
     for row, (photo, size) in enumerate(zip(photos, fit.sizes, strict=True)):
         if tuple(photo.shape[-2:]) != size:
-            raise InputError(f"photo {row} should be {size} pixels (height, width), is {tuple(photo.shape[-2:])}.")
+            raise InputError(
+                f"photo {row} should be {size} pixels (height, width), is {tuple(photo.shape[-2:])}."
+            )
         x0, y0, side = _square(fit.landmarks_px[row])
         box = (x0, y0, x0 + side, y0 + side)
         image = crop_box(photo.float(), box, (resolution, resolution))

@@ -1,14 +1,14 @@
 """Pose, identity and expression from 478 detected landmarks: damped Gauss-Newton with priors, batched.
 
-The energy of a photo, in units of its variance:
-``sum_l w_l |N_l (z0 (q_l - project(R X_l + t)))|^2 / sigma^2 + |identity|^2 + sum_e ((a_e - mean_e) / std_e)^2``
-with expressions bounded to [0, 1]; ``q`` are image rays, ``z0`` the first estimate of the distance (so that
-residuals are mm at the head), ``w`` robust weights times visibility, and ``N`` the identity, or for contour
-landmarks the direction across the contour. The perspective camera is exact from the first step on.
+The energy of a photo, in units of its variance: ``sum_l w_l |N_l (z0 (q_l - project(R X_l + t)))|^2 /
+sigma^2 + |identity|^2 + sum_e ((a_e - mean_e) / std_e)^2`` with expressions bounded to [0, 1]; ``q`` are
+image rays, ``z0`` the first estimate of the distance (so that residuals are mm at the head), ``w`` robust
+weights times visibility, and ``N`` the identity, or for contour landmarks the direction across the contour.
+The perspective camera is exact from the first step on.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float, Int64
@@ -17,56 +17,31 @@ from torch import Tensor
 from facewright.core.errors import InputError
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
 from facewright.fitting.linearization import Linearized, Observed, linearize, trial_cost
-from facewright.fitting.multi_image import group_sum, solve_arrow, solve_own
+from facewright.fitting.multi_image import ArrowSystem, group_sum, solve_arrow, solve_own
 from facewright.fitting.priors import expression_prior_terms
-from facewright.fitting.records import FaceFit, landmark_error, photo_camera, project_landmarks
+from facewright.fitting.records import (
+    LANDMARK_SET,
+    FaceFit,
+    landmark_error,
+    photo_camera,
+    project_landmarks,
+)
+from facewright.fitting.settings import LandmarkFitSettings
 from facewright.fitting.start import State, default_focal, start
+from facewright.geometry.rotation import rotation_from_axis_angle
 from facewright.models.face_model import FaceModel
 from facewright.scene.camera import PerspectiveCamera
 from facewright.scene.lighting import ambient_light
 from facewright.scene.parameters import HeadParameters
 from facewright.scene.pose import Pose
-from facewright.geometry.rotation import rotation_from_axis_angle
-
-
-@dataclass(frozen=True)
-class LandmarkFitSettings:
-    """How a landmark fit weighs its evidence.
-
-    Attributes:
-        iterations: Gauss-Newton steps.
-        landmark_std: what one landmark is trusted to, mm at the head. Larger than a landmark's own error,
-            because neighbouring landmarks err together.
-        identity_strength: factor on the identity prior (1 = the model's unit Gaussian).
-        expression_strength: factor on the expression prior.
-        robust_freedom: degrees of freedom of the Student weights; small = outliers count less.
-        robust_scale: residual (mm at the head) from which Student weights fall, at least.
-        contour_weight: weight of a contour landmark (only across the contour) against the others.
-        hidden_weight: weight of a landmark on the side of the head that looks away from the camera.
-        default_distance: mm from camera to head where the photo does not tell its focal length.
-        least_focal: the default focal length is at least this fraction of the photo's longer side.
-        damping: initial Levenberg-Marquardt factor.
-    """
-
-    iterations: int = 4
-    landmark_std: float = 2.5
-    identity_strength: float = 1.0
-    expression_strength: float = 1.0
-    robust_freedom: float = 4.0
-    robust_scale: float = 1.5
-    contour_weight: float = 0.3
-    hidden_weight: float = 0.15
-    default_distance: float = 1000.0
-    least_focal: float = 0.9
-    damping: float = 1e-3
 
 
 def fit_landmarks(
     model: FaceModel,
-    landmarks: Float[Tensor, "B 478 2"],
+    landmarks: Float[Tensor, "B L 2"],
     sizes: tuple[int, int] | Sequence[tuple[int, int]],
     *,
-    weights: Float[Tensor, "B 478"] | None = None,
+    weights: Float[Tensor, "B L"] | None = None,
     focal: Float[Tensor, " B"] | None = None,
     groups: Int64[Tensor, " B"] | None = None,
     basis: LandmarkBasis | None = None,
@@ -76,7 +51,7 @@ def fit_landmarks(
 
     Args:
         model: its "dense478" set corresponds to the landmarks.
-        landmarks: pixels of each photo.
+        landmarks: 478 pixel positions of each photo.
         sizes: (height, width) of the photos, or one for all.
         weights: trust in each landmark, 1 ordinary, 0 ignore.
         focal: focal lengths in pixels, NaN or <= 0 where unknown.
@@ -93,31 +68,31 @@ def fit_landmarks(
     settings = settings or LandmarkFitSettings()
     basis = basis or landmark_basis(model)
     sizes = _sizes(sizes, len(landmarks))
-    _check(landmarks, weights, groups, basis)
+    _check(landmarks, weights, basis)
     landmarks = landmarks.to(basis.mean.dtype)
     weights = torch.ones_like(landmarks[..., 0]) if weights is None else weights.to(landmarks.dtype)
     principal = landmarks.new_tensor([(width / 2, height / 2) for height, width in sizes])
-    focal = default_focal(
-        basis, landmarks, sizes, focal, (settings.default_distance, settings.least_focal)
-    )
+    focal = default_focal(basis, landmarks, sizes, focal, (settings.default_distance, settings.least_focal))
     rays = (landmarks - principal[:, None]) / focal[:, None, None]
     person = _persons(groups, len(landmarks), landmarks.device)
     state = start(basis, rays, weights, person)
     observed = Observed(rays.mT.contiguous(), weights, person, state.translation[:, 2].clone())
     state = _iterate(basis, observed, state, settings)
-    return _result(model, basis, state, (landmarks, person), photo_camera(focal, principal, sizes), sizes, settings)
+    return _result(
+        model, basis, state, (landmarks, person), photo_camera(focal, principal, sizes), sizes, settings
+    )
 
 
-def _iterate(
-    basis: LandmarkBasis, observed: Observed, state: State, settings: LandmarkFitSettings
-) -> State:
+def _iterate(basis: LandmarkBasis, observed: Observed, state: State, settings: LandmarkFitSettings) -> State:
     persons = len(state.identity)
     damping = observed.rays.new_full((persons,), settings.damping)
     for _ in range(settings.iterations):
         linear = linearize(basis, observed, state, settings)
-        trial = _step(basis, observed, state, linear, damping, settings)
+        trial = _step(observed, state, linear, damping, settings)
         before = linear.cost + _prior_cost(basis, state, observed.person, settings)
-        after = trial_cost(basis, observed, trial, linear) + _prior_cost(basis, trial, observed.person, settings)
+        after = trial_cost(basis, observed, trial, linear) + _prior_cost(
+            basis, trial, observed.person, settings
+        )
         better = group_sum(before - after, observed.person, persons) >= 0
         better = better & torch.isfinite(group_sum(after, observed.person, persons))
         state = state.where(better, trial, observed.person)
@@ -125,15 +100,31 @@ def _iterate(
     return state
 
 
+def landmark_system(basis: LandmarkBasis, fit: FaceFit, settings: LandmarkFitSettings) -> ArrowSystem:
+    """Quadratic model of the landmark energy around a fit, priors of pose and expression included.
+
+    Identities are each photo's own here; whoever adds the photos of a person up adds the identity prior.
+    """
+    parameters, camera = fit.parameters, fit.parameters.camera
+    if not isinstance(camera, PerspectiveCamera):
+        raise InputError("expected a fit with a perspective camera, got a weak-perspective one.")
+    rays = (fit.detected_px - camera.principal[:, None]) / camera.focal[:, None, None]
+    rows = torch.arange(len(rays), device=rays.device)
+    weights = torch.ones_like(rays[..., 0])
+    pose = parameters.pose
+    state = State(pose.rotation, pose.translation, parameters.identity, parameters.expression)
+    observed = Observed(rays.mT.contiguous(), weights, rows, pose.translation[:, 2])
+    return linearize(basis, observed, state, settings).system
+
+
 def _step(
-    basis: LandmarkBasis,
     observed: Observed,
     state: State,
     linear: Linearized,
     damping: Float[Tensor, " P"],
     settings: LandmarkFitSettings,
 ) -> State:
-    """One damped step; expressions that would leave [0, 1] stop at the bound and the others are solved again."""
+    """One damped step; expressions that would leave [0, 1] stop there and the others are solved again."""
     prior = (
         torch.full_like(state.identity, settings.identity_strength),
         -settings.identity_strength * state.identity,
@@ -167,6 +158,23 @@ def _prior_cost(
     return identity[person] + (strength * (state.expression - centre) ** 2).sum(1)
 
 
+def with_parameters(
+    model: FaceModel, parameters: HeadParameters, detected: Float[Tensor, "B 478 2"], like: FaceFit
+) -> FaceFit:
+    """The record of a fit with other parameters: its landmarks and residual made anew."""
+    vertices = model.vertices(parameters.identity, parameters.expression)
+    points = model.landmark_points(vertices, LANDMARK_SET)
+    pixels = project_landmarks(parameters, points)
+    keep = (~model.landmarks[LANDMARK_SET].contour).to(points.dtype).expand(len(points), -1)
+    return replace(
+        like,
+        parameters=parameters,
+        landmarks_head=points,
+        landmarks_px=pixels,
+        residual=landmark_error(pixels, detected, keep),
+    )
+
+
 def _result(
     model: FaceModel,
     basis: LandmarkBasis,
@@ -192,7 +200,7 @@ def _result(
     pixels = project_landmarks(parameters, points)
     keep = (~basis.contour).to(landmarks.dtype).expand(batch, -1)
     residual = landmark_error(pixels, landmarks, keep)
-    return FaceFit(parameters, sizes, points, pixels, residual, settings.iterations)
+    return FaceFit(parameters, sizes, points, pixels, landmarks, residual, settings.iterations)
 
 
 def _sizes(sizes: tuple[int, int] | Sequence[tuple[int, int]], batch: int) -> tuple[tuple[int, int], ...]:
@@ -212,7 +220,7 @@ def _persons(groups: Tensor | None, batch: int, device: torch.device) -> Int64[T
     return torch.unique(groups.to(device), return_inverse=True)[1]
 
 
-def _check(landmarks: Tensor, weights: Tensor | None, groups: Tensor | None, basis: LandmarkBasis) -> None:
+def _check(landmarks: Tensor, weights: Tensor | None, basis: LandmarkBasis) -> None:
     expected = (len(landmarks), basis.count)
     if len(landmarks) == 0:
         raise InputError("expected landmarks of at least one face, got none.")
@@ -226,5 +234,3 @@ def _check(landmarks: Tensor, weights: Tensor | None, groups: Tensor | None, bas
         raise InputError(f"weights must be >= 0 and of shape {expected}, got {tuple(weights.shape)}.")
     if weights is not None and bool((weights.sum(1) < 6).any()):
         raise InputError("a face needs at least 6 landmarks with weight: leave out the face.")
-    if groups is not None and groups.shape != expected[:1]:
-        raise InputError(f"groups must have shape {expected[:1]}, got {tuple(groups.shape)}.")

@@ -1,9 +1,10 @@
 """A face model reduced to its landmarks, with the tables that make a Gauss-Newton step cheap.
 
-The shape block of the normal equations is ``sum_l B_l^T W_l B_l`` over the landmarks, with a 3x3 metric ``W_l``
-that depends on the pose and the weights. Landmarks that lie close together have nearly the same metric, so they
-share one (the mean of their group), and the sums ``sum_{l in g} B_l[a] B_l[b]^T`` are precomputed: a step costs a
-small matrix product instead of a dense ``J^T J`` for each face. The gradient stays exact, so the solution does.
+The shape block of the normal equations is ``sum_l B_l^T W_l B_l`` over the landmarks, with a 3x3 metric
+``W_l`` that depends on the pose and the weights. Landmarks that lie close together have nearly the same
+metric, so they share one (the mean of their group), and the sums ``sum_{l in g} B_l[a] B_l[b]^T`` are
+precomputed: a step costs a small matrix product instead of a dense ``J^T J`` for each face. The gradient
+stays exact, so the solution does.
 """
 
 from dataclasses import dataclass

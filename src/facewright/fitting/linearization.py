@@ -1,7 +1,6 @@
 """Weights, residuals and normal equations of a landmark fit around a state."""
 
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import torch
 from jaxtyping import Float, Int64
@@ -11,26 +10,10 @@ from facewright.fitting.contour import outward_normals, pick_candidates
 from facewright.fitting.landmark_basis import AXIS_PAIRS, LandmarkBasis
 from facewright.fitting.multi_image import ArrowSystem
 from facewright.fitting.priors import expression_prior_terms
+from facewright.fitting.settings import LandmarkFitSettings
 from facewright.fitting.start import State
 
 LEAST_DEPTH = 50.0  # mm; nothing closer to the camera than this is linearised
-
-
-class Weighing(Protocol):
-    """The settings that this file reads."""
-
-    @property
-    def landmark_std(self) -> float: ...  # noqa: D102
-    @property
-    def expression_strength(self) -> float: ...  # noqa: D102
-    @property
-    def robust_freedom(self) -> float: ...  # noqa: D102
-    @property
-    def robust_scale(self) -> float: ...  # noqa: D102
-    @property
-    def contour_weight(self) -> float: ...  # noqa: D102
-    @property
-    def hidden_weight(self) -> float: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -69,7 +52,9 @@ class Linearized:
     rows: Int64[Tensor, "B L"]
 
 
-def linearize(basis: LandmarkBasis, observed: Observed, state: State, weighing: Weighing) -> Linearized:
+def linearize(
+    basis: LandmarkBasis, observed: Observed, state: State, weighing: LandmarkFitSettings
+) -> Linearized:
     """Weights, contour candidates, residuals and normal equations at a state."""
     camera = _camera_points(basis, observed, state)
     rows, normals = _contour_rows(basis, observed, camera)
@@ -137,7 +122,7 @@ def _residuals(basis: LandmarkBasis, observed: Observed, image: Tensor, normals:
 
 
 def _weights(
-    basis: LandmarkBasis, observed: Observed, state: State, residual: Tensor, weighing: Weighing
+    basis: LandmarkBasis, observed: Observed, state: State, residual: Tensor, weighing: LandmarkFitSettings
 ) -> Float[Tensor, "B L"]:
     """Trust times visibility times Student weight, over the landmarks' variance."""
     facing = -(state.rotation[:, 2] @ basis.normals.T)  # towards a camera far away
@@ -145,7 +130,9 @@ def _weights(
     visible = weighing.hidden_weight + (1 - weighing.hidden_weight) * visible
     visible = torch.where(basis.contour, torch.full_like(visible, weighing.contour_weight), visible)
     squared = (residual**2).sum(1)
-    typical = torch.where((observed.weights > 0) & ~basis.contour, squared, torch.full_like(squared, torch.nan))
+    typical = torch.where(
+        (observed.weights > 0) & ~basis.contour, squared, torch.full_like(squared, torch.nan)
+    )
     scale = typical.nanmedian(dim=1, keepdim=True).values.clamp_min(weighing.robust_scale**2)
     robust = (weighing.robust_freedom + 2) / (weighing.robust_freedom + squared / scale)
     return observed.weights * visible * robust.clamp(max=1.0) / weighing.landmark_std**2
@@ -223,7 +210,7 @@ def _sum_cross(outer: Float[Tensor, "*B 3 3"]) -> Float[Tensor, "*B 3"]:
 
 
 def _with_expression_prior(
-    basis: LandmarkBasis, state: State, system: ArrowSystem, weighing: Weighing
+    basis: LandmarkBasis, state: State, system: ArrowSystem, weighing: LandmarkFitSettings
 ) -> ArrowSystem:
     strength, centre = expression_prior_terms(basis.expression_prior, weighing.expression_strength)
     own = system.own.clone()

@@ -1,8 +1,8 @@
 """Normal equations of several photos of one person: own pose and expression, one shared identity.
 
 The matrix is a block arrow. Each photo's own block is eliminated (Schur complement), the shared blocks of a
-person's photos are added up and solved, and the own steps follow by back-substitution. One photo a person is the
-same computation.
+person's photos are added up and solved, and the own steps follow by back-substitution. One photo a person
+is the same computation.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ArrowSystem:
-    """Quadratic model ``step^T H step / 2 - gradient^T step`` of each photo's energy, prior of its own included.
+    """Quadratic model ``step^T H step / 2 - descent^T step`` of each photo's energy, own priors included.
 
     Attributes:
         own: block of the photo's own unknowns.
@@ -31,8 +31,8 @@ class ArrowSystem:
     shared_descent: Float[Tensor, "B S"]
 
 
-def group_sum(values: Float[Tensor, "B *N"], person: Int64[Tensor, " B"], count: int) -> Float[Tensor, "P *N"]:
-    """Add up the rows of each person's photos."""
+def group_sum(values: Tensor, person: Int64[Tensor, " B"], count: int) -> Tensor:
+    """Add up the rows (B, ...) of each person's photos to (count, ...)."""
     if count == len(values):  # one photo a person, in order
         return values
     return values.new_zeros(count, *values.shape[1:]).index_add(0, person, values)
@@ -66,7 +66,9 @@ def solve_arrow(
     own_descent = torch.where(mask, value, own_descent)
     own = system.own * free[:, :, None] * free[:, None, :]
     factor = 1 + damping[person]
-    diagonal = torch.where(mask, torch.ones_like(value), system.own.diagonal(dim1=1, dim2=2) * factor[:, None])
+    diagonal = torch.where(
+        mask, torch.ones_like(value), system.own.diagonal(dim1=1, dim2=2) * factor[:, None]
+    )
     own.diagonal(dim1=1, dim2=2).copy_(diagonal)
     cross = system.cross * free[..., None]
 
@@ -92,7 +94,7 @@ def solve_own(
     damping: Float[Tensor, " B"],
     pinned: tuple[Bool[Tensor, "B O"], Float[Tensor, "B O"]],
 ) -> Float[Tensor, "B O"]:
-    """Step of the own unknowns when the shared unknowns take a given step; arguments as in ``solve_arrow``."""
+    """Step of the own unknowns when the shared ones take a given step; arguments as in ``solve_arrow``."""
     mask, value = pinned
     free = (~mask).to(system.own.dtype)
     right = system.own_descent - (system.cross @ shared_step[..., None])[..., 0]

@@ -10,7 +10,11 @@ from torch import Tensor
 from facewright.core.errors import InputError
 from facewright.fitting.appearance import LightPrior, PixelSamples, solve_appearance
 from facewright.fitting.face_crop import FaceCrops, crop_faces
-from facewright.fitting.records import FaceFit
+from facewright.fitting.landmark import landmark_system, with_parameters
+from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
+from facewright.fitting.photometric_shape import ShadedPhotos, refine_shape
+from facewright.fitting.records import FaceFit, put_rows, take_rows
+from facewright.fitting.settings import LandmarkFitSettings
 from facewright.geometry.normals import vertex_normals
 from facewright.image.color import luminance
 from facewright.models.face_model import FaceModel
@@ -36,12 +40,19 @@ class PhotometricFitSettings:
         precision: how many independent pixels of 100 % relative error a photo is worth against the priors
             of albedo and light.
         light: prior of the light.
+        shape_iterations: steps of the refinement of identity, expression and pose; 0 leaves them alone.
+        shape_precision: how many independent pixels of error 1 (square root of linear) a photo is worth
+            against landmarks and priors.
+        landmarks: how landmarks are weighed while the shape moves.
     """
 
     resolution: int = 192
     sample_step: int = 2
     precision: float = 2.0e3
     light: LightPrior = field(default_factory=LightPrior)
+    shape_iterations: int = 0
+    shape_precision: float = 2.0e4
+    landmarks: LandmarkFitSettings = field(default_factory=LandmarkFitSettings)
 
 
 def refine_photometric(
@@ -50,16 +61,18 @@ def refine_photometric(
     fit: FaceFit,
     *,
     groups: Int64[Tensor, " B"] | None = None,
+    basis: LandmarkBasis | None = None,
     settings: PhotometricFitSettings | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> FaceFit:
-    """Find albedo and light from the pixels.
+    """Find albedo and light from the pixels, and let the shape follow the shading where landmarks allow.
 
     Args:
         model: the one of the fit.
         photos: sRGB in [0, 1], one for each face of the fit.
         fit: from ``fit_landmarks``.
         groups: photos of the same number show the same person and get one albedo; None: all different.
+        basis: ``landmark_basis(model)``, to save making it again.
         settings: defaults if None.
         progress: called with the part of the work that is done.
 
@@ -71,11 +84,53 @@ def refine_photometric(
     crops = crop_faces(photos, fit, settings.resolution)
     person = torch.arange(len(photos)) if groups is None else torch.unique(groups, return_inverse=True)[1]
     report(0.1)
-    samples = sample_pixels(model, crops, fit.parameters, settings.sample_step)
-    diffuse, light, _ = solve_appearance(samples, person, settings.light, settings.precision)
+    parameters = _appearance(model, crops, fit.parameters, person, settings)
+    report(0.4)
+    if settings.shape_iterations > 0:
+        basis = basis or landmark_basis(model)
+        moved = _shape(model, crops, replace(fit, parameters=parameters), person, (basis, settings))
+        report(0.8)
+        parameters = _appearance(model, crops, moved, person, settings)
     report(1.0)
-    parameters = replace(fit.parameters, diffuse=diffuse, light=SphericalHarmonicsLight(light))
-    return replace(fit, parameters=parameters)
+    return with_parameters(model, parameters, fit.detected_px, fit)
+
+
+def _appearance(
+    model: FaceModel,
+    crops: FaceCrops,
+    parameters: HeadParameters,
+    person: Int64[Tensor, " B"],
+    settings: PhotometricFitSettings,
+) -> HeadParameters:
+    samples = sample_pixels(model, crops, parameters, settings.sample_step)
+    diffuse, light = solve_appearance(samples, person, settings.light, settings.precision)
+    return replace(parameters, diffuse=diffuse, light=SphericalHarmonicsLight(light))
+
+
+def _shape(
+    model: FaceModel,
+    crops: FaceCrops,
+    fit: FaceFit,
+    person: Int64[Tensor, " B"],
+    how: tuple[LandmarkBasis, PhotometricFitSettings],
+) -> HeadParameters:
+    """Shape and pose of each person in turn."""
+    basis, settings = how
+    system = landmark_system(basis, fit, settings.landmarks)
+    _, weight = skin_weight(model, crops, fit.parameters)
+    weight = weight / weight.sum((1, 2), keepdim=True).clamp_min(1e-9)
+    mask = skin_mask(model)
+    strength = settings.landmarks.identity_strength, settings.shape_precision, settings.shape_iterations
+    parameters = fit.parameters
+    for number in range(int(person.max()) + 1):
+        rows = (person == number).nonzero()[:, 0]
+        camera = replace(crops.camera, focal=crops.camera.focal[rows], principal=crops.camera.principal[rows])
+        photos = ShadedPhotos(crops.images[rows], weight[rows], camera, mask)
+        moved, _, _ = refine_shape(
+            model, photos, take_rows(parameters, rows), take_rows(system, rows), strength
+        )
+        parameters = put_rows(parameters, rows, moved)
+    return parameters
 
 
 def sample_pixels(
@@ -86,6 +141,27 @@ def sample_pixels(
     Raises:
         InputError: hardly any pixel of a face lies in its photo.
     """
+    fragments, weight = skin_weight(model, crops, parameters)
+    vertices = model.vertices(parameters.identity, parameters.expression)
+    camera = parameters.pose.camera_from_head(vertices)
+    faces = model.topology.faces
+    normals = unit(interpolate(fragments, faces, vertex_normals(camera, faces)))
+    return [
+        _one_photo(
+            model,
+            crops.images[row],
+            take_rows(fragments, slice(row, row + 1)),
+            (normals[row], weight[row]),
+            (step, row),
+        )
+        for row in range(len(crops.images))
+    ]
+
+
+def skin_weight(
+    model: FaceModel, crops: FaceCrops, parameters: HeadParameters
+) -> tuple[Fragments, Float[Tensor, "B S S"]]:
+    """The rasterised heads, and how much each pixel shows skin that faces the camera."""
     vertices = model.vertices(parameters.identity, parameters.expression)
     camera = parameters.pose.camera_from_head(vertices)
     faces = model.topology.faces
@@ -94,14 +170,9 @@ def sample_pixels(
     )
     normals = interpolate(fragments, faces, vertex_normals(camera, faces))
     points = interpolate(fragments, faces, camera)
-    mask = skin_mask(model)
-    trust = interpolate(fragments, faces, mask[None, :, None])[..., 0] * crops.inside
-    facing = -(unit(normals) * unit(points)).sum(-1).clamp(-1, 0)
-    weight = (trust > 0.99) * facing.clamp_min(0)
-    return [
-        _one_photo(model, crops.images[row], _row(fragments, row), unit(normals[row]), weight[row], step, row)
-        for row in range(len(crops.images))
-    ]
+    trust = interpolate(fragments, faces, skin_mask(model)[None, :, None])[..., 0] * crops.inside
+    facing = -(unit(normals) * unit(points)).sum(-1)
+    return fragments, (trust > 0.99) * facing.clamp(0, 1)
 
 
 def skin_mask(model: FaceModel) -> Float[Tensor, " V"]:
@@ -117,25 +188,15 @@ def skin_mask(model: FaceModel) -> Float[Tensor, " V"]:
     return mask
 
 
-def _row(fragments: Fragments, row: int) -> Fragments:
-    part = slice(row, row + 1)
-    return replace(
-        fragments,
-        triangle=fragments.triangle[part],
-        barycentric=fragments.barycentric[part],
-        depth=fragments.depth[part],
-    )
-
-
 def _one_photo(
     model: FaceModel,
     image: Tensor,
     fragments: Fragments,
-    normals: Tensor,
-    weight: Tensor,
-    step: int,
-    number: int,
+    surface: tuple[Tensor, Tensor],
+    step_and_number: tuple[int, int],
 ) -> PixelSamples:
+    normals, weight = surface
+    step, number = step_and_number
     chosen = torch.zeros_like(weight, dtype=torch.bool)
     chosen[::step, ::step] = weight[::step, ::step] > 0.1
     if int(chosen.sum()) < 50:

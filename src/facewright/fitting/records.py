@@ -1,10 +1,10 @@
 """What a fit returns."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import TypeVar, cast
 
-import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from facewright.core.errors import InputError
@@ -14,6 +14,7 @@ from facewright.scene.parameters import HeadParameters
 # The outer eye corners of the 478 points; the distance between them is the yardstick of landmark errors.
 OUTER_EYES = (33, 263)
 LANDMARK_SET = "dense478"
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,12 @@ class FaceFit:
     """A head model fitted to faces, one row a face.
 
     Attributes:
-        parameters: all parameters of the heads. ``camera.size`` is the photo's size, or, where the photos of a
-            batch differ in size, the smallest size that holds them all; ``select`` gives each its own.
+        parameters: all parameters of the heads. ``camera.size`` is the photo's size, or, where the photos
+            of a batch differ in size, the smallest size that holds them all; ``select`` gives each its own.
         sizes: (height, width) of each photo in pixels.
         landmarks_head: the 478 points on the fitted surface, mm, head frame.
         landmarks_px: their image in the photo, pixels.
+        detected_px: the points that the head was fitted to, pixels.
         residual: mean distance from the detected points, contour left out, as a fraction of the distance
             between the outer eye corners.
         iterations: steps taken.
@@ -35,6 +37,7 @@ class FaceFit:
     sizes: tuple[tuple[int, int], ...]
     landmarks_head: Float[Tensor, "B 478 3"]
     landmarks_px: Float[Tensor, "B 478 2"]
+    detected_px: Float[Tensor, "B 478 2"]
     residual: Float[Tensor, " B"]
     iterations: int
 
@@ -52,13 +55,14 @@ class FaceFit:
             sizes=(self.sizes[index],),
             landmarks_head=self.landmarks_head[index : index + 1],
             landmarks_px=self.landmarks_px[index : index + 1],
+            detected_px=self.detected_px[index : index + 1],
             residual=self.residual[index : index + 1],
         )
 
 
 def select_parameters(parameters: HeadParameters, index: int, size: tuple[int, int]) -> HeadParameters:
     """The parameters of one head of a batch, as a batch of one, with its photo's (height, width)."""
-    chosen = _rows(parameters, slice(index, index + 1))
+    chosen = take_rows(parameters, slice(index, index + 1))
     return replace(chosen, camera=replace(chosen.camera, size=size))
 
 
@@ -96,9 +100,21 @@ def photo_camera(
     return PerspectiveCamera(focal, principal, enclosing_size(sizes))
 
 
-def _rows(record: object, rows: slice) -> object:
-    if isinstance(record, torch.Tensor):
-        return record[rows]
-    if is_dataclass(record) and not isinstance(record, type):
-        return replace(record, **{f.name: _rows(getattr(record, f.name), rows) for f in fields(record)})
-    return record
+def take_rows(record: Record, rows: slice | Int64[Tensor, " N"]) -> Record:
+    """Some rows of every tensor in a record of tensors and records."""
+    return cast(Record, _map(lambda value: value[rows], record))
+
+
+def put_rows(record: Record, rows: Int64[Tensor, " N"], new: Record) -> Record:
+    """A copy of a record with some rows of every tensor replaced."""
+    return cast(Record, _map(lambda value, part: value.index_copy(0, rows, part), record, new))
+
+
+def _map(function: Callable[..., Tensor], *records: object) -> object:
+    first = records[0]
+    if isinstance(first, Tensor):
+        return function(*records)
+    if is_dataclass(first) and not isinstance(first, type):
+        changed = {f.name: _map(function, *(getattr(r, f.name) for r in records)) for f in fields(first)}
+        return replace(first, **changed)
+    return first

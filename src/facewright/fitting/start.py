@@ -26,9 +26,7 @@ class State:
     identity: Float[Tensor, "P K_identity"]
     expression: Float[Tensor, "B K_expression"]
 
-    def where(
-        self, accepted: Bool[Tensor, " P"], other: "State", person: Int64[Tensor, " B"]
-    ) -> "State":
+    def where(self, accepted: Bool[Tensor, " P"], other: "State", person: Int64[Tensor, " B"]) -> "State":
         """The other state for the persons accepted, this one for the rest."""
         own = accepted[person]
         return State(

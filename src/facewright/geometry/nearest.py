@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int64
-from numba import njit
 from numpy import ndarray
 from scipy.spatial import cKDTree
 
 from facewright.core.errors import InputError
+from facewright.geometry.nearest_kernels import search_fans, search_triangles
 
 NEIGHBOURS = 8
 LONG = 3.0  # a triangle whose longest edge is more than this many median longest edges is "long"
@@ -117,7 +117,7 @@ def closest_points(surface: SurfaceIndex, queries: Float[ndarray, "N 3"]) -> Clo
     weights = np.zeros((len(queries), 3))
     arrays = (surface.vertices, surface.faces, surface.fan_start, surface.fan)
     rows = np.arange(len(queries) + 1, dtype=np.int64) * count
-    _search_fans(queries, *arrays, rows, near.astype(np.int64).ravel(), best, triangle, weights)
+    search_fans(queries, *arrays, rows, near.astype(np.int64).ravel(), best, triangle, weights)
 
     # All vertices within `bound` must have been seen; the tree has shown those nearer than the last one.
     bound = np.where(np.isfinite(best), np.sqrt(best), near_distance[:, 0]) + surface.reach
@@ -128,7 +128,7 @@ def closest_points(surface: SurfaceIndex, queries: Float[ndarray, "N 3"]) -> Clo
     if surface.long_tree is not None:
         found = surface.long_tree.query_ball_point(queries, np.sqrt(best) + surface.long_radius)
         listed, starts = _packed(list(found))
-        _search_triangles(queries, *arrays[:2], starts, surface.long[listed], best, triangle, weights)
+        search_triangles(queries, *arrays[:2], starts, surface.long[listed], best, triangle, weights)
     points = (surface.vertices[surface.faces[triangle]] * weights[..., None]).sum(1)
     return ClosestPoints(points, np.sqrt(best), triangle, weights)
 
@@ -157,65 +157,6 @@ def _search_more(
 ) -> None:
     flat, starts = _packed(lists)
     best, triangle, weights = (array[rows].copy() for array in result)
-    _search_fans(queries[rows], *arrays, starts, flat, best, triangle, weights)
+    search_fans(queries[rows], *arrays, starts, flat, best, triangle, weights)
     for array, part in zip(result, (best, triangle, weights), strict=True):
         array[rows] = part
-
-
-@njit(nogil=True, cache=True)
-def _search_fans(queries, vertices, faces, fan_start, fan, rows, near, best, triangle, weights):  # noqa: ANN001, ANN202
-    for q in range(len(queries)):
-        for slot in range(rows[q], rows[q + 1]):
-            vertex = near[slot]
-            for entry in range(fan_start[vertex], fan_start[vertex + 1]):
-                _try_triangle(queries, vertices, faces, q, fan[entry], best, triangle, weights)
-
-
-@njit(nogil=True, cache=True)
-def _search_triangles(queries, vertices, faces, rows, listed, best, triangle, weights):  # noqa: ANN001, ANN202
-    for q in range(len(queries)):
-        for slot in range(rows[q], rows[q + 1]):
-            _try_triangle(queries, vertices, faces, q, listed[slot], best, triangle, weights)
-
-
-@njit(nogil=True, cache=True)
-def _try_triangle(queries, vertices, faces, q, face, best, triangle, weights):  # noqa: ANN001, ANN202
-    """Keep the closest point of one triangle if it beats the best (squared distance) so far.
-
-    **Source:** Ericson, Real-Time Collision Detection (2004), section 5.1.5.
-    """
-    ia, ib, ic = faces[face, 0], faces[face, 1], faces[face, 2]
-    d1 = d2 = d3 = d4 = d5 = d6 = 0.0
-    for k in range(3):
-        a, b, c, p = vertices[ia, k], vertices[ib, k], vertices[ic, k], queries[q, k]
-        d1 += (b - a) * (p - a)
-        d2 += (c - a) * (p - a)
-        d3 += (b - a) * (p - b)
-        d4 += (c - a) * (p - b)
-        d5 += (b - a) * (p - c)
-        d6 += (c - a) * (p - c)
-    va, vb, vc = d3 * d6 - d5 * d4, d5 * d2 - d1 * d6, d1 * d4 - d3 * d2
-    if d1 <= 0 and d2 <= 0:
-        v, w = 0.0, 0.0
-    elif d3 >= 0 and d4 <= d3:
-        v, w = 1.0, 0.0
-    elif d6 >= 0 and d5 <= d6:
-        v, w = 0.0, 1.0
-    elif vc <= 0 and d1 >= 0 and d3 <= 0:
-        v, w = (d1 / (d1 - d3) if d1 != d3 else 0.0), 0.0
-    elif vb <= 0 and d2 >= 0 and d6 <= 0:
-        v, w = 0.0, (d2 / (d2 - d6) if d2 != d6 else 0.0)
-    elif va <= 0 and d4 >= d3 and d5 >= d6:
-        w = (d4 - d3) / ((d4 - d3) + (d5 - d6)) if (d4 - d3) + (d5 - d6) != 0 else 0.0
-        v = 1.0 - w
-    else:
-        total = va + vb + vc
-        v, w = (vb / total, vc / total) if total > 0 else (0.0, 0.0)
-    squared = 0.0
-    for k in range(3):
-        point = (1.0 - v - w) * vertices[ia, k] + v * vertices[ib, k] + w * vertices[ic, k]
-        squared += (queries[q, k] - point) ** 2
-    if squared < best[q]:
-        best[q] = squared
-        triangle[q] = face
-        weights[q, 0], weights[q, 1], weights[q, 2] = 1.0 - v - w, v, w
