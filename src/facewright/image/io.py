@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,8 +74,9 @@ def read_photo(path: Path, limits: PhotoLimits | None = None) -> Photograph:
                 return _decode(image, path.name, limits)
     except UnidentifiedImageError:
         raise ImageError(f"{path.name} is not a picture that can be read: {_hint(data)}.") from None
-    except Image.DecompressionBombError:
-        raise ImageError(_too_large(path.name, None, limits)) from None
+    except Image.DecompressionBombError as error:  # Pillow's own limit, checked when the header was read
+        count = re.search(r"\d+", str(error))
+        raise ImageError(_too_large(path.name, int(count[0]) if count else 0, limits)) from None
     except (OSError, SyntaxError, ValueError, KeyError, IndexError, EOFError, OverflowError) as error:
         if isinstance(error, ImageError):
             raise
@@ -231,17 +233,17 @@ def _fitted(size: tuple[int, int], longest: int) -> tuple[int, int]:
 def _check_size(name: str, size: tuple[int, int], limits: PhotoLimits) -> None:
     height, width = size
     if height * width > limits.max_pixels:
-        raise ImageError(_too_large(name, size, limits))
+        raise ImageError(_too_large(name, height * width, limits))
     if min(height, width) < limits.min_side:
         raise ImageError(
             f"{name} has {width} x {height} pixels: expected at least {limits.min_side} on the shorter side."
         )
 
 
-def _too_large(name: str, size: tuple[int, int] | None, limits: PhotoLimits) -> str:
-    came = f"{size[1]} x {size[0]} pixels" if size else "far too many pixels"
+def _too_large(name: str, count: int, limits: PhotoLimits) -> str:
     allowed = limits.max_pixels // 1_000_000
-    return f"{name} has {came}: expected at most {allowed} million; make it smaller first."
+    came = f"{count / 1e6:.0f}" if count else "far too many"
+    return f"{name} has {came} million pixels: expected at most {allowed} million; make it smaller first."
 
 
 def _hint(data: bytes) -> str:

@@ -185,7 +185,7 @@ def huge_png(path: Path, side: int) -> Path:
 
 def test_gigantic_photo_is_refused_in_bounded_memory(tmp_path: Path) -> None:
     path = huge_png(tmp_path / "huge.png", 30_000)
-    refused(path, "at most 128 million")
+    refused(path, "900 million pixels: expected at most 128")
     code = (
         "import resource, sys; from pathlib import Path; from facewright.image.io import read_photo\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
