@@ -172,10 +172,22 @@ def _area_masks(model: FaceModel) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     usable = model.parts.get("skin", ~nothing)
     for name in HIDDEN_REGIONS:
         usable = usable & ~model.regions.get(name, nothing)
-    rim = torch.stack([model.regions.get(name, nothing) for name in RIM_REGIONS]).any(0) & usable
-    scalp = model.regions.get("scalp", nothing) & usable & ~rim
+    rim = torch.stack([model.regions.get(name, nothing) for name in RIM_REGIONS]).any(0)
+    scalp = model.regions.get("scalp", nothing)
+    rim = (rim | scalp & _before_and_below_the_ears(model)) & usable
+    scalp = scalp & usable & ~rim
     eyes = model.parts.get("left_eye", nothing) | model.parts.get("right_eye", nothing)
     return usable & ~rim & ~scalp & ~eyes, rim, scalp, eyes
+
+
+def _before_and_below_the_ears(model: FaceModel) -> Tensor:
+    """Vertices of cheek and jaw: what a scalp mask has there, hair of the head does not grow on."""
+    ears = [model.regions[name] for name in ("ear_left", "ear_right") if name in model.regions]
+    middle = model.mean[torch.stack(ears).any(0)] if ears else model.mean[:0]
+    if len(middle) == 0:
+        return torch.zeros_like(model.mirror, dtype=torch.bool)
+    _, height, depth = middle.mean(0)
+    return (model.mean[:, 1] < height) & (model.mean[:, 2] > depth)
 
 
 def _skin_likeness(samples: UvSamples, model_map: Tensor, face: Tensor, settings: TextureSettings) -> Tensor:
