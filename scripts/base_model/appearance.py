@@ -1,7 +1,7 @@
 """The appearance prior: thousands of physically painted heads, and their principal components.
 
-A painted head has a melanin and a blood fraction at every vertex (region maps, smooth blotches), brows and beard
-as hair over skin, and eyeballs with an iris. Diffuse albedo is linear RGB.
+A painted head has a melanin and a blood fraction at every vertex (region maps, smooth blotches), brows and
+beard as hair over skin, and eyeballs with an iris. Diffuse albedo is linear RGB.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from scipy.sparse.linalg import eigsh
 
 from base_model.skin_optics import skin_rgb
 
-SAMPLES = 600
+SAMPLES = 300
 MELANIN_RANGE = (0.012, 0.36)  # over all of mankind; drawn evenly in the brightness it gives
 LOG_BLOOD = (np.log(0.011), 0.35)
 BLOTCHES = 24  # Laplacian eigenfunctions
-BLOTCH_SPREAD = (0.08, 0.09)  # of log melanin, log blood, for the smoothest
+BLOTCH_SPREAD = (0.05, 0.06)  # of log melanin, log blood, for the smoothest
 IRIS = np.array([[0.055, 0.028, 0.014], [0.13, 0.07, 0.03], [0.16, 0.15, 0.07], [0.16, 0.22, 0.28]])
 IRIS_SHARE = (0.6, 0.15, 0.1, 0.15)
 SCLERA, PUPIL, TEETH = np.array([0.66, 0.62, 0.58]), np.array([0.006] * 3), np.array([0.60, 0.55, 0.45])
+CENTRING = 0.6
 IRIS_ANGLE, PUPIL_ANGLE = 0.42, 0.16  # rad, from the eyeball's front pole
 
 
@@ -48,55 +49,91 @@ class Appearance:
 
 
 def build_appearance(canvas: Canvas, components: int, seed: int) -> Appearance:
-    """Paint a population and reduce it; mirrored heads count too, so components are even or odd."""
+    """Paint a population and reduce it; mirrored heads count too, so components are even or odd.
+
+    The first component is the straight line in colour from the darkest to the lightest skin, six standard
+    deviations long; the others are the principal components of what it leaves.
+    """
+    painter = Painter.on(canvas)
+    light, dark = (painter.paint(share, None) for share in (1.0, 0.0))
+    tone = (light - dark) / 6.0
     generator = np.random.default_rng(seed)
-    painted = paint_population(canvas, SAMPLES, generator)
-    painted = np.concatenate([painted, painted[:, canvas.mirror]]).astype(np.float32)
-    mean = painted.mean(0)
-    flat = (painted - mean).reshape(len(painted), -1)
-    gram = (flat @ flat.T).astype(np.float64) / len(flat)
-    values, vectors = np.linalg.eigh(gram)
-    top = np.argsort(values)[::-1][:components]
-    basis = (vectors[:, top].T @ flat) / np.sqrt(len(flat))
+    shares = np.clip(0.5 + generator.standard_normal(SAMPLES) / 6.0, 0.0, 1.0)
+    rest = np.stack([painter.paint(share, generator) - (dark + 6.0 * share * tone) for share in shares])
+    rest = np.concatenate([rest, rest[:, canvas.mirror]]).astype(np.float32)
+    # Colour bends between dark and light; to centre it wholly would push the dark end below black.
+    offset = CENTRING * rest.mean(0)
+    flat = (rest - rest.mean(0)).reshape(len(rest), -1)
+    values, vectors = np.linalg.eigh((flat @ flat.T).astype(np.float64))
+    top = np.argsort(values)[::-1][: components - 1]
+    basis = (vectors[:, top].T @ flat / np.sqrt(len(flat))).reshape(components - 1, -1, 3)
     specular_mean, specular_basis = _specular(canvas)
-    return Appearance(mean, basis.reshape(components, -1, 3), specular_mean, specular_basis)
+    mean = 0.5 * (light + dark) + offset
+    mean, tone = (0.5 * (a + a[canvas.mirror]) for a in (mean, tone))
+    return Appearance(mean, np.concatenate([tone[None], basis]), specular_mean, specular_basis)
 
 
-def paint_population(canvas: Canvas, count: int, generator: np.random.Generator) -> np.ndarray:
-    """Diffuse albedo (count,V,3) of painted heads."""
-    soft = {name: soften(mask.astype(float), canvas) for name, mask in canvas.regions.items()}
-    waves = smooth_waves(canvas, BLOTCHES)
-    decay = 1.0 / np.sqrt(1.0 + np.arange(BLOTCHES) / 3.0)
-    brow = _brow(canvas, soft)
-    ladder = np.log(np.linspace(*MELANIN_RANGE, 200))
-    brightness = skin_rgb(np.exp(ladder), np.full(200, np.exp(LOG_BLOOD[0]))) @ [0.21, 0.72, 0.07]
-    heads = []
-    for _ in range(count):
-        z = generator.standard_normal(12)
-        share = generator.uniform()
-        level = share * brightness[0] + (1.0 - share) * brightness[-1]
-        log_melanin = np.interp(level, brightness[::-1], ladder[::-1])
-        log_blood = LOG_BLOOD[0] + LOG_BLOOD[1] * z[1]
-        blotch = generator.standard_normal((2, BLOTCHES)) * decay
-        melanin = log_melanin + BLOTCH_SPREAD[0] * (blotch[0] @ waves)
-        blood = log_blood + BLOTCH_SPREAD[1] * (blotch[1] @ waves)
-        cheeks = soft["cheek_left"] + soft["cheek_right"]
+@dataclasses.dataclass(frozen=True)
+class Painter:
+    """Paints heads of a given skin tone."""
+
+    canvas: Canvas
+    soft: dict[str, np.ndarray]
+    waves: np.ndarray
+    decay: np.ndarray
+    ladder: np.ndarray
+    brightness: np.ndarray
+
+    @staticmethod
+    def on(canvas: Canvas) -> Painter:
+        """Prepare region maps and blotches."""
+        soft = {name: soften(mask.astype(float), canvas) for name, mask in canvas.regions.items()}
+        soft["beard"] = soften(canvas.regions["beard"].astype(float), canvas, 14)
+        for side in ("cheek_left", "cheek_right"):
+            soft[side] = soften(canvas.regions[side].astype(float), canvas, 20)
+        ladder = np.log(np.geomspace(*MELANIN_RANGE, 200))
+        brightness = skin_rgb(np.exp(ladder), np.full(200, np.exp(LOG_BLOOD[0]))) @ [0.21, 0.72, 0.07]
+        decay = 1.0 / np.sqrt(1.0 + np.arange(BLOTCHES) / 3.0)
+        return Painter(canvas, soft, smooth_waves(canvas, BLOTCHES), decay, ladder, brightness)
+
+    def paint(self, share: float, generator: np.random.Generator | None) -> np.ndarray:
+        """Diffuse albedo (V,3) at ``share`` from darkest 0 to lightest 1; typical without a generator."""
+        soft = self.soft
+        z = np.zeros(12) if generator is None else generator.standard_normal(12)
+        blotch = (
+            np.zeros((2, BLOTCHES))
+            if generator is None
+            else generator.standard_normal((2, BLOTCHES)) * self.decay
+        )
+        level = share * self.brightness[0] + (1.0 - share) * self.brightness[-1]
+        melanin = np.interp(level, self.brightness[::-1], self.ladder[::-1]) + BLOTCH_SPREAD[0] * (
+            blotch[0] @ self.waves
+        )
+        blood = LOG_BLOOD[0] + LOG_BLOOD[1] * z[1] + BLOTCH_SPREAD[1] * (blotch[1] @ self.waves)
         orbit = np.clip(soft["eye_left"] + soft["eye_right"], 0, 1)
-        blood = blood + (0.35 + 0.25 * z[2]) * cheeks + (0.3 + 0.2 * z[3]) * soft["nose"]
-        blood = blood + (1.25 + 0.3 * z[4]) * soft["lips"] + 0.3 * (soft["ear_left"] + soft["ear_right"])
-        melanin = melanin + (0.12 + 0.15 * z[5]) * orbit + (0.25 + 0.2 * z[6]) * soft["lips"]
+        blood = blood + (0.3 + 0.25 * z[2]) * (soft["cheek_left"] + soft["cheek_right"])
+        blood = blood + (0.25 + 0.2 * z[3]) * soft["nose"] + 0.3 * (soft["ear_left"] + soft["ear_right"])
+        blood = blood + (1.35 + 0.3 * z[4]) * soft["lips"]
+        melanin = melanin + (0.08 + 0.12 * z[5]) * orbit + (0.15 + 0.2 * z[6]) * soft["lips"]
         skin = skin_rgb(np.clip(np.exp(melanin), 0.008, 0.42), np.clip(np.exp(blood), 0.001, 0.12))
-        dark = np.clip(1.15 - 0.9 * share + 0.3 * z[7], 0, 1)
-        hair = (1 - dark) * np.array([0.17, 0.10, 0.055]) + dark * np.array([0.014, 0.010, 0.008])
-        cover = np.clip(0.62 + 0.22 * z[8], 0.1, 0.95) * brow
-        shadow = np.clip(0.22 * generator.exponential() * (z[9] > 0.2), 0, 0.7) * soft["beard"]
-        cover = np.clip(cover + shadow, 0, 0.95)[:, None]
-        heads.append(_with_parts(canvas, skin * (1 - cover) + hair * cover, soft, generator, z))
-    return np.clip(np.stack(heads), 0.0, 1.0).astype(np.float32)
+        dark = np.clip(1.1 - 0.6 * share + 0.3 * z[7], 0, 1)
+        hair = (1 - dark) * np.array([0.15, 0.09, 0.05]) + dark * np.array([0.016, 0.012, 0.009])
+        cover = np.clip(0.68 + 0.12 * z[8], 0.1, 0.95) * np.clip(
+            1.2 * (soft["brow_left"] + soft["brow_right"]), 0, 1
+        )
+        if generator is not None:
+            cover = cover + np.clip(0.2 * generator.exponential() * (z[9] > 0.2), 0, 0.6) * soft["beard"]
+        cover = np.clip(cover, 0, 0.95)[:, None]
+        albedo = _with_parts(self.canvas, skin * (1 - cover) + hair * cover, soft, generator, z)
+        return np.clip(albedo, 0.0, 1.0)
 
 
 def _with_parts(
-    canvas: Canvas, skin: np.ndarray, soft: dict[str, np.ndarray], generator: np.random.Generator, z: np.ndarray
+    canvas: Canvas,
+    skin: np.ndarray,
+    soft: dict[str, np.ndarray],
+    generator: np.random.Generator | None,
+    z: np.ndarray,
 ) -> np.ndarray:
     albedo = skin
     mucosa = np.array([0.22, 0.055, 0.045])
@@ -106,15 +143,30 @@ def _with_parts(
     albedo = albedo * (1 - socket) + np.array([0.3, 0.1, 0.08]) * socket
     albedo[canvas.part == 3] = mucosa * 1.3
     albedo[canvas.part >= 4] = TEETH * (1.0 + 0.08 * z[11])
-    iris = IRIS[generator.choice(len(IRIS), p=IRIS_SHARE)] * np.exp(0.25 * generator.standard_normal())
+    iris = IRIS[0] if generator is None else IRIS[generator.choice(len(IRIS), p=IRIS_SHARE)]
+    iris = iris * (1.0 if generator is None else np.exp(0.25 * generator.standard_normal()))
     for index in (1, 2):
         ball = canvas.part == index
-        offset = canvas.vertices[ball] - canvas.eye_centres[index - 1]
-        angle = np.arccos(np.clip(offset[:, 2] / np.linalg.norm(offset, axis=1), -1, 1))
-        ring = np.where((angle > 0.88 * IRIS_ANGLE)[:, None], 0.45 * iris, iris)
-        colour = np.where((angle < IRIS_ANGLE)[:, None], ring, SCLERA * (1.0 + 0.04 * z[11]))
-        albedo[ball] = np.where((angle < PUPIL_ANGLE)[:, None], PUPIL, colour)
+        angle = gaze_angle(canvas.vertices[ball] - canvas.eye_centres[index - 1])[:, None]
+        limbus = _step(angle, IRIS_ANGLE)
+        colour = (
+            iris * (1.0 - 0.5 * _step(angle, 0.86 * IRIS_ANGLE)) * (1 - limbus)
+            + SCLERA * (1 + 0.04 * z[11]) * limbus
+        )
+        edge = _step(angle, PUPIL_ANGLE)
+        albedo[ball] = PUPIL * (1 - edge) + colour * edge
     return albedo
+
+
+def gaze_angle(offset: np.ndarray) -> np.ndarray:
+    """Angle (N,) of eyeball points, relative to the ball's centre, from the axis of its front half."""
+    direction = offset / np.linalg.norm(offset, axis=1, keepdims=True)
+    axis = direction[direction[:, 2] > 0.9].mean(0)
+    return np.arccos(np.clip(direction @ axis / np.linalg.norm(axis), -1, 1))
+
+
+def _step(angle: np.ndarray, at: float) -> np.ndarray:
+    return np.clip((angle - at) / 0.05 + 0.5, 0.0, 1.0)
 
 
 def soften(mask: np.ndarray, canvas: Canvas, steps: int = 2) -> np.ndarray:
@@ -156,12 +208,8 @@ def smooth_waves(canvas: Canvas, count: int) -> np.ndarray:
     return waves
 
 
-def _brow(canvas: Canvas, soft: dict[str, np.ndarray]) -> np.ndarray:
-    return np.clip(1.15 * (soft["brow_left"] + soft["brow_right"]), 0, 1)
-
-
 def _specular(canvas: Canvas) -> tuple[np.ndarray, np.ndarray]:
-    """Intensity by region (relative heights after Weyrich et al., SIGGRAPH 2006, fig. 12) and two components."""
+    """Intensity by region (relative heights after Weyrich et al., SIGGRAPH 2006) and three components."""
     soft = {name: soften(mask.astype(float), canvas, 6) for name, mask in canvas.regions.items()}
     level = np.full(len(canvas.vertices), 0.18)
     for name, value in (("forehead", 0.27), ("nose", 0.34), ("cheek_left", 0.22), ("cheek_right", 0.22)):

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from facewright.core.assets import write_safetensors
-from facewright.geometry.subdivision import AdaptiveMesh
-from facewright.models.base import FORMAT
 
 from base_model.appearance import Appearance
 from base_model.source import PARTS
+from facewright.core.assets import write_safetensors
+from facewright.geometry.subdivision import AdaptiveMesh
+from facewright.models.base import FORMAT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +75,9 @@ def write_asset(path: Path, model: BuiltModel, *, version: str, provenance: dict
         "landmark_sets": json.dumps(list(model.landmarks)),
         **provenance,
     }
-    write_safetensors(path, {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in arrays.items()}, metadata)
+    write_safetensors(
+        path, {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in arrays.items()}, metadata
+    )
 
 
 def _columns(basis: np.ndarray) -> np.ndarray:
@@ -96,4 +98,6 @@ def _sparse_columns(basis: np.ndarray) -> dict[str, np.ndarray]:
 
 def _quantised(basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     scale = np.maximum(np.abs(basis).reshape(len(basis), -1).max(1), 1e-9) / 127.0
-    return np.round(basis / scale.reshape(-1, *[1] * (basis.ndim - 1))).astype(np.int8), scale.astype(np.float32)
+    return np.round(basis / scale.reshape(-1, *[1] * (basis.ndim - 1))).astype(np.int8), scale.astype(
+        np.float32
+    )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from facewright.geometry.subdivision import AdaptiveMesh, refine, subdivide_where
 
 from base_model.raw_space import face_anchor
 from base_model.source import PARTS, RawHead
+from facewright.geometry.subdivision import AdaptiveMesh, refine, subdivide_where
 
 CORE_EDGE, RIM_EDGE = 2.2, 3.4  # mm: a quad with a longer mean edge is split, twice as long: split twice
 
@@ -28,7 +28,7 @@ def quad_depth(raw: RawHead, mean: np.ndarray) -> np.ndarray:
     part = raw.part[raw.quads[:, 0]]
     eyes = mean[(raw.part == 1) | (raw.part == 2)].mean(0)
     face = face_anchor(raw, mean)[raw.quads].all(1)
-    away = centre - (eyes + [0.0, -28.0, 0.0])
+    away = centre - (eyes - np.array([0.0, 28.0, 0.0]))
     core = (np.abs(away[:, 0]) < 52.0) & (np.abs(away[:, 1]) < 68.0)
     limit = np.where(core, CORE_EDGE, RIM_EDGE)
     depth = np.where(face, (edge > limit).astype(int) + (edge > 2.0 * limit), 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from base_model.raw_space import RawSpace, flip
+from base_model.source import PARTS, RawHead
 
 
 def principal_components(space: RawSpace, factor: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -25,3 +26,11 @@ def principal_components(space: RawSpace, factor: np.ndarray, count: int) -> tup
     values, vectors = np.linalg.eigh(flat @ flat.T)
     top = np.argsort(values)[::-1][:count]
     return (vectors[:, top].T @ flat).reshape(count, -1, 3), values[top] / values.sum()
+
+
+def teeth_behind_lips(shapes: np.ndarray, raw: RawHead, lips: np.ndarray) -> np.ndarray:
+    """Let the teeth and the tongue of each displacement (K,S,3) move as one piece with the lips (indices)."""
+    shapes = shapes.copy()
+    inside = np.isin(raw.part, [PARTS.index(p) for p in ("tongue", "upper_teeth", "lower_teeth")])
+    shapes[:, inside] = shapes[:, lips].mean(1, keepdims=True)
+    return shapes

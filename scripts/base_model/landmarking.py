@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
 from base_model.picture import Shot, take
 
 VIEWS = ((0.0, 0.0), (0.3, 0.05), (-0.3, 0.05), (0.0, -0.2))  # yaw, pitch
 IRIS = np.arange(468, 478)  # right iris centre and ring, left iris centre and ring
-# The outline of the face in MediaPipe's canonical mesh (FACEMESH_FACE_OVAL), from the top clockwise in the image.
+# The outline of the face in MediaPipe's canonical mesh (FACEMESH_FACE_OVAL), from the top, clockwise.
 OVAL = (
     *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
     *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
@@ -41,7 +42,11 @@ class ReferenceLandmarker:
 
 
 def collect(
-    heads: list[np.ndarray], mean: np.ndarray, faces: np.ndarray, albedo: np.ndarray, landmarker: ReferenceLandmarker
+    heads: list[np.ndarray],
+    mean: np.ndarray,
+    faces: np.ndarray,
+    albedo: np.ndarray,
+    landmarker: ReferenceLandmarker,
 ) -> np.ndarray:
     """Votes (N,478,3) for each point's place on the mean head, NaN where it was hidden or off the head."""
     votes = []
@@ -71,12 +76,21 @@ def robust_mean(votes: np.ndarray) -> np.ndarray:
     return np.nansum(np.where(near[..., None], votes, 0.0), axis=0) / near.sum(0)[:, None]
 
 
-def symmetric_pairs(points: np.ndarray) -> np.ndarray:
-    """(L,) which point mirrors which."""
-    cost = np.linalg.norm(points[:, None] - points[None] * [-1.0, 1.0, 1.0], axis=2)
+def symmetric_pairs(labels: Path) -> np.ndarray:
+    """(478,) which point mirrors which, from the mean of real faces (open mouths tell the lips apart)."""
+    with np.load(labels, allow_pickle=False) as stored:
+        points = stored["landmarks"][::5].astype(np.float64) * [1.0, -1.0, -1.0]
+        turn = stored["transform"][::5, :3, :3].astype(np.float64)
+        jaw = stored["blendshapes"][::5, list(stored["blendshape_names"]).index("jawOpen")]
+    turn /= np.cbrt(np.linalg.det(turn))[:, None, None]
+    upright = np.matmul(points - points.mean(1, keepdims=True), turn)
+    upright /= np.sqrt((upright**2).sum((1, 2), keepdims=True))
+    mean = upright[jaw > np.median(jaw)].mean(0)
+    mean[:, 0] -= mean[:, 0].mean()
+    cost = np.linalg.norm(mean[:, None] - mean[None] * [-1.0, 1.0, 1.0], axis=2)
     pair = linear_sum_assignment(cost**2)[1]
     if not np.array_equal(pair[pair], np.arange(len(pair))):
-        pair = np.where(pair[pair] == np.arange(len(pair)), pair, np.argmin(cost, axis=1))
+        raise ValueError("the landmarks do not pair left with right")
     return pair
 
 
@@ -85,7 +99,9 @@ def symmetrise(points: np.ndarray, pair: np.ndarray) -> np.ndarray:
     return 0.5 * (points + points[pair] * [-1.0, 1.0, 1.0])
 
 
-def attach(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def attach(
+    points: np.ndarray, vertices: np.ndarray, faces: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Nearest surface points: triangle (L,), barycentric weights (L,3), distance (L,)."""
     centre = vertices[faces].mean(1)
     triangle, weights, distance = [], [], []
@@ -98,6 +114,15 @@ def attach(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray) -> tuple
         weights.append(w[best])
         distance.append(d[best])
     return np.array(triangle), np.array(weights), np.array(distance)
+
+
+def surface_rows(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray) -> sparse.csr_matrix:
+    """(L,V) matrix that gives the surface points nearest to ``points`` from the vertices of any like mesh."""
+    triangle, weights, _ = attach(points, vertices, faces)
+    rows = np.repeat(np.arange(len(points)), 3)
+    return sparse.csr_matrix(
+        (weights.ravel(), (rows, faces[triangle].ravel())), shape=(len(points), len(vertices))
+    )
 
 
 def closest_weights(point: np.ndarray, corners: np.ndarray) -> np.ndarray:

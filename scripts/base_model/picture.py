@@ -39,7 +39,9 @@ def take(
     normal = vertex_normals(posed, faces)
     depth = distance - posed[:, 2]
     focal = size * distance / span
-    pixels = np.stack([size / 2 + focal * posed[:, 0] / depth, size / 2 - focal * posed[:, 1] / depth], axis=1)
+    pixels = np.stack(
+        [size / 2 + focal * posed[:, 0] / depth, size / 2 - focal * posed[:, 1] / depth], axis=1
+    )
     triangle, barycentric = _rasterize(pixels, depth, faces.astype(np.int64), size)
     seen = triangle >= 0
     corners, weights = faces[triangle[seen]], barycentric[seen][..., None]
@@ -68,7 +70,9 @@ def sheet(images: list[np.ndarray], columns: int) -> np.ndarray:
     blank = np.zeros_like(images[0])
     rows = -(-len(images) // columns)
     images = images + [blank] * (rows * columns - len(images))
-    return np.concatenate([np.concatenate(images[r * columns : (r + 1) * columns], axis=1) for r in range(rows)])
+    return np.concatenate(
+        [np.concatenate(images[r * columns : (r + 1) * columns], axis=1) for r in range(rows)]
+    )
 
 
 @numba.njit(cache=True, nogil=True)
@@ -78,7 +82,14 @@ def _rasterize(pixels, depth, faces, size):  # noqa: ANN001, ANN202
     barycentric = np.zeros((size, size, 3))
     for f in range(len(faces)):
         a, b, c = faces[f]
-        x0, y0, x1, y1, x2, y2 = pixels[a, 0], pixels[a, 1], pixels[b, 0], pixels[b, 1], pixels[c, 0], pixels[c, 1]
+        x0, y0, x1, y1, x2, y2 = (
+            pixels[a, 0],
+            pixels[a, 1],
+            pixels[b, 0],
+            pixels[b, 1],
+            pixels[c, 0],
+            pixels[c, 1],
+        )
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
         if area >= -1e-9:  # seen from behind (y points down)
             continue

@@ -20,6 +20,7 @@ POSE_SLIDERS = re.compile(r"^(head-trans|head-angle|neck-trans|neck-scale-vert)"
 SLIDER_SPREAD = 0.25  # of each side, first guess
 MACRO_SAMPLES, MACRO_RANK = 600, 60
 ADULT = (0.6, 1.0)  # age phenotype: 2/3 young adult, 1 old
+TEETH_WIDTH, TEETH_BACK = 0.88, 2.0
 SCALE_SPREAD = 0.015  # overall size beyond what the phenotypes hold
 
 
@@ -39,11 +40,11 @@ def build_raw_space(raw: RawHead, seed: int) -> RawSpace:
     mirror = mirror_map(raw.template)
     weights = _macro_weights(raw, generator)
     mean = raw.template + np.tensordot(weights.mean(0), raw.macro, 1)
-    mean = 0.5 * (mean + flip(mean, mirror))
+    mean = tuck_teeth(raw, 0.5 * (mean + flip(mean, mirror)))
     anchor = face_anchor(raw, mean)
     macro = np.tensordot(weights - weights.mean(0), raw.macro.astype(np.float64), 1)
     macro = without_rigid(macro, mean, anchor)
-    u, s, v = np.linalg.svd(macro.reshape(len(macro), -1), full_matrices=False)
+    _, s, v = np.linalg.svd(macro.reshape(len(macro), -1), full_matrices=False)
     macro = v[:MACRO_RANK].reshape(MACRO_RANK, -1, 3)
     macro_spread = s[:MACRO_RANK] / np.sqrt(len(weights))
     named = np.array([bool(SLIDERS.match(n)) and not POSE_SLIDERS.match(n) for n in raw.slider_names])
@@ -54,6 +55,15 @@ def build_raw_space(raw: RawHead, seed: int) -> RawSpace:
     moved = np.abs(spread[:, None] * np.linalg.norm(direction, axis=2)).max(1) > 0.02
     origin = _origin(raw, mean)
     return RawSpace(mean - origin, direction[moved], spread[moved], mirror)
+
+
+def tuck_teeth(raw: RawHead, mean: np.ndarray) -> np.ndarray:
+    """Narrow and set back the teeth: the source's show at the corners of a closed mouth."""
+    mean = mean.copy()
+    for part in (4, 5):
+        teeth = raw.part == part
+        mean[teeth] = mean[teeth] * [TEETH_WIDTH, 1.0, 1.0] - [0.0, 0.0, TEETH_BACK]
+    return mean
 
 
 def mirror_map(points: np.ndarray) -> np.ndarray:
@@ -120,5 +130,7 @@ def _origin(raw: RawHead, mean: np.ndarray) -> np.ndarray:
     for name, shape in zip(np.repeat(raw.slider_names, 2), raw.slider, strict=True):
         if "ear-scale-incr" in str(name):
             ear |= np.linalg.norm(shape, axis=1) > 1.0
-    bridge = skin & (np.abs(mean[:, 0]) < 1.0) & (np.abs(mean[:, 1] - eye[1] - 4.0) < 4.0) & (mean[:, 2] > eye[2])
+    bridge = (
+        skin & (np.abs(mean[:, 0]) < 1.0) & (np.abs(mean[:, 1] - eye[1] - 4.0) < 4.0) & (mean[:, 2] > eye[2])
+    )
     return 0.5 * (mean[ear & skin].mean(0) + mean[bridge].mean(0)) * [0.0, 1.0, 1.0]

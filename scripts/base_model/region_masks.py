@@ -1,4 +1,4 @@
-"""Named regions of the head as vertex masks, drawn with landmark polygons on the mean head seen from the front."""
+"""Named regions as vertex masks, drawn with landmark polygons on the mean head seen from the front."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ MOUTH_AREA = (2, 97, 203, 206, 216, 212, 202, 204, 194, 201, 200, 421, 418, 424,
 
 
 def region_masks(
-    mean: np.ndarray, normal: np.ndarray, points: np.ndarray, open_skin: np.ndarray, ear: np.ndarray, cavity: np.ndarray
+    mean: np.ndarray,
+    normal: np.ndarray,
+    points: np.ndarray,
+    open_skin: np.ndarray,
+    ear: np.ndarray,
+    cavity: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Masks (V,) by name.
 
@@ -65,7 +70,9 @@ def region_masks(
         "inner_mouth": cavity & (mean[:, 1] < 0.5 * (points[2, 1] + points[168, 1])),
     }
     masks["mouth"] |= masks["lips"]
-    masks["chin"] = face & (mean[:, 1] < points[17, 1] - 4.0) & (np.abs(mean[:, 0]) < 0.75 * abs(points[61, 0]))
+    masks["chin"] = (
+        face & (mean[:, 1] < points[17, 1] - 4.0) & (np.abs(mean[:, 0]) < 0.75 * abs(points[61, 0]))
+    )
     masks["forehead"] = face & (mean[:, 1] > points[105, 1]) & ~masks["brow_left"] & ~masks["brow_right"]
     masks["beard"] = (face | masks["neck"]) & (mean[:, 1] < mouth_y + 18.0) & ~masks["lips"] & ~masks["nose"]
     return masks
@@ -88,7 +95,7 @@ def _grown(ring: np.ndarray, factor: float) -> np.ndarray:
 
 
 def _jaw_line(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Height of the border between head and neck against depth z: from behind the ear lobe to under the chin."""
+    """Height of the border between head and neck against depth z: from the nape to under the chin."""
     z = [points[152, 2] - 220.0, points[58, 2] - 30.0, points[152, 2] - 15.0, points[152, 2] + 50.0]
     y = [points[132, 1] + 15.0, points[132, 1] - 12.0, points[152, 1] - 4.0, points[152, 1] - 6.0]
     return np.asarray(z), np.asarray(y)

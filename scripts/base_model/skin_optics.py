@@ -1,8 +1,8 @@
 """Colour of skin from what is in it: melanin over blood over scattering tissue, as linear sRGB.
 
-**Source:** absorption of melanosomes, baseline and scattering: S. Jacques, "Skin Optics", Oregon Medical Laser
-Center, 1998; haemoglobin extinction: S. Prahl, same place, 1999; diffuse reflectance of a half space: Jensen et
-al., SIGGRAPH 2001, eq. 15; colour matching functions: Wyman, Sloan, Shirley, JCGT 2013, eq. 4.
+**Source:** absorption of melanosomes, baseline and scattering: S. Jacques, "Skin Optics", Oregon Medical
+Laser Center, 1998; haemoglobin extinction: S. Prahl, same place, 1999; diffuse reflectance of a half space:
+Jensen et al., SIGGRAPH 2001, eq. 15; colour matching functions: Wyman, Sloan, Shirley, JCGT 2013, eq. 4.
 """
 
 from __future__ import annotations
@@ -13,10 +13,74 @@ WAVELENGTH = np.arange(400.0, 701.0, 10.0)  # nm
 # Molar extinction (1/cm/M) of oxygenated and deoxygenated haemoglobin.
 OXY = [266232, 466840, 480360, 246072, 102580, 62816, 44480, 33209, 26629, 23684, 20933, 20035, 24202, 39957]
 OXY += [53236, 43016, 32613, 44496, 50104, 14401, 3200, 1506, 942, 610, 442, 368, 320, 294, 278, 276, 290]
-DEOXY = [223296, 303956, 407560, 528600, 413280, 103292, 23389, 16156, 14550, 16684, 20862, 25774, 31590, 39036]
-DEOXY += [46592, 53412, 53788, 45072, 37020, 28324, 14677, 9444, 6510, 5149, 4345, 3750, 3227, 2795, 2408, 2052, 1794]
-D65 = [82.75, 91.49, 93.43, 86.68, 104.86, 117.01, 117.81, 114.86, 115.92, 108.81, 109.35, 107.80, 104.79, 107.69]
-D65 += [104.41, 104.05, 100.0, 96.33, 95.79, 88.69, 90.01, 89.60, 87.70, 83.29, 83.70, 80.03, 80.21, 82.28, 78.28]
+DEOXY = [
+    223296,
+    303956,
+    407560,
+    528600,
+    413280,
+    103292,
+    23389,
+    16156,
+    14550,
+    16684,
+    20862,
+    25774,
+    31590,
+    39036,
+]
+DEOXY += [
+    46592,
+    53412,
+    53788,
+    45072,
+    37020,
+    28324,
+    14677,
+    9444,
+    6510,
+    5149,
+    4345,
+    3750,
+    3227,
+    2795,
+    2408,
+    2052,
+    1794,
+]
+D65 = [
+    82.75,
+    91.49,
+    93.43,
+    86.68,
+    104.86,
+    117.01,
+    117.81,
+    114.86,
+    115.92,
+    108.81,
+    109.35,
+    107.80,
+    104.79,
+    107.69,
+]
+D65 += [
+    104.41,
+    104.05,
+    100.0,
+    96.33,
+    95.79,
+    88.69,
+    90.01,
+    89.60,
+    87.70,
+    83.29,
+    83.70,
+    80.03,
+    80.21,
+    82.28,
+    78.28,
+]
 D65 += [69.72, 71.61]
 EPIDERMIS = 0.006  # cm
 PATH_FACTOR = 1.25  # mean path of diffuse light through a thin layer, in thicknesses
@@ -54,7 +118,11 @@ def _rgb_weights() -> np.ndarray:
         scale = np.where(centre > WAVELENGTH, below, above)
         return np.exp(-0.5 * ((WAVELENGTH - centre) * scale) ** 2)
 
-    x = 0.362 * lobe(442.0, 0.0624, 0.0374) + 1.056 * lobe(599.8, 0.0264, 0.0323) - 0.065 * lobe(501.1, 0.0490, 0.0382)
+    x = (
+        0.362 * lobe(442.0, 0.0624, 0.0374)
+        + 1.056 * lobe(599.8, 0.0264, 0.0323)
+        - 0.065 * lobe(501.1, 0.0490, 0.0382)
+    )
     y = 0.821 * lobe(568.8, 0.0213, 0.0247) + 0.286 * lobe(530.9, 0.0613, 0.0322)
     z = 1.217 * lobe(437.0, 0.0845, 0.0278) + 0.681 * lobe(459.0, 0.0385, 0.0725)
     xyz = np.stack([x, y, z], axis=1) * np.array(D65)[:, None]

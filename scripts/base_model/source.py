@@ -15,7 +15,19 @@ PARTS = ("skin", "left_eye", "right_eye", "tongue", "upper_teeth", "lower_teeth"
 GROUPS = ("body", "helper-l-eye", "helper-r-eye", "helper-tongue", "helper-upper-teeth", "helper-lower-teeth")
 CAVITY_LABELS = ("eye_cavity.R", "eye_cavity.L", "mouth_cavity")
 SKIN_LABELS = ("head", *CAVITY_LABELS)
-SLIDER_FOLDERS = ("cheek", "chin", "ears", "eyes", "eyebrows", "forehead", "head", "mouth", "nose", "asym", "neck")
+SLIDER_FOLDERS = (
+    "cheek",
+    "chin",
+    "ears",
+    "eyes",
+    "eyebrows",
+    "forehead",
+    "head",
+    "mouth",
+    "nose",
+    "asym",
+    "neck",
+)
 MILLIMETRES = 100.0  # the MakeHuman mesh is in decimetres
 
 

@@ -1,4 +1,4 @@
-"""The head that ships with facewright: read from one file, subdivided to its working resolution on the way in."""
+"""The head that ships with facewright: read from one file and subdivided to its working resolution."""
 
 from __future__ import annotations
 
@@ -82,12 +82,18 @@ def _subdivision(tensors: dict[str, Tensor]) -> sparse.csr_matrix:
     weight = tensors["subdivision_weight"].float().numpy()
     source = tensors["mean"].shape[0]
     rows = len(start) - 1
-    if rows > MAX_VERTICES or source > MAX_VERTICES or tensors["identity_basis"].shape[1] > 3 * MAX_COMPONENTS:
+    if (
+        rows > MAX_VERTICES
+        or source > MAX_VERTICES
+        or tensors["identity_basis"].shape[1] > 3 * MAX_COMPONENTS
+    ):
         raise ValueError(f"{rows} vertices, more than {MAX_VERTICES}")
     whole = start[0] == 0 and start[-1] == len(column) == len(weight) and (np.diff(start) > 0).all()
     if not whole or column.min() < 0 or column.max() >= source:
         raise ValueError("the subdivision matrix is damaged")
-    matrix = sparse.csr_matrix((weight, column.astype(np.int32), start.astype(np.int32)), shape=(rows, source))
+    matrix = sparse.csr_matrix(
+        (weight, column.astype(np.int32), start.astype(np.int32)), shape=(rows, source)
+    )
     # Half precision weights sum to 1 within 1e-3 only, which would shift a vertex by a tenth of a millimetre.
     return sparse.diags(1.0 / np.asarray(matrix.sum(axis=1)).ravel()).astype(np.float32) @ matrix
 
@@ -118,5 +124,7 @@ def _dequantised(tensors: dict[str, Tensor], name: str) -> Tensor:
 def _landmarks(tensors: dict[str, Tensor], name: str) -> LandmarkSet:
     weights = tensors[f"{name}.weights"].float()
     return LandmarkSet(
-        tensors[f"{name}.triangle"].long(), weights / weights.sum(1, keepdim=True), tensors[f"{name}.contour"].bool()
+        tensors[f"{name}.triangle"].long(),
+        weights / weights.sum(1, keepdim=True),
+        tensors[f"{name}.contour"].bool(),
     )

@@ -1,0 +1,1 @@
+"""Steps of building the head that ships with facewright."""

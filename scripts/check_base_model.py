@@ -1,0 +1,156 @@
+"""Measure every gate of the base head and draw its contact sheets.
+
+Usage: python scripts/check_base_model.py [--shared ../shared] [--sheets DIR] [--heads 1000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from base_model import gates
+from base_model.picture import sheet, take
+from base_model.scan_statistics import read_scan_model
+from facewright.models.base import load_base_model
+from facewright.models.face_model import FaceModel
+
+SEED = 7
+
+
+def main() -> None:
+    """Print one line a gate; exit 1 if one is missed."""
+    arguments = _arguments()
+    start = time.perf_counter()
+    load_base_model()
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        model = load_base_model()
+        seconds.append(time.perf_counter() - start)
+    lines = [("load, best of 3, s", min(seconds), 0.3)]
+    lines += _mean_gates(model)
+    lines += _random_gates(model, arguments.heads)
+    lines += _blink_gates(model)
+    scans = arguments.shared / "data" / "ict_facekit.npz"
+    if scans.exists():
+        fits = gates.scan_fit(model, read_scan_model(scans), 6, SEED)
+        lines.append(("scan identities, worst median, mm", float(fits[:, 0].max()), 0.6))
+        lines.append(("scan identities, worst mean, mm", float(fits[:, 1].max()), 1.0))
+    missed = 0
+    for name, value, limit in lines:
+        good = value <= limit
+        missed += not good
+        print(f"{'ok  ' if good else 'MISS'} {name:58s} {value:8.3f}  (at most {limit:g})")
+    if arguments.sheets:
+        _draw(model, arguments.sheets)
+    sys.exit(1 if missed else 0)
+
+
+def _mean_gates(model: FaceModel) -> list[tuple[str, float, float]]:
+    reach = gates.expression_reach(model)
+    return [
+        ("outer eye corners, distance from 90 mm", abs(gates.outer_eye_distance(model) - 90.0), 5.0),
+        ("foremost vertex to the nose tip, mm", gates.nose_lead(model), 5.0),
+        ("face triangles that point inward, share", 1.0 - gates.outward_share(model), 0.02),
+        ("expressions that move less than 1 mm, count", sum(r[0] < 1.0 for r in reach.values()), 0),
+        ("one-sided expressions mostly on the wrong side, count", sum(r[1] < 0.6 for r in reach.values()), 0),
+        ("mean head against its mirror image, mm", _asymmetry(model), 1e-3),
+    ]
+
+
+def _asymmetry(model: FaceModel) -> float:
+    mirrored = model.mean[model.mirror] * torch.tensor([-1.0, 1.0, 1.0])
+    return float((mirrored - model.mean).norm(dim=1).max())
+
+
+def _random_gates(model: FaceModel, heads: int) -> list[tuple[str, float, float]]:
+    crossing, depth = [], []
+    for batch in gates.random_heads(model, heads, SEED):
+        crossing.append(gates.lip_crossing(model, batch))
+        depth.append(gates.lid_penetration(model, batch).max(1))
+    lips, lids = np.concatenate(crossing), np.concatenate(depth)
+    return [
+        (f"{heads} random neutrals, lips crossing > 0.5 mm, share", float((lips > 0.5).mean()), 0.01),
+        (f"{heads} random neutrals, lid > 0.5 mm in the eyeball, share", float((lids > 0.5).mean()), 0.01),
+        (
+            f"{heads} random neutrals, lid in the eyeball, 99th percentile, mm",
+            float(np.percentile(lids, 99)),
+            0.5,
+        ),
+    ]
+
+
+def _blink_gates(model: FaceModel) -> list[tuple[str, float, float]]:
+    heads = next(gates.random_heads(model, 5, SEED))
+    names = list(model.expression_names)
+    blink = (
+        model.expression_basis[names.index("eyeBlinkLeft")]
+        + model.expression_basis[names.index("eyeBlinkRight")]
+    )
+    closed = heads + blink.numpy()
+    return [
+        (
+            "blink on five heads, worst lid in the eyeball, mm",
+            float(gates.lid_penetration(model, closed).max()),
+            0.3,
+        ),
+        ("blink on five heads, widest opening left, mm", float(gates.blink_gap(model, closed).max()), 0.5),
+    ]
+
+
+def _draw(model: FaceModel, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    faces = model.topology.faces.numpy()
+    generator = torch.Generator().manual_seed(SEED)
+    heads = model.vertices(torch.randn(20, model.identity_count, generator=generator)).numpy()
+    colours = model.diffuse_albedo(torch.randn(20, model.diffuse_count, generator=generator)).numpy()
+    pairs = [
+        take(head, faces, colour, size=224, span=290, yaw=yaw).image
+        for head, colour in zip(heads, colours, strict=True)
+        for yaw in (0.0, 0.9)
+    ]
+    Image.fromarray(sheet(pairs, 8)).save(folder / "random_heads.png")
+    for number in range(5):
+        shots = []
+        for index, name in enumerate(model.expression_names):
+            move = model.expression_basis[index]
+            if name == "mouthClose":  # meant to close an open jaw's lips
+                move = move + model.expression_basis[list(model.expression_names).index("jawOpen")]
+            shot = take(
+                heads[number] + move.numpy(),
+                faces,
+                colours[number],
+                size=192,
+                span=200,
+                yaw=0.3,
+                centre=(0, -22, 0),
+            )
+            image = Image.fromarray(shot.image)
+            ImageDraw.Draw(image).text((3, 3), name, fill="yellow")
+            shots.append(np.asarray(image))
+        Image.fromarray(sheet(shots, 9)).save(folder / f"expressions_{number}.png")
+
+
+def _arguments() -> argparse.Namespace:
+    root = Path(__file__).resolve().parents[1]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--shared", type=Path, default=root.parent / "shared", help="folder with data/")
+    parser.add_argument(
+        "--sheets", type=Path, help="folder for the contact sheets; none are drawn without it"
+    )
+    parser.add_argument("--heads", type=int, default=1000, help="random heads to look for self-intersections")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
