@@ -1,4 +1,4 @@
-"""Diffuse albedo and light of a face whose shape is known: alternating linear least squares.
+"""Diffuse albedo and light of a face whose shape is known: robust Gauss-Newton on a bilinear model.
 
 A pixel is ``albedo(a) * (Y(n) @ light)``: linear in the light for given albedo, and in the albedo
 coefficients for given light. What a photo cannot tell is settled by priors: albedo is that of people (unit
@@ -70,24 +70,20 @@ def solve_appearance(
         prior: of the light.
         precision: how many independent pixels of 100 % relative error a photo is worth.
     """
-    persons = int(person.max()) + 1
-    count = samples[0].albedo_basis.shape[0]
-    albedo = samples[0].color.new_zeros(persons, count)
+    count, channels = samples[0].albedo_basis.shape[0], [sample.color.shape[1] for sample in samples]
+    albedo = samples[0].color.new_zeros(int(person.max()) + 1, count)
     robust = [torch.ones_like(sample.weight) for sample in samples]
-    lights: list[Tensor] = []
+    lights = [_first_light(sample, prior) for sample in samples]
     for _ in range(ROUNDS):
-        lights, systems = [], []
-        for row, sample in enumerate(samples):
-            trust = _trust(sample, robust[row], precision)
-            light = _solve_light(sample, albedo[person[row]], trust, prior)
-            systems.append(_albedo_system(sample, light, trust))
-            lights.append(light)
-        for index in range(persons):
-            own = [systems[row] for row in (person == index).nonzero()[:, 0].tolist()]
-            matrix = torch.stack([system[0] for system in own]).sum(0)
-            right = torch.stack([system[1] for system in own]).sum(0)
-            matrix.diagonal().add_(1.0)  # the unit Gaussian prior
-            albedo[index] = torch.linalg.solve(matrix, right).to(albedo.dtype)
+        for index in range(len(albedo)):
+            rows = (person == index).nonzero()[:, 0].tolist()
+            systems = [
+                _system(samples[r], albedo[index], lights[r], robust[r], prior, precision) for r in rows
+            ]
+            step, light_steps = _solve_person(albedo[index], systems, count)
+            albedo[index] += step
+            for row, light_step in zip(rows, light_steps, strict=True):
+                lights[row] = lights[row] + light_step.view(channels[row], 9).mT
         for row, sample in enumerate(samples):
             robust[row] = _student(sample, albedo[person[row]], lights[row])
     full = torch.stack([light.expand(-1, 3) for light in lights])
@@ -118,35 +114,73 @@ def _student(sample: PixelSamples, albedo: Tensor, light: Tensor) -> Tensor:
     return ((STUDENT_FREEDOM + 1) / (STUDENT_FREEDOM + squared / scale)).clamp(max=1.0)
 
 
-def _solve_light(
-    sample: PixelSamples, albedo: Tensor, trust: Tensor, prior: LightPrior
-) -> Float[Tensor, "9 C"]:
+def _first_light(sample: PixelSamples, prior: LightPrior) -> Float[Tensor, "9 C"]:
+    """The prior's mean: white, from all around."""
+    light = sample.color.new_zeros(9, sample.color.shape[1])
+    light[0] = prior.level / SH_CONSTANTS[0]
+    return light
+
+
+def _system(
+    sample: PixelSamples, albedo: Tensor, light: Tensor, robust: Tensor, prior: LightPrior, precision: float
+) -> tuple[Tensor, Tensor]:
+    """Normal equations of one photo: albedo, then light channel by channel, with the light's prior."""
+    trust = _trust(sample, robust, precision)
+    basis = sh_basis(sample.normals)
+    shading = (basis @ light).clamp_min(0)
     reflectance = (sample.albedo + torch.tensordot(albedo, sample.albedo_basis, 1)).clamp_min(0.005)
-    rows = sh_basis(sample.normals)
-    channels = sample.color.shape[1]
-    matrix = torch.zeros(channels, 9, channels, 9, dtype=torch.float64, device=rows.device)
-    right = torch.zeros(channels, 9, dtype=torch.float64, device=rows.device)
+    count, _, channels = sample.albedo_basis.shape
+    size = count + 9 * channels
+    jacobian = sample.color.new_zeros(size, *sample.color.shape)
+    jacobian[:count] = sample.albedo_basis * shading
     for channel in range(channels):
-        weighted = rows * (trust[:, channel] * reflectance[:, channel] ** 2)[:, None]
-        matrix[channel, :, channel] = (weighted.mT @ rows).double()
-        pull = trust[:, channel] * reflectance[:, channel] * sample.color[:, channel]
-        right[channel] = (rows.mT @ pull).double()
-    bands = torch.tensor(BANDS, device=rows.device)
-    color = 1 / torch.tensor(prior.color_std, device=rows.device).double()[bands] ** 2
-    shape = 1 / torch.tensor(prior.band_std, device=rows.device).double()[bands] ** 2
-    shape[0] = 1 / (prior.level_std / SH_CONSTANTS[0]) ** 2
-    mean = torch.full((channels, channels), 1 / channels, dtype=torch.float64, device=rows.device)
-    spread = torch.eye(channels, dtype=torch.float64, device=rows.device) - mean
-    matrix += torch.einsum("ab,k,kl->akbl", spread, color, torch.eye(9, device=rows.device).double())
-    matrix += torch.einsum("ab,k,kl->akbl", mean / channels, shape, torch.eye(9, device=rows.device).double())
-    right[:, 0] += shape[0] * prior.level / SH_CONSTANTS[0] / channels
-    solved = torch.linalg.solve(matrix.reshape(9 * channels, -1), right.reshape(-1))
-    return solved.reshape(channels, 9).mT.to(rows.dtype)
+        first = count + 9 * channel
+        jacobian[first : first + 9, :, channel] = (basis * reflectance[:, channel, None]).mT
+    rows, weight = jacobian.flatten(1), trust.flatten()
+    residual = (sample.color - reflectance * shading).flatten()
+    matrix = ((rows * weight) @ rows.mT).double()
+    right = (rows @ (weight * residual)).double()
+    curvature, centre = _light_prior(channels, prior, light)
+    matrix[count:, count:] += curvature
+    right[count:] -= curvature @ (light.mT.flatten().double() - centre)
+    return matrix, right
 
 
-def _albedo_system(sample: PixelSamples, light: Tensor, trust: Tensor) -> tuple[Tensor, Tensor]:
-    shading = (sh_basis(sample.normals) @ light).clamp_min(0)
-    rows = (sample.albedo_basis * shading).flatten(1)
-    target = (sample.color - sample.albedo * shading).flatten()
-    weighted = rows * trust.flatten()
-    return (weighted @ rows.mT).double(), (weighted @ target).double()
+def _light_prior(channels: int, prior: LightPrior, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Curvature and centre of the light's Gaussian prior, channel by channel."""
+    options = {"dtype": torch.float64, "device": like.device}
+    bands = torch.tensor(BANDS, device=like.device)
+    color = 1 / torch.tensor(prior.color_std, **options)[bands] ** 2
+    common = 1 / torch.tensor(prior.band_std, **options)[bands] ** 2
+    common[0] = (SH_CONSTANTS[0] / prior.level_std) ** 2
+    mean = torch.full((channels, channels), 1 / channels, **options)
+    spread = torch.eye(channels, **options) - mean
+    curvature = torch.kron(spread, torch.diag(color)) + torch.kron(mean / channels, torch.diag(common))
+    centre = torch.zeros(channels, 9, **options)
+    centre[:, 0] = prior.level / SH_CONSTANTS[0]
+    return curvature, centre.flatten()
+
+
+def _solve_person(
+    albedo: Tensor, systems: list[tuple[Tensor, Tensor]], count: int
+) -> tuple[Tensor, list[Tensor]]:
+    """Joint step of a person's albedo and the light of each photo.
+
+    Solving for them in turn would creep along the valley of darker faces under brighter light.
+    """
+    sizes = [len(right) - count for _, right in systems]
+    matrix = torch.zeros(count + sum(sizes), count + sum(sizes), dtype=torch.float64, device=albedo.device)
+    right = torch.zeros(len(matrix), dtype=torch.float64, device=albedo.device)
+    matrix.diagonal()[:count] += 1  # the albedo's unit Gaussian prior
+    right[:count] -= albedo.double()
+    start = count
+    for (part, part_right), size in zip(systems, sizes, strict=True):
+        own = slice(start, start + size)
+        matrix[:count, :count] += part[:count, :count]
+        matrix[own, own] = part[count:, count:]
+        matrix[:count, own], matrix[own, :count] = part[:count, count:], part[count:, :count]
+        right[:count] += part_right[:count]
+        right[own] = part_right[count:]
+        start += size
+    step = torch.linalg.solve(matrix, right).to(albedo.dtype)
+    return step[:count], list(step[count:].split(sizes))

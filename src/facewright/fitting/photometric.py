@@ -51,7 +51,7 @@ class PhotometricFitSettings:
     precision: float = 2.0e3
     light: LightPrior = field(default_factory=LightPrior)
     shape_iterations: int = 0
-    shape_precision: float = 2.0e4
+    shape_precision: float = 2.0e3
     landmarks: LandmarkFitSettings = field(default_factory=LandmarkFitSettings)
 
 
