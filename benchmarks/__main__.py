@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("render", "detection", "cli")
+BENCHMARKS = ("render", "detection", "cli", "fitting")
 
 
 def main() -> int:
