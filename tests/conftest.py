@@ -1,5 +1,6 @@
 """What every test shares: shape checks on every call, the two portraits, the material folder."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from jaxtyping import install_import_hook
 install_import_hook("facewright", "beartype.beartype")
 
 REPOSITORY = Path(__file__).parent.parent
+# Processes that tests start import the same checkout.
+os.environ["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY / "src"), os.environ.get("PYTHONPATH", "")])
 SHARED = REPOSITORY.parent / "shared"
 
 

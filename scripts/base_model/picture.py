@@ -17,6 +17,10 @@ class Shot:
     barycentric: np.ndarray  # (H,W,3)
 
 
+DISTANCE = 700.0  # mm
+CENTRE = (0.0, -8.0, 0.0)  # mm, head frame: what the camera looks at
+
+
 def take(
     vertices: np.ndarray,
     faces: np.ndarray,
@@ -25,17 +29,16 @@ def take(
     yaw: float = 0.0,
     pitch: float = 0.0,
     size: int = 512,
-    distance: float = 700.0,
     span: float = 300.0,
     light: tuple[float, float, float] = (0.25, 0.45, 0.85),
-    centre: tuple[float, float, float] = (0.0, -8.0, 0.0),
 ) -> Shot:
     """Photograph a head (mm, head frame) with a pinhole camera; ``span`` mm fill the picture at the head."""
+    distance = DISTANCE
     c, s = np.cos(yaw), np.sin(yaw)
     turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
     c, s = np.cos(pitch), np.sin(pitch)
     turn = np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ turn
-    posed = (vertices - np.asarray(centre)) @ turn.T
+    posed = (vertices - np.asarray(CENTRE)) @ turn.T
     normal = vertex_normals(posed, faces)
     depth = distance - posed[:, 2]
     focal = size * distance / span

@@ -140,7 +140,7 @@ def _cover(mesh: Tensor, faces: Tensor, size: tuple[int, int], perspective: bool
         columns = extent[chunk, 0].repeat_interleave(count[chunk])
         x = low[face, 0].long() + within % columns
         y = low[face, 1].long() + within // columns
-        _merge(nearest, owner, corners, area, face, x, y, width, perspective)
+        _merge(nearest, owner, corners, area, face, (x, y), width, perspective)
     return owner.reshape(height, width).int()
 
 
@@ -150,12 +150,12 @@ def _merge(
     corners: Tensor,
     area: Tensor,
     face: Tensor,
-    x: Tensor,
-    y: Tensor,
+    place: tuple[Tensor, Tensor],
     width: int,
     perspective: bool,
 ) -> None:
     """Let a chunk compete with what earlier (lower) triangles left; ties keep the lower index."""
+    x, y = place
     sign = torch.where(area > 0, 1.0, -1.0)[face].double()[:, None]
     own = corners[face]
     edge = sign * _edge_functions(own, (face, y, x))
