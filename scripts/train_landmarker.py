@@ -132,7 +132,7 @@ def train(options: argparse.Namespace) -> None:
         empty = load_backdrops(options.backdrops)
     else:
         bank = backdrop_bank(photos.select(~photos.kept_out), np.random.default_rng(options.seed), 1000, 384)
-        empty = Backdrops(bank, np.zeros((0, 5)))
+        empty = Backdrops(bank, np.zeros((0, 5)), np.zeros((0, 5)))
     share, weights, replicas = options.batch // options.workers, point_weights(), []
     for index in range(options.workers):
         rng = np.random.default_rng((options.seed, start, index))

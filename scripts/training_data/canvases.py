@@ -55,16 +55,20 @@ def procedural(rng: np.random.Generator, size: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Backdrops:
-    """Backdrops (N, S, S) uint8 and what a detector took for faces there (M, 5): index, x, y, side, roll."""
+    """Backdrops (N, S, S) uint8 and what a detector took for faces (M, 5): index, x, y, side, roll.
+
+    ``false_faces`` lie on the backdrops, ``beside_faces`` on the training photos, off their labelled faces.
+    """
 
     images: np.ndarray
     false_faces: np.ndarray
+    beside_faces: np.ndarray
 
 
 def load_backdrops(path: Path) -> Backdrops:
     """Read what ``scripts/mine_false_faces.py`` wrote."""
     with np.load(path, allow_pickle=False) as data:
-        return Backdrops(data["images"], data["false_faces"])
+        return Backdrops(data["images"], data["false_faces"], data["beside_faces"])
 
 
 def backdrop_bank(photos: PhotoSet, rng: np.random.Generator, count: int, size: int) -> np.ndarray:

@@ -91,10 +91,13 @@ class LandmarkBatches:
         self.photos, self.mirror, self.size, self.rng = photos, mirror, size, rng
         bank = empty.images
         self.pixels = np.concatenate([photos.pixels, bank.ravel()])
-        self.mined = empty.false_faces
         self.places = np.concatenate([photos.offsets[:, None], photos.sizes], 1)
         starts = len(photos.pixels) + np.arange(len(bank)) * bank[0].size
-        self.empty = np.stack([starts, *(np.full(len(bank), side) for side in bank.shape[1:])], 1)
+        empty_places = np.stack([starts, *(np.full(len(bank), side) for side in bank.shape[1:])], 1)
+        self.empty = empty_places
+        # Where the detector erred, with the place of the image it erred on.
+        self.mined = [(empty_places[int(row[0])], row[1:]) for row in empty.false_faces]
+        self.mined_beside = [(self.places[int(row[0])], row[1:]) for row in empty.beside_faces]
         self.frames = frames_from_landmarks(photos.landmarks[..., :2])
         names = photos.expression
         # Turned heads, open mouths and closed eyes are rare in photographs; draw them more often.
@@ -153,10 +156,10 @@ class LandmarkBatches:
             kind = rng.integers(0, 8)
             if kind > 3:
                 if len(self.mined) and kind > 4:
-                    place, *frame = self.mined[rng.integers(len(self.mined))]
-                    places[index] = self.empty[int(place)]
-                    frames[index] = np.array(frame) * [1, 1, np.exp(rng.normal(0, 0.1)), 1]
-                    frames[index, :2] += rng.normal(0, 0.05, 2) * frame[2]
+                    mined = self.mined_beside if len(self.mined_beside) and kind > 5 else self.mined
+                    places[index], frame = mined[rng.integers(len(mined))]
+                    frames[index] = frame * [1, 1, np.exp(rng.normal(0, 0.1)), 1]
+                    frames[index, :2] += rng.normal(0, 0.05, 2) * frames[index, 2]
                     continue
                 places[index] = self.empty[rng.integers(len(self.empty))]
                 side = np.exp(rng.uniform(np.log(24), np.log(300)))

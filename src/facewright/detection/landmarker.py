@@ -16,7 +16,7 @@ from .crop import CROP_MARGIN, cut_crops, frames_from_landmarks, luminance, phot
 from .records import DetectedFace, Landmarks
 
 WEIGHTS = "landmarker.safetensors"
-PASSES = 2  # the second crop lies on the landmarks of the first
+HOPELESS = 0.1  # presence on the first look below which there is no second
 
 
 class FaceLandmarker:
@@ -46,19 +46,26 @@ class FaceLandmarker:
         if not faces:
             return []
         frames = np.array([(*face.center, face.side * CROP_MARGIN, face.roll) for face in faces], np.float64)
-        points, presence = np.empty((0, 478, 2)), np.empty(0)
-        for _ in range(PASSES):
-            with torch.inference_mode():
-                crops = cut_crops(grey, frames, self.size).contiguous(memory_format=torch.channels_last)
-                in_crop, logits = self.network(crops)
-                packed = torch.cat([in_crop[..., :2].flatten(1), logits[:, None]], 1).double().cpu().numpy()
-            points = photo_from_crop(packed[:, :-1].reshape(-1, 478, 2), frames)
-            presence = 1.0 / (1.0 + np.exp(-packed[:, -1]))
-            frames = frames_from_landmarks(points)
+        points, presence = self._points_in(grey, frames)
+        # The second crop lies on the landmarks of the first; what is surely no face is not looked at again.
+        again = np.flatnonzero(presence > HOPELESS)
+        if len(again):
+            points[again], presence[again] = self._points_in(grey, frames_from_landmarks(points[again]))
         return [
             _record(shape, sure, face, grey)
             for shape, sure, face in zip(points, presence.tolist(), faces, strict=True)
         ]
+
+    def _points_in(
+        self, grey: Float[Tensor, "H W"], frames: Float[np.ndarray, "B 4"]
+    ) -> tuple[Float[np.ndarray, "B 478 2"], Float[np.ndarray, " B"]]:
+        """Landmarks in px of the photo and presence, from one look at each crop."""
+        with torch.inference_mode():
+            crops = cut_crops(grey, frames, self.size).contiguous(memory_format=torch.channels_last)
+            in_crop, logits = self.network(crops)
+            packed = torch.cat([in_crop[..., :2].flatten(1), logits[:, None]], 1).double().cpu().numpy()
+        points = photo_from_crop(packed[:, :-1].reshape(-1, 478, 2), frames)
+        return points, 1.0 / (1.0 + np.exp(-packed[:, -1]))
 
 
 def _record(

@@ -41,7 +41,7 @@ def detect(
     # Some finds are no faces; the landmarker drops them, so more are looked at than are asked for.
     faces = detector.search(grey, replace(settings, max_faces=settings.max_faces + SPARE_FACES))
     found = landmarker.locate(grey.to(landmarker.device), faces)
-    sure = [face for face in found if face.presence >= settings.min_presence]
+    sure = [face for face in found if face.confidence >= settings.min_confidence]
     return _main_face_first(_distinct(sure, settings.max_overlap))[: settings.max_faces]
 
 
