@@ -22,7 +22,7 @@ BLOTCH_SPREAD = (0.05, 0.06)  # of log melanin, log blood, for the smoothest
 IRIS = np.array([[0.055, 0.028, 0.014], [0.13, 0.07, 0.03], [0.16, 0.15, 0.07], [0.16, 0.22, 0.28]])
 IRIS_SHARE = (0.6, 0.15, 0.1, 0.15)
 SCLERA, PUPIL, TEETH = np.array([0.66, 0.62, 0.58]), np.array([0.006] * 3), np.array([0.60, 0.55, 0.45])
-CENTRING = 0.6
+CENTRING = 0.45
 IRIS_ANGLE, PUPIL_ANGLE = 0.42, 0.16  # rad, from the eyeball's front pole
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from base_model.raw_space import RawSpace, flip
 from base_model.source import RawHead
 
-STRENGTH = {"tongueOut": 1.0, "cheekPuff": 1.0}
+STRENGTH = {"tongueOut": 1.4, "cheekPuff": 1.25}
 
 
 def expression_basis(raw: RawHead, space: RawSpace) -> tuple[tuple[str, ...], np.ndarray]:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
+from base_model.picture import take
 from base_model.scan_statistics import ScanModel
 from base_model.surface_fit import LinearPoints, fit_surface, sample_surface
 from facewright.models.face_model import FaceModel
@@ -16,6 +17,8 @@ from facewright.models.face_model import FaceModel
 LIP_PAIRS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318))
 LID_REACH = 4.0  # mm: skin this near to an eyeball on the mean head can enter it
 HEADS_AT_A_TIME = 100
+EYEBALLS, EYE_LEVEL = ("left_eye", "right_eye"), (0.0, 8.0, 0.0)
+WHOLE = ("jawLeft", "jawRight", "mouthLeft", "mouthRight")
 
 
 def outer_eye_distance(model: FaceModel) -> float:
@@ -55,50 +58,69 @@ def lip_crossing(model: FaceModel, heads: np.ndarray) -> np.ndarray:
 
 
 def lid_penetration(model: FaceModel, heads: np.ndarray) -> np.ndarray:
-    """(n,2) deepest point of open skin inside the left and right eyeball, mm."""
-    mean, deepest = model.mean.numpy(), []
-    skin = (model.regions["eye_left"] | model.regions["eye_right"]).numpy()
-    for side, name in enumerate(("left_eye", "right_eye")):
-        ball = np.flatnonzero(model.parts[name].numpy())
-        tree = cKDTree(mean[ball])
-        near = np.flatnonzero(skin & (tree.query(mean)[0] < LID_REACH))
-        deepest.append(
-            _depth_in_ball(
-                heads[:, near], heads[:, ball], model.eye_centers[side].numpy() - mean[ball].mean(0)
-            )
-        )
-    return np.stack(deepest, axis=1)
+    """(n,2) deepest point inside the left and right eyeball of lid skin that is seen from the front, mm.
 
-
-def _depth_in_ball(lids: np.ndarray, balls: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """The ball is star-shaped about its centre: compare radii along each lid point's direction."""
+    The lids' lining, which nobody sees, hugs the ball and may enter it.
+    """
     result = []
-    for lid, ball in zip(lids, balls, strict=True):
-        centre = ball.mean(0) + offset
-        radius = np.linalg.norm(ball - centre, axis=1)
-        direction = (ball - centre) / radius[:, None]
-        height = np.linalg.norm(lid - centre, axis=1)
-        distance, nearest = cKDTree(direction).query((lid - centre) / height[:, None], k=3)
-        weight = 1.0 / (distance + 1e-6)
-        local = (radius[nearest] * weight).sum(1) / weight.sum(1)
-        result.append(float(np.maximum(local - height, 0.0).max()))
+    for head in heads:
+        lids = np.flatnonzero((model.regions["eye_left"] | model.regions["eye_right"]).numpy())
+        skin = np.intersect1d(lids, _seen_vertices(model, head))
+        depths = []
+        for side, name in enumerate(EYEBALLS):
+            ball = head[model.parts[name].numpy()]
+            offset = model.eye_centers[side].numpy() - model.mean[model.parts[name]].mean(0).numpy()
+            near = skin[cKDTree(ball).query(head[skin])[0] < LID_REACH]
+            depths.append(_depth_in_ball(head[near], ball, offset))
+        result.append(depths)
     return np.array(result)
 
 
-def blink_gap(model: FaceModel, heads: np.ndarray) -> np.ndarray:
-    """(n,2) opening left between the lids' middles, right and left eye, mm; negative: overlapping."""
-    points = model.landmark_points(torch.from_numpy(heads), "dense478").numpy()
-    return np.stack([points[:, 159, 1] - points[:, 145, 1], points[:, 386, 1] - points[:, 374, 1]], axis=1)
+def _seen_vertices(model: FaceModel, head: np.ndarray) -> np.ndarray:
+    """Corners of the skin triangles that a frontal view of the eyes shows when the eyeballs are away."""
+    faces = model.topology.faces.numpy()
+    faces = faces[model.parts["skin"].numpy()[faces].all(1)]
+    shot = take(head, faces, np.zeros_like(head), size=500, span=120.0, centre=EYE_LEVEL)
+    return np.unique(faces[np.unique(shot.triangle[shot.triangle >= 0])])
+
+
+def visible_eye(model: FaceModel, head: np.ndarray) -> int:
+    """Pixels of eyeball in a frontal view."""
+    faces = model.topology.faces.numpy()
+    ball = (model.parts["left_eye"] | model.parts["right_eye"]).numpy()[faces].all(1)
+    shot = take(head, faces, np.zeros_like(head), size=500, span=120.0, centre=EYE_LEVEL)
+    return int(ball[shot.triangle[shot.triangle >= 0]].sum())
+
+
+def _depth_in_ball(lid: np.ndarray, ball: np.ndarray, offset: np.ndarray) -> float:
+    """The ball is star-shaped about its centre: compare radii along each lid point's direction."""
+    if not len(lid):
+        return 0.0
+    centre = ball.mean(0) + offset
+    radius = np.linalg.norm(ball - centre, axis=1)
+    height = np.linalg.norm(lid - centre, axis=1)
+    tree = cKDTree((ball - centre) / radius[:, None])
+    distance, nearest = tree.query((lid - centre) / height[:, None], k=3)
+    weight = 1.0 / (distance + 1e-6)
+    local = (radius[nearest] * weight).sum(1) / weight.sum(1)
+    return float(np.maximum(local - height, 0.0).max())
 
 
 def expression_reach(model: FaceModel) -> dict[str, tuple[float, float]]:
-    """By name: largest displacement (mm), and the share of the motion on the side that the name says."""
+    """By name: largest displacement (mm), and the share of the motion on the side that the name says.
+
+    A jaw or mouth that goes left moves both sides; there the share is of vertices that go that way.
+    """
     result = {}
     size = model.expression_basis.norm(dim=2)
     left = model.mean[:, 0] > 0
     for name, move in zip(model.expression_names, size, strict=True):
         side = left if name.endswith("Left") else ~left if name.endswith("Right") else torch.ones_like(left)
-        result[name] = (float(move.max()), float(move[side].sum() / move.sum()))
+        share = move[side].sum() / move.sum()
+        if name in WHOLE:
+            sideways = model.expression_basis[model.expression_names.index(name), move > 1.0, 0]
+            share = ((sideways > 0) == name.endswith("Left")).float().mean()
+        result[name] = (float(move.max()), float(share))
     return result
 
 

@@ -20,7 +20,7 @@ POSE_SLIDERS = re.compile(r"^(head-trans|head-angle|neck-trans|neck-scale-vert)"
 SLIDER_SPREAD = 0.25  # of each side, first guess
 MACRO_SAMPLES, MACRO_RANK = 600, 60
 ADULT = (0.6, 1.0)  # age phenotype: 2/3 young adult, 1 old
-TEETH_WIDTH, TEETH_BACK = 0.88, 2.0
+TEETH_WIDTH, TEETH_BACK = 0.82, 4.0
 SCALE_SPREAD = 0.015  # overall size beyond what the phenotypes hold
 
 
