@@ -18,6 +18,7 @@ TEXTURES = (
 )  # fmt: skip
 FACE_SIZES = (9.0, 230.0)  # px of a canvas, extent of the landmarks
 MAX_FACES = 6
+WHOLE_PHOTOS = 0.4  # share of the scenes that are a photo as it is, with more faces pasted in
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,7 @@ class SceneBatches:
     def __init__(self, photos: PhotoSet, bank: np.ndarray, size: int, rng: np.random.Generator) -> None:
         self.photos, self.bank, self.size, self.rng = photos, bank, size, rng
         self.places = np.concatenate([photos.offsets[:, None], photos.sizes], 1)
+        self.colour = np.flatnonzero(photos.source == 1)
         self.frames = frames_from_landmarks(photos.landmarks[..., :2]).astype(np.float64)
         share = np.array([1.0, 1.6, 0.9])[photos.source]
         self.probability = share / share.sum()
@@ -154,8 +156,12 @@ class SceneBatches:
         canvases = np.empty((count, self.size, self.size), np.float32)
         frames = np.zeros((count, MAX_FACES, 4))
         for index in range(count):
-            self._backdrop(canvases[index])
-            self._faces(canvases[index], frames[index])
+            placed = 0
+            if self.rng.random() < WHOLE_PHOTOS:
+                placed = self._whole_photo(canvases[index], frames[index])
+            else:
+                self._backdrop(canvases[index])
+            self._faces(canvases[index], frames[index], placed)
             self._degrade(canvases[index])
         return Scenes(canvases, frames)
 
@@ -178,12 +184,30 @@ class SceneBatches:
             else:
                 canvas[:, size - edge :] = level
 
-    def _faces(self, canvas: np.ndarray, frames: np.ndarray) -> None:
+    def _whole_photo(self, canvas: np.ndarray, frames: np.ndarray) -> int:
+        """A colour photo as it is: what is not its face is a natural negative."""
+        rng, size = self.rng, self.size
+        pick = rng.choice(self.colour)
+        face = self.frames[pick]
+        extent = np.exp(rng.uniform(np.log(12.0), np.log(150.0)))
+        zoom = face[2] / CROP_MARGIN / extent
+        roll = rng.normal(0, 0.3)
+        x, y = rng.uniform(0.1, 0.9, 2) * size
+        du, dv = (x - size / 2) * zoom, (y - size / 2) * zoom
+        cos, sin = np.cos(roll), np.sin(roll)
+        centre = face[:2] - [du * cos - dv * sin, du * sin + dv * cos]
+        frame = np.array([*centre, size * zoom, roll])
+        place = self.places[pick]
+        level = rng.choice([0.0, 127.5, rng.uniform(0, 255)])
+        warp.cut_crop(self.photos.pixels, place, frame, False, warp.CONSTANT, place, frame, level, canvas)
+        frames[0] = (x, y, extent * CROP_MARGIN, face[3] - roll)
+        return 1
+
+    def _faces(self, canvas: np.ndarray, frames: np.ndarray, placed: int) -> None:
         rng, size = self.rng, self.size
         wanted = rng.choice(MAX_FACES + 1, p=[0.12, 0.30, 0.2, 0.14, 0.1, 0.08, 0.06])
-        placed = 0
         for _ in range(4 * wanted):
-            if placed == wanted:
+            if placed >= wanted:
                 break
             low, high = FACE_SIZES
             extent = np.exp(rng.uniform(np.log(low), np.log(high if wanted < 3 else high / 3)))

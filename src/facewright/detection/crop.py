@@ -54,6 +54,15 @@ def luminance(photo: Float[Tensor, "3 H W"]) -> Float[Tensor, "H W"]:
     return grey.add_(photo[1], alpha=0.587).add_(photo[2], alpha=0.114)
 
 
+def halve(image: Float[Tensor, "1 1 H W"]) -> Float[Tensor, "1 1 h w"]:
+    """Means of 2x2 pixels; an odd last row or column counts twice."""
+    height, width = image.shape[-2:]
+    if height % 2 or width % 2:
+        image = functional.pad(image, (0, width % 2, 0, height % 2), mode="replicate")
+    rows = image[..., ::2, :] + image[..., 1::2, :]
+    return (rows[..., ::2] + rows[..., 1::2]).mul_(0.25)  # several times faster than avg_pool2d
+
+
 def cut_crops(
     grey: Float[Tensor, "H W"], frames: Float[np.ndarray, "B 4"], size: int
 ) -> Float[Tensor, "B 1 S S"]:
@@ -66,7 +75,7 @@ def cut_crops(
     for _ in range(int(levels.max(initial=0))):
         if min(halved[-1].shape[-2:]) < 2:
             break
-        halved.append(functional.avg_pool2d(halved[-1], 2, ceil_mode=True))
+        halved.append(halve(halved[-1]))
     axis = (torch.arange(size, device=grey.device, dtype=grey.dtype) + 0.5) / size - 0.5
     crops = []
     for (x, y, side, roll), level in zip(frames.tolist(), levels.tolist(), strict=True):

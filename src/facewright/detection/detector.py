@@ -14,7 +14,7 @@ from facewright.networks.blocks import channels_last, fold_batch_norm
 from facewright.networks.heads import FaceNetwork, FaceNetworkSettings
 from facewright.networks.weights import read_weights
 
-from .crop import CROP_MARGIN, luminance
+from .crop import CROP_MARGIN, halve, luminance
 from .records import DEFAULTS, DetectedFace, DetectionSettings
 
 WEIGHTS = "detector.safetensors"
@@ -87,12 +87,12 @@ class FaceDetector:
 
 def _resized(image: Float[Tensor, "1 1 H W"], scale: float) -> Float[Tensor, "1 1 h w"]:
     """Scale without aliasing."""
-    if scale == 1.0:
-        return image
     height, width = image.shape[-2:]
     size = (max(round(height * scale), 1), max(round(width * scale), 1))
-    if scale < 1 and height % size[0] == 0 and width % size[1] == 0:
-        return functional.avg_pool2d(image, (height // size[0], width // size[1]))
+    while image.shape[-2] >= 2 * size[0] and image.shape[-1] >= 2 * size[1]:
+        image = halve(image)
+    if image.shape[-2:] == size:
+        return image
     return functional.interpolate(image, size, mode="bilinear", align_corners=False, antialias=scale < 1)
 
 

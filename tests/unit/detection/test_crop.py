@@ -6,6 +6,7 @@ from facewright.detection.crop import (
     crop_from_photo,
     cut_crops,
     frames_from_landmarks,
+    halve,
     luminance,
     photo_from_crop,
 )
@@ -64,6 +65,14 @@ def test_crop_beyond_the_photo_shows_its_border():
 
 def test_no_frames_give_no_crops():
     assert cut_crops(torch.zeros(20, 30), np.zeros((0, 4)), 8).shape == (0, 1, 8, 8)
+
+
+def test_halving_takes_means_of_four():
+    image = torch.rand(1, 1, 6, 10)
+    torch.testing.assert_close(halve(image), torch.nn.functional.avg_pool2d(image, 2))
+    odd = halve(image[..., :5, :9])
+    assert odd.shape == (1, 1, 3, 5)
+    torch.testing.assert_close(odd[..., 2, 4], image[..., 4, 8])
 
 
 def test_luminance_weighs_the_channels_and_leaves_the_photo_alone():
