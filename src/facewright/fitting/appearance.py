@@ -13,10 +13,11 @@ from torch import Tensor
 
 from facewright.scene.lighting import SH_CONSTANTS, sh_basis
 
-ROUNDS = 6
-STUDENT_FREEDOM = 4.0
-# Below this (linear) a pixel's error counts absolutely, above it relatively.
-DARK = 0.05
+# Strength of the albedo prior in each round: first the light, while hair and shadows lose their weight.
+ROUNDS = (30.0, 10.0, 3.0, 1.0, 1.0, 1.0)
+STUDENT_FREEDOM = 2.0
+# Errors are relative to the face's median brightness; this much (linear) is added for very dark photos.
+DARK = 0.02
 BANDS = (0, 1, 1, 1, 2, 2, 2, 2, 2)
 
 
@@ -74,13 +75,13 @@ def solve_appearance(
     albedo = samples[0].color.new_zeros(int(person.max()) + 1, count)
     robust = [torch.ones_like(sample.weight) for sample in samples]
     lights = [_first_light(sample, prior) for sample in samples]
-    for _ in range(ROUNDS):
+    for strength in ROUNDS:
         for index in range(len(albedo)):
             rows = (person == index).nonzero()[:, 0].tolist()
             systems = [
                 _system(samples[r], albedo[index], lights[r], robust[r], prior, precision) for r in rows
             ]
-            step, light_steps = _solve_person(albedo[index], systems, count)
+            step, light_steps = _solve_person(albedo[index], systems, strength)
             albedo[index] += step
             for row, light_step in zip(rows, light_steps, strict=True):
                 lights[row] = lights[row] + light_step.view(channels[row], 9).mT
@@ -102,13 +103,12 @@ def _trust(sample: PixelSamples, robust: Tensor, precision: float) -> Float[Tens
     """Weights of the residuals: relative errors, summing up to the given precision."""
     weight = sample.weight * robust
     share = weight / weight.sum().clamp_min(1e-9) * precision / sample.color.shape[1]
-    brightness = sample.color.mean(1)
-    return (share / (brightness + DARK) ** 2)[:, None].expand_as(sample.color)
+    return (share / (sample.color.median() + DARK) ** 2)[:, None].expand_as(sample.color)
 
 
 def _student(sample: PixelSamples, albedo: Tensor, light: Tensor) -> Tensor:
     """Weights by residual: hair, glasses, highlights and cast shadows count little."""
-    residual = (predicted(sample, albedo, light) - sample.color) / (sample.color.mean(1, keepdim=True) + DARK)
+    residual = (predicted(sample, albedo, light) - sample.color) / (sample.color.median() + DARK)
     squared = (residual**2).mean(1)
     scale = squared.median().clamp_min(0.03**2)
     return ((STUDENT_FREEDOM + 1) / (STUDENT_FREEDOM + squared / scale)).clamp(max=1.0)
@@ -162,17 +162,18 @@ def _light_prior(channels: int, prior: LightPrior, like: Tensor) -> tuple[Tensor
 
 
 def _solve_person(
-    albedo: Tensor, systems: list[tuple[Tensor, Tensor]], count: int
+    albedo: Tensor, systems: list[tuple[Tensor, Tensor]], strength: float
 ) -> tuple[Tensor, list[Tensor]]:
     """Joint step of a person's albedo and the light of each photo.
 
     Solving for them in turn would creep along the valley of darker faces under brighter light.
     """
+    count = len(albedo)
     sizes = [len(right) - count for _, right in systems]
     matrix = torch.zeros(count + sum(sizes), count + sum(sizes), dtype=torch.float64, device=albedo.device)
     right = torch.zeros(len(matrix), dtype=torch.float64, device=albedo.device)
-    matrix.diagonal()[:count] += 1  # the albedo's unit Gaussian prior
-    right[:count] -= albedo.double()
+    matrix.diagonal()[:count] += strength  # the albedo's Gaussian prior
+    right[:count] -= strength * albedo.double()
     start = count
     for (part, part_right), size in zip(systems, sizes, strict=True):
         own = slice(start, start + size)

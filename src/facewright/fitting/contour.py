@@ -18,7 +18,7 @@ from facewright.models.face_model import FaceModel, LandmarkSet
 
 # How far inwards a contour landmark may slide, as a fraction of its distance to the middle of the face.
 REACH = 0.5
-STEPS = 14
+STEPS = 8
 # A candidate must lie this much further outwards (mm) than the landmark's own place to be taken.
 HYSTERESIS = 0.5
 

@@ -18,8 +18,8 @@ from facewright.fitting.contour import ContourLines, contour_lines
 from facewright.fitting.records import LANDMARK_SET
 from facewright.models.face_model import ExpressionPrior, FaceModel
 
-GROUPS = 10
-CONTOUR_GROUPS = 4
+GROUPS = 8
+CONTOUR_GROUPS = 3
 NORMAL_NEIGHBOURS = 30
 AXIS_PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 

@@ -48,7 +48,7 @@ class PhotometricFitSettings:
 
     resolution: int = 192
     sample_step: int = 2
-    precision: float = 2.0e3
+    precision: float = 1.0e3
     light: LightPrior = field(default_factory=LightPrior)
     shape_iterations: int = 0
     shape_precision: float = 2.0e3
