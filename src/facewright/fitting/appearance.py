@@ -15,7 +15,8 @@ from facewright.scene.lighting import SH_CONSTANTS, sh_basis
 
 # Strength of the albedo prior in each round: first the light, while hair and shadows lose their weight.
 ROUNDS = (30.0, 10.0, 3.0, 1.0, 1.0, 1.0)
-STUDENT_FREEDOM = 2.0
+# A pixel whose error is more than this many median errors is no skin: hair, glasses, a cast shadow.
+CUT = 4.0
 # Errors are relative to the face's median brightness; this much (linear) is added for very dark photos.
 DARK = 0.02
 BANDS = (0, 1, 1, 1, 2, 2, 2, 2, 2)
@@ -86,7 +87,7 @@ def solve_appearance(
             for row, light_step in zip(rows, light_steps, strict=True):
                 lights[row] = lights[row] + light_step.view(channels[row], 9).mT
         for row, sample in enumerate(samples):
-            robust[row] = _student(sample, albedo[person[row]], lights[row])
+            robust[row] = _robust(sample, albedo[person[row]], lights[row])
     full = torch.stack([light.expand(-1, 3) for light in lights])
     return albedo[person], full
 
@@ -106,12 +107,12 @@ def _trust(sample: PixelSamples, robust: Tensor, precision: float) -> Float[Tens
     return (share / (sample.color.median() + DARK) ** 2)[:, None].expand_as(sample.color)
 
 
-def _student(sample: PixelSamples, albedo: Tensor, light: Tensor) -> Tensor:
-    """Weights by residual: hair, glasses, highlights and cast shadows count little."""
+def _robust(sample: PixelSamples, albedo: Tensor, light: Tensor) -> Tensor:
+    """Weights by residual: hair, glasses, highlights and cast shadows do not count (Tukey)."""
     residual = (predicted(sample, albedo, light) - sample.color) / (sample.color.median() + DARK)
     squared = (residual**2).mean(1)
     scale = squared.median().clamp_min(0.03**2)
-    return ((STUDENT_FREEDOM + 1) / (STUDENT_FREEDOM + squared / scale)).clamp(max=1.0)
+    return (1 - squared / (CUT**2 * scale)).clamp_min(0) ** 2
 
 
 def _first_light(sample: PixelSamples, prior: LightPrior) -> Float[Tensor, "9 C"]:
