@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.bench_fitting``
 
-``dense step`` is one Gauss-Newton step the plain way (dense Jacobian, ``J^T J``, Cholesky) for the same batch:
+``dense step`` is one Gauss-Newton step the plain way (dense Jacobian, ``J^T J``, Cholesky), same batch:
 the peer that the ratio is taken against, on whatever machine this runs.
 """
 

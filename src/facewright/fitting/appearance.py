@@ -14,7 +14,7 @@ from torch import Tensor
 from facewright.scene.lighting import SH_CONSTANTS, sh_basis
 
 # Strength of the albedo prior in each round: first the light, while hair and shadows lose their weight.
-ROUNDS = (30.0, 10.0, 3.0, 1.0, 1.0, 1.0)
+ROUNDS = (1.0e4, 1.0e4, 10.0, 1.0, 1.0, 1.0)
 # A pixel whose error is more than this many median errors is no skin: hair, glasses, a cast shadow.
 CUT = 4.0
 # Errors are relative to the face's median brightness; this much (linear) is added for very dark photos.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int64
 from numpy import ndarray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from facewright.core.errors import InputError
 from facewright.geometry.nearest_kernels import search_fans, search_triangles
@@ -55,12 +55,12 @@ class SurfaceIndex:
 
     vertices: Float[ndarray, "V 3"]
     faces: Int64[ndarray, "F 3"]
-    tree: cKDTree
+    tree: KDTree
     fan_start: Int64[ndarray, " S"]
     fan: Int64[ndarray, " C"]
     reach: float
     long: Int64[ndarray, " L"]
-    long_tree: cKDTree | None
+    long_tree: KDTree | None
     long_radius: float
 
 
@@ -91,12 +91,12 @@ def index_surface(vertices: Float[ndarray, "V 3"], faces: Int64[ndarray, "F 3"])
     return SurfaceIndex(
         vertices=vertices,
         faces=faces,
-        tree=cKDTree(vertices),
+        tree=KDTree(vertices),
         fan_start=start,
         fan=fan,
         reach=float(COVER * longest[short].max(initial=0.0)),
         long=long,
-        long_tree=cKDTree(centroids) if len(long) else None,
+        long_tree=KDTree(centroids) if len(long) else None,
         long_radius=float(spread.max(initial=0.0)),
     )
 

@@ -9,6 +9,7 @@ from tests.unit.fitting.miniature_head import draw_parameters, landmarks_of
 from facewright.core.errors import InputError
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.settings import LandmarkFitSettings
+from facewright.scene.camera import PerspectiveCamera
 
 SIZE = (600, 800)
 # Trusts exact landmarks; the defaults are for detected ones.
@@ -94,7 +95,9 @@ def test_photos_of_different_sizes_keep_their_own(model, basis, pixels):
     found = fit_landmarks(model, pixels, sizes, basis=basis)
     assert found.parameters.camera.size == (700, 800)
     assert found.select(7).parameters.camera.size == (700, 640)
-    torch.testing.assert_close(found.select(7).parameters.camera.principal, torch.tensor([[320.0, 350.0]]))
+    camera = found.select(7).parameters.camera
+    assert isinstance(camera, PerspectiveCamera)
+    torch.testing.assert_close(camera.principal, torch.tensor([[320.0, 350.0]]))
     assert found.residual.max() < 0.015
     with pytest.raises(InputError, match="faces 0 to 7"):
         found.select(8)
@@ -107,6 +110,7 @@ def test_an_unknown_focal_length_gets_the_default_distance(model, basis, pixels,
     found = fit_landmarks(model, pixels, SIZE, focal=focal, basis=basis, settings=settings)
     distance = found.parameters.pose.translation[:, 2]
     assert ((distance[::2] - 1500).abs() < 250).all()
+    assert isinstance(found.parameters.camera, PerspectiveCamera)
     torch.testing.assert_close(found.parameters.camera.focal[1::2], focal[1::2])
 
 
