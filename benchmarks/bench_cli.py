@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness import Timing, run, show
@@ -21,21 +22,29 @@ THREADS = "2"
 FURTHER = 3  # photos beyond the first in the longer run
 
 
+@dataclass(frozen=True)
+class Wait:
+    """Seconds by the clock, and seconds of processor time, which other work on the machine hardly changes."""
+
+    clock: float
+    processor: float
+
+
 def benchmark(seconds: float) -> list[Timing]:
     """Time the three waits; ``seconds`` bounds nothing here but the number of repeats (at least 3)."""
     repeats = max(3, round(seconds))
+    waits: dict[str, list[Wait]] = {IMPORT: [], ONE_PHOTO: [], FURTHER_PHOTO: []}
     with tempfile.TemporaryDirectory() as folder:
         photos = _photos(Path(folder))
-        imports = [_seconds(["-c", "import facewright"]) for _ in range(repeats)]
         _reconstruct(photos[:1], Path(folder) / "warm")  # compiled kernels go to numba's cache once
-        ones, further = [], []
         for index in range(repeats):
+            waits[IMPORT].append(_wait(["-c", "import facewright"]))
             one = _reconstruct(photos[:1], Path(folder) / f"one{index}")
             several = _reconstruct(photos, Path(folder) / f"several{index}")
-            ones.append(one)
-            further.append((several - one) / FURTHER)
-    measured = {IMPORT: imports, ONE_PHOTO: ones, FURTHER_PHOTO: further}
-    timings = [_timing(setting, values) for setting, values in measured.items()]
+            clock, processor = several.clock - one.clock, several.processor - one.processor
+            waits[ONE_PHOTO].append(one)
+            waits[FURTHER_PHOTO].append(Wait(clock / FURTHER, processor / FURTHER))
+    timings = [_timing(setting, values) for setting, values in waits.items()]
     show(timings)
     return timings
 
@@ -51,13 +60,13 @@ def _photos(folder: Path) -> list[Path]:
     return links
 
 
-def _reconstruct(photos: list[Path], out: Path) -> float:
-    return _seconds(["-m", "facewright.cli", "reconstruct", *map(str, photos), "--out", str(out)])
+def _reconstruct(photos: list[Path], out: Path) -> Wait:
+    return _wait(["-m", "facewright.cli", "reconstruct", *map(str, photos), "--out", str(out)])
 
 
-def _seconds(arguments: list[str]) -> float:
+def _wait(arguments: list[str]) -> Wait:
     limited = {"OMP_NUM_THREADS": THREADS, "NUMBA_NUM_THREADS": THREADS}
-    start = time.perf_counter()
+    before, start = os.times(), time.perf_counter()
     process = subprocess.run(
         [sys.executable, *arguments],
         env={**os.environ, **limited},
@@ -65,14 +74,20 @@ def _seconds(arguments: list[str]) -> float:
         text=True,
         check=False,
     )
+    clock, after = time.perf_counter() - start, os.times()
     if process.returncode:
-        raise SystemExit(f"facewright {' '.join(arguments)} failed:\n{process.stderr}")
-    return time.perf_counter() - start
+        raise SystemExit(f"python {' '.join(arguments)} failed:\n{process.stderr}")
+    user, system = after.children_user - before.children_user, after.children_system - before.children_system
+    return Wait(clock, user + system)
 
 
-def _timing(setting: str, values: list[float]) -> Timing:
-    low, median, high = (1e3 * value for value in statistics.quantiles(values, n=4, method="inclusive"))
-    return Timing(setting, "facewright", median, (low, high), len(values), TARGET_MS[setting])
+def _timing(setting: str, waits: list[Wait]) -> Timing:
+    clock = [1e3 * wait.clock for wait in waits]
+    low, median, high = statistics.quantiles(clock, n=4, method="inclusive")
+    processor = statistics.median(1e3 * wait.processor for wait in waits)
+    return Timing(
+        setting, "facewright", median, (low, high), len(waits), TARGET_MS[setting], processor=processor
+    )
 
 
 if __name__ == "__main__":

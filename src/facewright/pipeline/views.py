@@ -56,7 +56,7 @@ def turned_views(
     camera = PerspectiveCamera(focal, vertices.new_full((count, 2), size / 2), (size, size))
     points = pose.camera_from_head((vertices - middle)[None].expand(count, -1, -1))
     normals = vertex_normals(points, topology.faces)
-    even = _soft_light(count, 0.85, 0.25, points).shading(normals)
+    even = _soft_light(count, 1.05, 0.3, points).shading(normals)
     studio = torch.cat([_clay(points, normals), even], dim=-1)
     pixels = camera.project(points)
     fragments = rasterize(pixels, topology.faces, camera.size, perspective=True, cull_back_faces=True)
