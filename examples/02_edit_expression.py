@@ -31,7 +31,7 @@ for row, wanted in enumerate(faces.values()):
     for name, value in wanted.items():
         activations[row, model.expression_names.index(name)] = value
 
-vertices = model.vertices(person, activations)  # (3, V, 3) mm, head frame
+vertices = model.vertices(person.expand(len(faces), -1), activations)  # (3, V, 3) mm, head frame
 count, size = len(faces), (320, 320)
 pose = frontal_pose(count, distance=900.0)
 camera = PerspectiveCamera(torch.full((count,), 900.0), torch.full((count, 2), 160.0), size)

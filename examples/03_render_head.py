@@ -41,7 +41,8 @@ for _ in range(60):
     loss.backward()
     optimizer.step()
 
-error = float((drawn(guess) - target).abs().max())
+found = drawn(guess.detach())
+error = float((found - target).abs().max())
 print(f"largest difference of a pixel after 60 steps: {error:.4f}")
-both = torch.cat([target[0, ..., :3], drawn(guess).detach()[0, ..., :3]], dim=1)
+both = torch.cat([target[0, ..., :3], found[0, ..., :3]], dim=1)
 write_png(out / "light.png", texture_from_linear(both))
