@@ -3,14 +3,17 @@
 import io
 import math
 import re
+import struct
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
 
 from facewright.core.errors import ImageError
@@ -20,6 +23,27 @@ from facewright.core.log import logger
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JPEG2000", "PPM", "TGA")
 EXIF_IFD, ORIENTATION, FOCAL_35MM = 0x8769, 0x0112, 0xA405
 EXIF_WIDTH, EXIF_HEIGHT = 0xA002, 0xA003
+# What brings a stored picture upright, by EXIF orientation. Source: CIPA DC-008 (Exif 2.32), section 4.6.4.
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# What Pillow raises on damaged metadata, found by fuzzing; a photo whose pixels are whole is read without.
+METADATA_ERRORS = (
+    struct.error,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    OSError,
+    EOFError,
+)
 DIAGONAL_35MM = 43.267  # mm, of the 36 x 24 mm film. Source: CIPA DC-008 (Exif 2.32), FocalLengthIn35mmFilm.
 
 
@@ -77,9 +101,9 @@ def read_photo(path: Path, limits: PhotoLimits | None = None) -> Photograph:
     except Image.DecompressionBombError as error:  # Pillow's own limit, checked when the header was read
         count = re.search(r"\d+", str(error))
         raise ImageError(_too_large(path.name, int(count[0]) if count else 0, limits)) from None
-    except (OSError, SyntaxError, ValueError, KeyError, IndexError, EOFError, OverflowError) as error:
-        if isinstance(error, ImageError):
-            raise
+    except ImageError:
+        raise
+    except METADATA_ERRORS as error:
         raise ImageError(
             f"{path.name} is damaged or cut short ({error}): copy or export it again."
         ) from error
@@ -137,33 +161,37 @@ def _read_bytes(path: Path, limits: PhotoLimits) -> bytes:
 def _decode(image: Image.Image, name: str, limits: PhotoLimits) -> Photograph:
     width, height = image.size
     _check_size(name, (height, width), limits)
-    exif = image.getexif()
-    turned = exif.get(ORIENTATION, 1) in (5, 6, 7, 8)
-    focal_35mm = _focal_35mm(exif, image.size)
     longest = max(width, height)
     if longest > limits.working_side:
         # JPEG decoders can skip the finest detail: less time and memory. Others decode whole, then shrink.
         image.draft(None, _fitted((width, height), limits.working_side))
     image.load()
+    # Only now: Pillow turns TIFFs upright itself while it loads them, and then forgets their orientation.
+    orientation, focal_35mm = _metadata(image, (width, height), name)
     rgb = _to_srgb(image, name)
     if max(rgb.size) > limits.working_side:
         rgb = rgb.resize(
             _fitted((width, height), limits.working_side), Image.Resampling.BOX, reducing_gap=2.0
         )
-    rgb = ImageOps.exif_transpose(_with_orientation(rgb, exif))
-    size = (width, height) if turned else (height, width)
+    if orientation in UPRIGHT:
+        rgb = rgb.transpose(UPRIGHT[orientation])
+    size = (width, height) if orientation >= 5 else (height, width)
     pixels = torch.from_numpy(np.array(rgb, dtype=np.uint8)).permute(2, 0, 1).contiguous().float() / 255
     working_diagonal = math.hypot(*pixels.shape[-2:])
     focal = focal_35mm / DIAGONAL_35MM * working_diagonal if focal_35mm else None
     return Photograph(pixels, size, max(size) / max(pixels.shape[-2:]), focal, name)
 
 
-def _with_orientation(rgb: Image.Image, exif: Image.Exif) -> Image.Image:
-    """A copy whose only metadata is the orientation, since the colour conversion drops it."""
-    upright = Image.Exif()
-    upright[ORIENTATION] = exif.get(ORIENTATION, 1)
-    rgb.info = {"exif": upright.tobytes()}
-    return rgb
+def _metadata(image: Image.Image, size: tuple[int, int], name: str) -> tuple[int, float | None]:
+    """EXIF orientation (1 if it has none that makes sense) and 35 mm equivalent of a loaded picture."""
+    try:
+        exif = image.getexif()
+        noted = exif.get(ORIENTATION, 1)
+        focal = _focal_35mm(exif.get_ifd(EXIF_IFD), size)
+    except METADATA_ERRORS as error:
+        logger("image").warning("%s: its EXIF data is damaged (%s) and left aside.", name, error)
+        return 1, None
+    return (noted if isinstance(noted, int) and 1 <= noted <= 8 else 1), focal
 
 
 def _to_srgb(image: Image.Image, name: str) -> Image.Image:
@@ -208,9 +236,8 @@ def _from_deep_grey(image: Image.Image, name: str) -> Image.Image:
     return Image.fromarray((eight + 0.5).astype(np.uint8), "L").convert("RGB")
 
 
-def _focal_35mm(exif: Image.Exif, size: tuple[int, int]) -> float | None:
+def _focal_35mm(ifd: Mapping[int, Any], size: tuple[int, int]) -> float | None:
     """The 35 mm equivalent in mm, unless the picture was cropped after it was taken."""
-    ifd = exif.get_ifd(EXIF_IFD)
     try:
         focal = float(ifd.get(FOCAL_35MM, 0))
         noted = (float(ifd.get(EXIF_WIDTH, 0)), float(ifd.get(EXIF_HEIGHT, 0)))

@@ -43,8 +43,9 @@ def test_reading_tells_pictures_apart(tmp_path: Path) -> None:  # the control of
     assert difference(path, picture()) > 50
 
 
+@pytest.mark.parametrize("suffix", ["png", "tif"])  # Pillow turns TIFFs by itself
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
+def test_exif_orientation_is_applied(tmp_path: Path, orientation: int, suffix: str) -> None:
     stored = {
         1: lambda a: a,
         2: np.fliplr,
@@ -57,9 +58,39 @@ def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
     }[orientation](picture())
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = saved(tmp_path / "a.png", Image.fromarray(np.ascontiguousarray(stored)), exif=exif.tobytes())
+    image = Image.fromarray(np.ascontiguousarray(stored))
+    path = saved(tmp_path / f"a.{suffix}", image, exif=exif.tobytes())
     assert difference(path, picture()) < 0.01
-    assert read_photo(path).size == (48, 64)
+    photo = read_photo(path)
+    assert (photo.size, photo.scale) == ((48, 64), 1)
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_an_orientation_that_makes_no_sense_is_left_aside(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = saved(tmp_path / "a.png", Image.fromarray(picture()), exif=exif.tobytes())
+    assert difference(path, picture()) < 0.01
+
+
+def test_damaged_exif_does_not_keep_a_photo_from_being_read(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    ifd = exif.get_ifd(0x8769)
+    ifd[0xA405], ifd[0xA002], ifd[0xA003] = 26, 64, 48
+    whole, random = exif.tobytes(), np.random.default_rng(0)
+    upright = turned = 0
+    for _ in range(300):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        where = random.integers(6, len(damaged), 3)  # past the letters "Exif"
+        damaged[where] = random.integers(0, 256, 3)
+        cut = int(random.integers(8, len(damaged) + 1))
+        path = saved(tmp_path / "a.png", Image.fromarray(picture()), exif=damaged[:cut].tobytes())
+        read = read_photo(path).pixels.permute(1, 2, 0).numpy() * 255
+        upright += bool(np.abs(read - picture()).max() < 0.01)
+        turned += bool(np.abs(read - picture()[::-1, ::-1]).max() < 0.01)
+    assert upright > 0  # the damage was noticed
+    assert turned > 0  # and what survived was heeded
 
 
 def sixteen_bit_png(path: Path, channels: int) -> Path:
