@@ -23,6 +23,7 @@ from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 
 SEED = 7
+FACE_SHIFT = np.array([0.0, 14.0, 0.0])  # mm: puts the face, not the head, in the middle
 
 
 def main() -> None:
@@ -127,13 +128,12 @@ def _draw(model: FaceModel, folder: Path) -> None:
             if name == "mouthClose":  # meant to close an open jaw's lips
                 move = move + model.expression_basis[list(model.expression_names).index("jawOpen")]
             shot = take(
-                heads[number] + move.numpy(),
+                heads[number] + move.numpy() + FACE_SHIFT,
                 faces,
                 colours[number],
                 size=192,
                 span=200,
                 yaw=0.3,
-                centre=(0, -22, 0),
             )
             image = Image.fromarray(shot.image)
             ImageDraw.Draw(image).text((3, 3), name, fill="yellow")

@@ -17,7 +17,8 @@ from facewright.models.face_model import FaceModel
 LIP_PAIRS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318))
 LID_REACH = 4.0  # mm: skin this near to an eyeball on the mean head can enter it
 HEADS_AT_A_TIME = 100
-EYEBALLS, EYE_LEVEL = ("left_eye", "right_eye"), (0.0, 8.0, 0.0)
+EYEBALLS = ("left_eye", "right_eye")
+AIM = np.array([0.0, 16.0, 0.0])  # from where pictures aim up to the eyes, mm
 WHOLE = ("jawLeft", "jawRight", "mouthLeft", "mouthRight")
 
 
@@ -80,7 +81,7 @@ def _seen_vertices(model: FaceModel, head: np.ndarray) -> np.ndarray:
     """Corners of the skin triangles that a frontal view of the eyes shows when the eyeballs are away."""
     faces = model.topology.faces.numpy()
     faces = faces[model.parts["skin"].numpy()[faces].all(1)]
-    shot = take(head, faces, np.zeros_like(head), size=500, span=120.0, centre=EYE_LEVEL)
+    shot = take(head - AIM, faces, np.zeros_like(head), size=500, span=120.0)
     return np.unique(faces[np.unique(shot.triangle[shot.triangle >= 0])])
 
 
@@ -88,7 +89,7 @@ def visible_eye(model: FaceModel, head: np.ndarray) -> int:
     """Pixels of eyeball in a frontal view."""
     faces = model.topology.faces.numpy()
     ball = (model.parts["left_eye"] | model.parts["right_eye"]).numpy()[faces].all(1)
-    shot = take(head, faces, np.zeros_like(head), size=500, span=120.0, centre=EYE_LEVEL)
+    shot = take(head - AIM, faces, np.zeros_like(head), size=500, span=120.0)
     return int(ball[shot.triangle[shot.triangle >= 0]].sum())
 
 
