@@ -13,6 +13,7 @@ from dataclasses import replace
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+from torch.nn.functional import pad
 
 from facewright.core.errors import InputError
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
@@ -112,7 +113,8 @@ def landmark_system(basis: LandmarkBasis, fit: FaceFit, settings: LandmarkFitSet
     rows = torch.arange(len(rays), device=rays.device)
     weights = torch.ones_like(rays[..., 0])
     pose = parameters.pose
-    state = State(pose.rotation, pose.translation, parameters.identity, parameters.expression)
+    identity = parameters.identity[:, : basis.identity_count]
+    state = State(pose.rotation, pose.translation, identity, parameters.expression)
     observed = Observed(rays.mT.contiguous(), weights, rows, pose.translation[:, 2])
     return linearize(basis, observed, state, settings).system
 
@@ -187,7 +189,7 @@ def _result(
     landmarks, person = observed
     batch = len(landmarks)
     parameters = HeadParameters(
-        identity=state.identity[person],
+        identity=pad(state.identity, (0, model.identity_count - basis.identity_count))[person],
         expression=state.expression,
         diffuse=landmarks.new_zeros(batch, model.diffuse_count),
         specular=landmarks.new_zeros(batch, model.specular_count),
@@ -195,8 +197,7 @@ def _result(
         camera=camera,
         light=ambient_light(batch, device=landmarks.device),
     )
-    coefficients = torch.cat([parameters.identity, parameters.expression], 1)
-    points = basis.points(coefficients)[..., : basis.count].mT.contiguous()
+    points = basis.points(state.coefficients(person))[..., : basis.count].mT.contiguous()
     pixels = project_landmarks(parameters, points)
     keep = (~basis.contour).to(landmarks.dtype).expand(batch, -1)
     residual = landmark_error(pixels, landmarks, keep)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import pad
 
 from facewright.fitting.multi_image import ArrowSystem
 from facewright.geometry.normals import vertex_normals
@@ -63,7 +64,7 @@ def refine_shape(
         Parameters, and the energy before and after. The parameters are the old ones if nothing got better.
     """
     identity_strength, precision, iterations = strength
-    curvature, descent = _dense(system, parameters.identity[0], identity_strength)
+    curvature, descent = _dense(system, identity_strength)
     lower = torch.linalg.cholesky(curvature)
     albedo = model.diffuse_albedo(parameters.diffuse)
 
@@ -108,13 +109,13 @@ def apply_step(parameters: HeadParameters, step: Float[Tensor, " D"], photos: in
     )
     return replace(
         parameters,
-        identity=parameters.identity + shared,
+        identity=parameters.identity + pad(shared, (0, parameters.identity.shape[1] - len(shared))),
         expression=(parameters.expression + own[:, POSE:]).clamp(0, 1),
         pose=pose,
     )
 
 
-def _dense(system: ArrowSystem, identity: Tensor, strength: float) -> tuple[Tensor, Tensor]:
+def _dense(system: ArrowSystem, strength: float) -> tuple[Tensor, Tensor]:
     """The block arrow of one person's photos as one matrix, and the negative gradient."""
     photos, own, shared = system.cross.shape
     size = photos * own
@@ -126,9 +127,8 @@ def _dense(system: ArrowSystem, identity: Tensor, strength: float) -> tuple[Tens
         matrix[size:, part] = system.cross[row].mT
     matrix[size:, size:] = system.shared.sum(0) + strength * torch.eye(shared, device=matrix.device)
     matrix.diagonal().mul_(1 + 1e-4)
-    descent = torch.cat([system.own_descent.flatten(), system.shared_descent.sum(0) - strength * identity])
     # The landmark fit has converged: what is left of its gradient belongs to expressions at their bounds.
-    return matrix, torch.zeros_like(descent)
+    return matrix, matrix.new_zeros(len(matrix))
 
 
 def _photo_error(
