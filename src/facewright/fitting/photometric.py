@@ -82,7 +82,10 @@ def refine_photometric(
     settings = settings or PhotometricFitSettings()
     report = progress or (lambda _: None)
     crops = crop_faces(photos, fit, settings.resolution)
-    person = torch.arange(len(photos)) if groups is None else torch.unique(groups, return_inverse=True)[1]
+    device = fit.landmarks_px.device
+    person = torch.arange(len(photos), device=device)
+    if groups is not None:
+        person = torch.unique(groups.to(device), return_inverse=True)[1]
     report(0.1)
     parameters = _appearance(model, crops, fit.parameters, person, settings)
     report(0.4)
