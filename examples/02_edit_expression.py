@@ -12,7 +12,7 @@ import facewright
 from facewright.export import texture_from_linear, write_png
 from facewright.render.draw import DrawSettings, Lighting, draw_mesh, over
 from facewright.scene.camera import PerspectiveCamera
-from facewright.scene.lighting import ambient_light
+from facewright.scene.lighting import SphericalHarmonicsLight, ambient_light
 from facewright.scene.material import Material
 from facewright.scene.pose import frontal_pose
 
@@ -35,12 +35,14 @@ vertices = model.vertices(person.expand(len(faces), -1), activations)  # (3, V, 
 count, size = len(faces), (320, 320)
 pose = frontal_pose(count, distance=900.0)
 camera = PerspectiveCamera(torch.full((count,), 900.0), torch.full((count, 2), 160.0), size)
+light = ambient_light(count, 0.7).coefficients.clone()
+light[:, 1] = light[:, 2] = -0.6  # brighter from above and from the camera's side; order: scene/lighting.py
 drawing = draw_mesh(
     pose.camera_from_head(vertices),
     model.topology,
     camera,
     Material(albedo=model.diffuse_albedo(torch.zeros(1, model.diffuse_count))),
-    Lighting(ambient_light(count, 0.9)),
+    Lighting(SphericalHarmonicsLight(light)),
     settings=DrawSettings(supersample=2),
 )
 picture = over(drawing, torch.tensor([0.8, 0.8, 0.8]))  # (3, H, W, 3) linear RGB
