@@ -1,6 +1,7 @@
 """``facewright``: parse the command line, run a command, turn errors into one line and an exit code."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -59,4 +60,6 @@ def entry_point() -> None:
     # Threads wait without spinning: beside other work, spinning made a photo take four times as long. To be
     # said before torch is imported, and only by the owner of the process.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Being told to stop is an interruption like Ctrl-C: what is half-written is removed on the way out.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))

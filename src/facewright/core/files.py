@@ -84,6 +84,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 if retired.exists():
                     retired.rename(path)
                 raise
+        except OutputError as error:  # of a file in the folder: name the place that the user knows
+            raise OutputError(str(error).replace(str(partial), str(path))) from error
         finally:
             for stale in (partial, retired):
                 shutil.rmtree(stale, ignore_errors=True)

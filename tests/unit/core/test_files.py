@@ -68,6 +68,13 @@ def test_system_errors_become_one_line(tmp_path: Path, number: int, words: str) 
     assert names(tmp_path) == []
 
 
+def test_error_of_a_file_in_a_folder_names_the_final_place(tmp_path: Path) -> None:
+    with pytest.raises(OutputError) as caught, files.atomic_folder(tmp_path / "head") as partial:
+        files.write_json(partial / "a.txt" / "b.json", (partial / "a.txt").write_text("in the way"))
+    assert str(tmp_path / "head" / "a.txt") in str(caught.value)
+    assert "partial" not in str(caught.value)
+
+
 def test_other_errors_pass_unchanged(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), files.atomic_folder(tmp_path / "head"):
         raise ZeroDivisionError
