@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -14,6 +15,8 @@ from facewright.core.errors import AssetError
 
 MANIFEST = "manifest.json"
 MAX_ASSET_BYTES = 2 << 30
+MAX_MANIFEST_BYTES = 1 << 20
+MANIFEST_FIELDS = {"sha256": str, "bytes": int, "licence": str, "built_by": str}
 
 
 def assets_folder() -> Path:
@@ -31,7 +34,7 @@ def asset_path(name: str) -> Path:
         AssetError: the file is missing, not listed in the manifest, or damaged.
     """
     path = assets_folder() / name
-    manifest = json.loads((assets_folder() / MANIFEST).read_text())
+    manifest = read_manifest()
     if name not in manifest:
         raise AssetError(f"expected an asset of the manifest ({', '.join(sorted(manifest))}), got {name!r}.")
     if not path.is_file():
@@ -39,6 +42,28 @@ def asset_path(name: str) -> Path:
     if sha256(path) != manifest[name]["sha256"]:
         raise AssetError(f"the packaged file {name} is damaged (its checksum differs): reinstall facewright.")
     return path
+
+
+def read_manifest() -> dict[str, dict[str, Any]]:
+    """Return what the manifest says of each shipped file: sha256, bytes, licence, built_by.
+
+    Raises:
+        AssetError: the manifest is missing or damaged.
+    """
+    path = assets_folder() / MANIFEST
+    try:
+        if path.stat().st_size > MAX_MANIFEST_BYTES:
+            raise ValueError("it is too large")
+        manifest = json.loads(path.read_bytes())
+        for name, entry in manifest.items():
+            if not all(isinstance(entry[key], kind) for key, kind in MANIFEST_FIELDS.items()):
+                raise ValueError(f"the entry of {name} is not whole")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        told = f"{type(error).__name__}: {error}"
+        raise AssetError(
+            f"the packaged file {MANIFEST} is missing or damaged ({told}): reinstall facewright."
+        ) from error
+    return manifest
 
 
 def sha256(path: Path) -> str:
@@ -85,7 +110,7 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mappi
 def record_asset(name: str, *, licence: str, built_by: str) -> None:
     """Enter a file of the assets folder into the manifest; the build scripts call this."""
     manifest_path = assets_folder() / MANIFEST
-    manifest = json.loads(manifest_path.read_text()) if manifest_path.exists() else {}
+    manifest = read_manifest() if manifest_path.exists() else {}
     path = assets_folder() / name
     manifest[name] = {
         "sha256": sha256(path),

@@ -1,8 +1,6 @@
 """The shipped head model in words."""
 
-import json
-
-from facewright.core.assets import MANIFEST, assets_folder
+from facewright.core.assets import read_manifest
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 
@@ -14,9 +12,9 @@ def describe_base_model() -> str:
         AssetError: the model file is missing or damaged.
     """
     model = load_base_model()
-    manifest = json.loads((assets_folder() / MANIFEST).read_text())
     licences = [
-        f"{name}: {entry['bytes'] / 1e6:.1f} MB, {entry['licence']}" for name, entry in manifest.items()
+        f"{name}: {entry['bytes'] / 1e6:.1f} MB, {entry['licence']}"
+        for name, entry in read_manifest().items()
     ]
     return "\n".join([*describe(model), "files", *(f"  {line}" for line in sorted(licences))])
 
