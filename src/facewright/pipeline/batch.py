@@ -120,7 +120,8 @@ class _Run:
         return [name for entry in self.report.entries.values() for name in entry.folders]
 
     def _plan(self, photos: Sequence[PhotoInput]) -> list[_Task]:
-        digests = ["" if photo.problem else content_digest(photo.path) for photo in photos]
+        limit = PhotoLimits().max_bytes
+        digests = ["" if photo.problem else content_digest(photo.path, limit) for photo in photos]
         made_with = dict(self.made_with)
         if self.settings.together:
             made_with["together"] = sorted(digest for digest in digests if digest)

@@ -12,6 +12,16 @@ from facewright.core.errors import ImageError, InputError
 _KINDS = "jpg jpeg jpe jfif mpo png webp avif tif tiff bmp gif jp2 j2k ppm pgm pnm tga heic"
 PHOTO_SUFFIXES = frozenset(f".{kind}" for kind in _KINDS.split())
 MAX_NAME_BYTES = 120
+# Windows takes these for devices, whatever suffix follows.
+DEVICE_NAMES = frozenset(
+    [
+        "con",
+        "prn",
+        "aux",
+        "nul",
+        *(f"{kind}{number}" for kind in ("com", "lpt") for number in "0123456789¹²³"),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,8 @@ def _expand(path: Path) -> list[PhotoInput]:
             return [PhotoInput(photo) for photo in photos]
         if not path.exists():
             return [PhotoInput(path, ImageError(f"there is no file or folder {path}: check the path."))]
+        if not path.is_file():  # reading a pipe or a device may never end
+            return [PhotoInput(path, ImageError(f"{path} is a pipe or device: expected a picture file."))]
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         return [PhotoInput(path, ImageError(f"{path} cannot be read ({reason})."))]
@@ -69,9 +81,11 @@ def _is_photo(path: Path) -> bool:
     return path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-def content_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, or of nothing where it cannot be read (reading it as a photo says why)."""
+def content_digest(path: Path, max_bytes: int) -> str:
+    """SHA-256 of a file's bytes, or "" if it is no file or too large (reading it as a photo says why)."""
     try:
+        if not path.is_file() or path.stat().st_size > max_bytes:
+            return ""
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:
@@ -103,4 +117,6 @@ def safe_name(stem: str) -> str:
     """A folder name that every file system accepts and that stays in its parent folder."""
     cleaned = re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", stem).strip(". ")
     cut = cleaned.encode("utf-8", "surrogateescape")[:MAX_NAME_BYTES].decode("utf-8", "ignore").strip(". ")
+    if cut.split(".")[0].strip().casefold() in DEVICE_NAMES:
+        cut = f"_{cut}"
     return cut or "photo"

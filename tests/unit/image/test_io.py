@@ -1,7 +1,6 @@
 """Any photo a user has, and any file that is none."""
 
 import io
-import resource
 import struct
 import subprocess
 import sys
@@ -226,7 +225,6 @@ def test_gigantic_photo_is_refused_in_bounded_memory(tmp_path: Path) -> None:
     run = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     grown = int(run.stdout) * (1 if sys.platform == "darwin" else 1024)
     assert grown < 64 << 20
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 0
 
 
 def test_arrays(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """From what a user names to photos, and folder names that never collide."""
 
+import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
-from facewright.pipeline.inputs import FolderNames, expand_inputs, safe_name
+from facewright.pipeline.inputs import FolderNames, content_digest, expand_inputs, safe_name
 
 
 def test_folders_give_their_photos_in_order(tmp_path: Path) -> None:
@@ -40,6 +42,20 @@ def test_missing_paths_and_empty_folders_are_kept_with_their_problem(tmp_path: P
     assert odd.problem is not None
 
 
+def test_pipes_and_devices_are_refused_unread(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for path in (tmp_path / "pipe.jpg", Path("/dev/zero")):
+        (photo,) = expand_inputs([path])
+        assert "pipe or device" in str(photo.problem)
+        assert content_digest(path, 100) == ""
+
+
+def test_only_what_may_be_a_photo_is_hashed(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"facewright")
+    assert content_digest(tmp_path / "a.jpg", 9) == ""
+    assert content_digest(tmp_path / "a.jpg", 10) == hashlib.sha256(b"facewright").hexdigest()
+
+
 def test_colliding_names() -> None:
     names = FolderNames(["report.json"])
     claimed = [names.claim(stem) for stem in ("a", "A", "a", "a_2", "report.json")]
@@ -56,6 +72,10 @@ def test_colliding_names() -> None:
         ("a/b\\c:d", "a_b_c_d"),
         ("Zoë 1", "Zoë 1"),
         ("x. ", "x"),
+        ("CON", "_CON"),
+        ("nul.2024", "_nul.2024"),
+        ("Lpt1", "_Lpt1"),
+        ("console", "console"),
     ],
 )
 def test_safe_names(stem: str, expected: str) -> None:
