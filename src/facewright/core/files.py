@@ -4,7 +4,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -60,35 +60,67 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, *, replaceable: Callable[[Path], bool] | None = None) -> Iterator[Path]:
     """Give a temporary folder beside ``path``; it becomes ``path`` when the block ends without error.
 
-    A folder that is already at ``path`` is replaced as a whole; whether that is wanted the caller decides.
+    Args:
+        path: the folder; where it is a link, what the link leads to.
+        replaceable: whether a folder with something in it may be replaced as a whole; None: never.
 
     Raises:
-        OutputError: the folder cannot be written; what was at ``path`` before is still there.
+        OutputError: the folder cannot be written, or something is there that must not be replaced; it is
+            still there.
     """
-    partial = path.with_name(f".{path.name}{PARTIAL}")
-    retired = path.with_name(f".{path.name}.replaced{PARTIAL}")
     with output_errors(path):
-        for stale in (partial, retired):
-            shutil.rmtree(stale, ignore_errors=True)
+        target = path.resolve()
+        partial = target.parent / f".{target.name}{PARTIAL}"
+        retired = target.parent / f".{target.name}.replaced{PARTIAL}"
+        if retired.is_dir() and not target.exists():
+            retired.rename(target)  # a run was killed between the two renames
+        _check_replaceable(target, replaceable)
         try:
+            shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
             yield partial
-            if path.exists():
-                path.rename(retired)
-            try:
-                partial.rename(path)
-            except OSError:
-                if retired.exists():
-                    retired.rename(path)
-                raise
+            _check_replaceable(target, replaceable)
+            _put_in_place(partial, target, retired)
         except OutputError as error:  # of a file in the folder: name the place that the user knows
             raise OutputError(str(error).replace(str(partial), str(path))) from error
         finally:
-            for stale in (partial, retired):
-                shutil.rmtree(stale, ignore_errors=True)
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _check_replaceable(target: Path, replaceable: Callable[[Path], bool] | None) -> None:
+    if not target.name:
+        raise OutputError(f"cannot write {target}: it is the root of the file system: choose a folder.")
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise OutputError(f"cannot write {target}: a file is in the way: remove it or choose another folder.")
+    if any(target.iterdir()) and not (replaceable and replaceable(target)):
+        raise OutputError(
+            f"cannot write {target}: expected an empty folder or an earlier result of facewright, got other "
+            "files: choose another folder."
+        )
+
+
+def _put_in_place(partial: Path, target: Path, retired: Path) -> None:
+    """Rename ``partial`` to ``target``; what was there is deleted only after that."""
+    if target.exists():
+        shutil.rmtree(retired, ignore_errors=True)
+        target.rename(retired)
+    try:
+        partial.rename(target)
+    except OSError:
+        if retired.exists():
+            try:
+                retired.rename(target)
+            except OSError as error:
+                raise OutputError(
+                    f"cannot write {target}: the former folder is kept as {retired}."
+                ) from error
+        raise
+    shutil.rmtree(retired, ignore_errors=True)
 
 
 def write_json(path: Path, value: object) -> None:

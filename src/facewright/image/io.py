@@ -74,6 +74,7 @@ class Photograph:
         scale: pixels of the original photo for one pixel of ``pixels``.
         focal: focal length in pixels of ``pixels`` if the camera noted it, else None.
         name: file name, for messages.
+        sha256: of the file, "" if nobody told.
     """
 
     pixels: Float[Tensor, "3 H W"]
@@ -81,6 +82,7 @@ class Photograph:
     scale: float = 1.0
     focal: float | None = None
     name: str = "photo"
+    sha256: str = ""
 
 
 def read_photo(path: Path, limits: PhotoLimits | None = None) -> Photograph:

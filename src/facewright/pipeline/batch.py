@@ -12,13 +12,13 @@ from facewright.core.files import make_writable_folder
 from facewright.core.log import logger
 from facewright.core.progress import ProgressBar
 from facewright.image.io import Photograph, PhotoLimits, read_photo
+from facewright.pipeline.folders import head_photo, is_head_folder, is_whole
 from facewright.pipeline.inputs import FolderNames, PhotoInput, content_digest
 from facewright.pipeline.report import REPORT, Entry, Report, Summary
 from facewright.pipeline.settings import BatchSettings
 
 MANY, MANY_SIDE = 8, 1536  # more photos of one person than this are held at a smaller size
 SETTLED_ERRORS = (ImageError.__name__, NoFaceError.__name__)  # they lie in the photo itself
-MARKER = "parameters.json"  # the last file of a head's folder, and the sign that a folder is ours
 
 
 @runtime_checkable
@@ -93,7 +93,7 @@ class _Run:
         self.out, self.settings, self.made_with, self.bar = out, settings, made_with, bar
         self.report = Report(out)
         self.report_problem: OutputError | None = None
-        self._names = FolderNames([REPORT, *self._foreign(), *self._listed()])
+        self._names = FolderNames([REPORT, *self._listed()], [path.name for path in out.iterdir()])
         self._make_engine, self._engine = engine, None
 
     def __call__(self, photos: Sequence[PhotoInput]) -> Summary:
@@ -112,10 +112,6 @@ class _Run:
 
     # Planning
 
-    def _foreign(self) -> list[str]:
-        """Names in the output folder that facewright did not make and must not replace."""
-        return [path.name for path in self.out.iterdir() if not (path / MARKER).is_file()]
-
     def _listed(self) -> list[str]:
         return [name for entry in self.report.entries.values() for name in entry.folders]
 
@@ -127,10 +123,18 @@ class _Run:
             made_with["together"] = sorted(digest for digest in digests if digest)
         tasks = []
         for photo, digest in zip(photos, digests, strict=True):
-            earlier = self.report.entries.get(photo.key)
-            known = earlier.folders[0] if earlier and earlier.folders else None
-            tasks.append(_Task(photo, digest, known or self._names.claim(photo.path.stem), made_with))
+            folder = self._folder(photo.key, digest, 0, photo.path.stem)
+            tasks.append(_Task(photo, digest, folder, made_with))
         return tasks
+
+    def _folder(self, key: str, digest: str, index: int, wanted: str) -> str:
+        """The folder of an input's face: the one it had, or a new one, or one whose report was lost."""
+        earlier = self.report.entries.get(key)
+        if earlier and index < len(earlier.folders):
+            known = self.out / earlier.folders[index]
+            if not known.exists() or is_head_folder(known):
+                return known.name
+        return self._names.claim(wanted, lambda name: bool(digest) and head_photo(self.out / name) == digest)
 
     def _is_done(self, task: _Task) -> bool:
         entry = self.report.entries.get(task.photo.key)
@@ -139,7 +143,7 @@ class _Run:
             and entry.status == "done"
             and entry.photo_sha256 == task.digest
             and entry.made_with == task.made_with
-            and all((self.out / name / MARKER).is_file() for name in entry.folders)
+            and all(is_whole(self.out / name, task.digest) for name in entry.folders)
         )
 
     def _is_settled(self, task: _Task) -> bool:
@@ -212,23 +216,34 @@ class _Run:
             raise task.photo.problem
         if self.bar:
             self.bar.name(task.photo.path.name)
-        return read_photo(task.photo.path, limits)
+        return replace(read_photo(task.photo.path, limits), sha256=task.digest)
 
     def _save(self, task: _Task, heads: Sequence[Saveable], start: float) -> Entry:
-        earlier = self.report.entries.get(task.photo.key)
-        known = earlier.folders if earlier else ()
         saved: list[str] = []
+        fresh: list[Path] = []
         try:
             for index, head in enumerate(heads):
-                further = known[index] if index < len(known) else None
-                name = task.folder if index == 0 else further
-                saved.append(name or self._names.claim(f"{task.folder}_face{index + 1}"))
-                head.save(self.out / saved[-1])
+                wanted = f"{task.folder}_face{index + 1}"
+                name = self._folder(task.photo.key, task.digest, index, wanted) if index else task.folder
+                folder = self.out / name
+                if not folder.exists():
+                    fresh.append(folder)
+                head.save(folder)
+                saved.append(name)
         except BaseException:
-            for name in saved[:-1]:  # the last one cleans up after itself
-                shutil.rmtree(self.out / name, ignore_errors=True)
+            for folder in fresh:  # half of an input's faces are no result; those of an earlier run are
+                shutil.rmtree(folder, ignore_errors=True)
             raise
+        for name in self._left(task):
+            if name not in saved:
+                shutil.rmtree(self.out / name, ignore_errors=True)
         return replace(self._entry(task, start), folders=tuple(saved))
+
+    def _left(self, task: _Task) -> tuple[str, ...]:
+        """Folders that an earlier run made for an input and that are still there."""
+        earlier = self.report.entries.get(task.photo.key)
+        names = earlier.folders if earlier else ()
+        return tuple(name for name in names if is_head_folder(self.out / name))
 
     def _entry(self, task: _Task, start: float) -> Entry:
         return Entry(
@@ -251,7 +266,10 @@ class _Run:
             )
         logger("pipeline").debug("%s failed", task.photo.path, exc_info=error)
         line = " ".join(reason.split())
-        return replace(self._entry(task, start), status="failed", error=type(error).__name__, reason=line)
+        left = self._left(task)
+        return replace(
+            self._entry(task, start), status="failed", folders=left, error=type(error).__name__, reason=line
+        )
 
     def _finish(self, entry: Entry) -> None:
         if self.bar:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,16 +97,23 @@ class FolderNames:
 
     Args:
         taken: names that are never given.
+        present: names of what is there already; given only to those who own it.
     """
 
-    def __init__(self, taken: Iterable[str] = ()) -> None:
+    def __init__(self, taken: Iterable[str] = (), present: Iterable[str] = ()) -> None:
         self._taken = {name.casefold() for name in taken}
+        self._present = {name.casefold() for name in present}
 
-    def claim(self, wanted: str) -> str:
-        """Take a name: the wanted one made safe, or with _2, _3, ... behind it."""
+    def claim(self, wanted: str, owns: Callable[[str], bool] = lambda _: False) -> str:
+        """Take a name: the wanted one made safe, or with _2, _3, ... behind it.
+
+        Args:
+            wanted: made safe first.
+            owns: whether what is present under a name belongs to who asks.
+        """
         base = safe_name(wanted)
         name, count = base, 1
-        while name.casefold() in self._taken:
+        while name.casefold() in self._taken or (name.casefold() in self._present and not owns(name)):
             count += 1
             name = f"{base}_{count}"
         self._taken.add(name.casefold())

@@ -24,7 +24,8 @@ class Entry:
         input: the path as the user gave it.
         path: the absolute path.
         status: done or failed.
-        folders: where the heads are, one folder a face, relative to the report; the main face first.
+        folders: where the heads are, one folder a face, relative to the report; the main face first. Of
+            an input that failed: what an earlier run left there.
         error: class of the error if it failed.
         reason: one line that says why it failed.
         seconds: time spent on it.

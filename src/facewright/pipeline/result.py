@@ -21,6 +21,7 @@ from facewright.export import (
 )
 from facewright.image.io import Photograph
 from facewright.models.face_model import FaceModel
+from facewright.pipeline.folders import is_head_folder
 from facewright.pipeline.settings import ReconstructionSettings
 from facewright.scene.camera import PerspectiveCamera, WeakPerspectiveCamera
 from facewright.scene.parameters import HeadParameters
@@ -79,15 +80,16 @@ class Reconstruction:
     def save(self, folder: Path | str) -> None:
         """Write head.glb, head.obj, head.mtl, albedo.png, overview.png and parameters.json.
 
-        The folder appears when all of it is written; one that was there before is replaced.
+        The folder appears when all of it is written; an earlier result that was there is replaced.
 
         Raises:
-            OutputError: the folder cannot be written; nothing of it stays behind.
+            OutputError: the folder cannot be written, or it has files in it that are no earlier result;
+                what was there is still there.
         """
         from facewright.pipeline.overview import draw_overview  # here: it draws this very record
 
         clock = StageClock()
-        with atomic_folder(Path(folder)) as partial:
+        with atomic_folder(Path(folder), replaceable=is_head_folder) as partial:
             with clock.stage("files"):
                 head = self.asset()
                 write_glb(partial / "head.glb", head)
@@ -118,6 +120,7 @@ class Reconstruction:
             seconds={name: round(value, 4) for name, value in seconds.items()},
             notes={
                 "settings": asdict(self.settings),
+                "photo_sha256": self.photo.sha256,
                 "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             },
         )

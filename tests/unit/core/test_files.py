@@ -43,7 +43,7 @@ def test_failed_folder_leaves_the_old_one(tmp_path: Path, interruption: type[Bas
     (tmp_path / "head").mkdir()
     (tmp_path / "head" / "old").touch()
     with pytest.raises(interruption):
-        fail_in(files.atomic_folder(tmp_path / "head"), interruption)
+        fail_in(files.atomic_folder(tmp_path / "head", replaceable=lambda _: True), interruption)
     assert names(tmp_path) == ["head"]
     assert names(tmp_path / "head") == ["old"]
 
@@ -52,10 +52,75 @@ def test_folder_replaces_the_old_one_and_clears_stale_parts(tmp_path: Path) -> N
     for stale in ("head", ".head.partial", ".head.replaced.partial"):
         (tmp_path / stale).mkdir()
         (tmp_path / stale / "old").touch()
-    with files.atomic_folder(tmp_path / "head") as partial:
+    with files.atomic_folder(tmp_path / "head", replaceable=lambda _: True) as partial:
         (partial / "new").touch()
     assert names(tmp_path) == ["head"]
     assert names(tmp_path / "head") == ["new"]
+
+
+def test_a_folder_of_others_is_never_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "head").mkdir()
+    with files.atomic_folder(tmp_path / "head") as partial:  # the control: nothing is lost
+        (partial / "thesis.txt").touch()
+    (tmp_path / "link").symlink_to("head")
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "linked_file").symlink_to("file")
+    monkeypatch.chdir(tmp_path)
+    before = names(tmp_path)
+    for taken in ("head", "link", "file", "linked_file", ".", "/"):
+        with pytest.raises(OutputError, match="cannot write"), files.atomic_folder(Path(taken)):
+            raise AssertionError("nothing is computed for a folder that cannot be written")
+    assert names(tmp_path) == before
+    assert names(tmp_path / "head") == ["thesis.txt"]
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_what_came_while_the_block_ran_is_kept(tmp_path: Path) -> None:
+    def meanwhile() -> None:
+        with files.atomic_folder(tmp_path / "head"):
+            (tmp_path / "head").mkdir()
+            (tmp_path / "head" / "thesis.txt").touch()
+
+    with pytest.raises(OutputError, match="other files"):
+        meanwhile()
+    assert names(tmp_path) == ["head"]
+    assert names(tmp_path / "head") == ["thesis.txt"]
+
+
+def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "head").mkdir()
+    (tmp_path / "link").symlink_to("head")
+    with files.atomic_folder(tmp_path / "link") as partial:
+        (partial / "new").touch()
+    assert (tmp_path / "link").is_symlink()
+    assert names(tmp_path / "head") == ["new"]
+
+
+def test_failing_renames_keep_the_old_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "head").mkdir()
+    (tmp_path / "head" / "old").touch()
+    rename, calls = Path.rename, []
+
+    def first_only(self: Path, target: Path) -> Path:
+        calls.append(target)
+        if len(calls) > 1:
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", first_only)
+    with (
+        pytest.raises(OutputError, match="kept as"),
+        files.atomic_folder(tmp_path / "head", replaceable=lambda _: True),
+    ):
+        pass
+    monkeypatch.undo()
+    assert names(tmp_path) == [".head.replaced.partial"]
+    with (
+        pytest.raises(ZeroDivisionError),
+        files.atomic_folder(tmp_path / "head", replaceable=lambda _: True),
+    ):
+        raise ZeroDivisionError
+    assert names(tmp_path / "head") == ["old"]  # the next run brings it back
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Resuming, failing and colliding, with an engine that only writes the photo's mean colour."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from facewright.core.errors import AssetError, FacewrightError, NoFaceError, Out
 from facewright.core.files import atomic_folder
 from facewright.image.io import Photograph
 from facewright.pipeline.batch import Summary, run_batch
+from facewright.pipeline.folders import HEAD_FILES, MARKER, is_head_folder
 from facewright.pipeline.inputs import expand_inputs
 from facewright.pipeline.settings import BatchSettings
 
@@ -19,13 +21,20 @@ from facewright.pipeline.settings import BatchSettings
 @dataclass(frozen=True)
 class Head:
     text: str
+    sha256: str = ""
 
     def save(self, folder: Path) -> None:
-        with atomic_folder(folder) as partial:
-            (partial / "head.obj").write_text(self.text)
+        with atomic_folder(folder, replaceable=is_head_folder) as partial:
+            for name in HEAD_FILES:
+                (partial / name).write_text(self.text)
             if self.text == "full":
                 raise OSError(28, "No space left on device")
-            (partial / "parameters.json").write_text(self.text)
+            marker = {
+                "format_version": 1,
+                "facewright_version": "1",
+                "notes": {"photo_sha256": self.sha256, "text": self.text},
+            }
+            (partial / MARKER).write_text(json.dumps(marker))
 
 
 @dataclass
@@ -45,10 +54,15 @@ class Engine:
             raise ZeroDivisionError("a\nbug")
         if red == 50:
             return [Head("full")]
-        return [Head(f"{photo.name} {index}") for index in range(red if all_faces else 1)]
+        if red == 7:  # the second face cannot be written
+            return [Head("first", photo.sha256), Head("full")]
+        return [Head(f"{photo.name} {index}", photo.sha256) for index in range(red if all_faces else 1)]
 
     def reconstruct_together(self, photos: Sequence[Photograph]) -> Sequence[Head | FacewrightError]:
-        return [NoFaceError("none") if photo.pixels[0].max() == 0 else Head(photo.name) for photo in photos]
+        return [
+            NoFaceError("none") if photo.pixels[0].max() == 0 else Head(photo.name, photo.sha256)
+            for photo in photos
+        ]
 
 
 def photo(path: Path, red: int, green: int = 0) -> Path:
@@ -71,7 +85,14 @@ def entries(out: Path) -> dict[str, dict]:
 
 
 def files(out: Path) -> list[str]:
-    return sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    """Files below a folder, a whole head as the name of its folder."""
+    found = {path.relative_to(out) for path in out.rglob("*") if path.is_file()}
+    heads = [path.parent for path in found if all(path.parent / name in found for name in HEAD_FILES)]
+    return sorted({str(path.parent if path.parent in heads else path) for path in found})
+
+
+def made_from(folder: Path) -> str:
+    return json.loads((folder / MARKER).read_text())["notes"]["text"]
 
 
 def test_one_bad_file_never_stops_the_rest(tmp_path: Path) -> None:
@@ -80,9 +101,7 @@ def test_one_bad_file_never_stops_the_rest(tmp_path: Path) -> None:
     (tmp_path / "f.png").write_bytes(b"")
     out = tmp_path / "out"
     assert run(out, [*paths, tmp_path / "f.png", tmp_path / "missing.png"]) == Summary(2, 0, 5)
-    assert files(out) == sorted(
-        ["a/head.obj", "a/parameters.json", "e/head.obj", "e/parameters.json", "report.json"]
-    )
+    assert files(out) == ["a", "e", "report.json"]
     found = {name: (entry["status"], entry["error"], entry["reason"]) for name, entry in entries(out).items()}
     assert found["b.png"] == ("failed", "NoFaceError", "no face was found.")
     assert found["c.png"][1] == "ZeroDivisionError"
@@ -112,10 +131,11 @@ def test_resume_redoes_what_changed(tmp_path: Path) -> None:
     assert run(out, [path], version="2").done == 1
     photo(path, 1, green=9)
     assert run(out, [path], version="2").done == 1
-    (out / "a" / "parameters.json").unlink()
-    (out / "a" / "head.obj").unlink()
-    (out / "a").rmdir()
+    shutil.rmtree(out / "a")
     assert run(out, [path], version="2").done == 1
+    (out / "a" / "head.obj").unlink()
+    assert run(out, [path], version="2").done == 1
+    assert files(out) == ["a", "report.json"]
     assert run(out, [path], version="2") == Summary(0, 1, 0)
 
 
@@ -124,7 +144,7 @@ def test_interruption_keeps_what_is_finished(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
         run(out, paths)
-    assert files(out) == ["a/head.obj", "a/parameters.json", "report.json"]
+    assert files(out) == ["a", "report.json"]
     photo(tmp_path / "b.png", 1)
     assert run(out, paths) == Summary(2, 1, 0)
 
@@ -149,10 +169,56 @@ def test_folders_of_others_are_left_alone(tmp_path: Path) -> None:
     (out / "a").mkdir(parents=True)
     (out / "a" / "diary.txt").write_text("mine")
     run(out, [photo(tmp_path / "a.png", 1)])
-    assert files(out) == ["a/diary.txt", "a_2/head.obj", "a_2/parameters.json", "report.json"]
+    assert files(out) == ["a/diary.txt", "a_2", "report.json"]
     (out / "report.json").unlink()
-    run(out, [tmp_path / "a.png"])  # without a report, a folder of ours is taken again
-    assert (out / "a" / "diary.txt").read_text() == "mine"
+    run(out, [tmp_path / "a.png"])  # without a report, the folder of the same photo is taken again
+    assert files(out) == ["a/diary.txt", "a_2", "report.json"]
+    foreign = '{"format_version": 1, "learning_rate": 0.1}'
+    shutil.rmtree(out / "a_2")
+    (out / "a_2").mkdir()
+    (out / "a_2" / MARKER).write_text(foreign)  # parameters.json is not a rare name
+    run(out, [tmp_path / "a.png"])
+    assert files(out) == ["a/diary.txt", "a_2/parameters.json", "a_3", "report.json"]
+    assert (out / "a_2" / MARKER).read_text() == foreign
+
+
+def test_without_a_report_heads_of_other_photos_are_left_alone(tmp_path: Path) -> None:
+    first, second = photo(tmp_path / "1" / "a.png", 1), photo(tmp_path / "2" / "a.png", 1, green=3)
+    out = tmp_path / "out"
+    run(out, [first])
+    before = (out / "a" / MARKER).read_text()
+    (out / "report.json").write_text("{")
+    run(out, [second])
+    assert files(out) == ["a", "a_2", "report.json"]
+    assert (out / "a" / MARKER).read_text() == before
+
+
+def test_heads_of_an_earlier_run_stay_listed_or_go(tmp_path: Path) -> None:
+    path, out = photo(tmp_path / "a.png", 3), tmp_path / "out"
+    run(out, [path], all_faces=True)
+    assert files(out) == ["a", "a_face2", "a_face3", "report.json"]
+    run(out, [path], force=True)
+    assert entries(out)["a.png"]["folders"] == ["a"]
+    assert files(out) == ["a", "report.json"]
+    photo(path, 0)  # no face in it any more
+    assert run(out, [path]) == Summary(0, 0, 1)
+    assert entries(out)["a.png"]["folders"] == ["a"]
+    photo(path, 2)
+    assert run(out, [path]) == Summary(1, 0, 0)
+    assert entries(out)["a.png"]["folders"] == ["a"]
+
+
+def test_a_face_that_cannot_be_written_leaves_the_earlier_heads(tmp_path: Path) -> None:
+    path, out = photo(tmp_path / "a.png", 7), tmp_path / "out"
+    assert run(out, [path], all_faces=True) == Summary(0, 0, 1)
+    assert files(out) == ["report.json"]  # half of the faces of a new photo are no result
+    photo(path, 2)
+    run(out, [path], all_faces=True)
+    photo(path, 7)
+    assert run(out, [path], all_faces=True) == Summary(0, 0, 1)
+    assert files(out) == ["a", "a_face2", "report.json"]
+    assert made_from(out / "a_face2") == "a.png 1"
+    assert entries(out)["a.png"]["folders"] == ["a", "a_face2"]
 
 
 def test_all_faces(tmp_path: Path) -> None:
@@ -192,7 +258,7 @@ def test_report_that_cannot_be_written_is_an_error(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("facewright.pipeline.report.write_json", full)
     with pytest.raises(OutputError, match="disk is full"):
         run(tmp_path / "out", [photo(tmp_path / "a.png", 1)])
-    assert files(tmp_path / "out") == ["a/head.obj", "a/parameters.json"]
+    assert files(tmp_path / "out") == ["a"]
 
 
 def test_unwritable_output(tmp_path: Path) -> None:

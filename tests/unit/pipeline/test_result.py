@@ -59,6 +59,18 @@ def test_save_writes_every_file(head: Reconstruction, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["subject"]
 
 
+def test_save_replaces_an_earlier_result_and_nothing_else(head: Reconstruction, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    (tmp_path / "parameters.json").write_text('{"format_version": 1, "learning_rate": 0.1}')
+    with pytest.raises(OutputError, match="other files"):
+        head.save(tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+    head.save(tmp_path / "subject")
+    (tmp_path / "subject" / "head.glb").unlink()
+    head.save(tmp_path / "subject")
+    assert sorted(path.name for path in (tmp_path / "subject").iterdir()) == FILES
+
+
 def test_parameters_are_in_pixels_of_the_whole_photo(head: Reconstruction, tmp_path: Path) -> None:
     head.save(tmp_path / "subject")
     saved = read_parameters(tmp_path / "subject" / "parameters.json")
