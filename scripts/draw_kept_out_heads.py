@@ -1,0 +1,103 @@
+"""Reconstruct photos of kept-out people and draw them on one sheet, to be judged by eye.
+
+Example: ``python scripts/draw_kept_out_heads.py --data ../shared/data --count 20 --out build/heads.png``.
+A row of the sheet is a person: photo, fit over the photo, clay from the front and in profile, texture from
+the front and turned by 45 degrees.
+"""
+
+import argparse
+import io
+import math
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from facewright.core.errors import FacewrightError
+from facewright.image.color import linear_from_srgb, srgb_from_linear
+from facewright.image.io import photograph_from_array
+from facewright.image.warp import crop_box
+from facewright.pipeline.reconstruct import Reconstructor
+from facewright.pipeline.result import Reconstruction
+from facewright.pipeline.views import photo_overlay, turned_views, zoomed_camera
+from training_data.photos import SETS
+from training_data.split import is_kept_out
+
+PANEL = 224
+GREY = (0.3, 0.3, 0.3)  # linear
+YAWS = (0.0, math.radians(90), math.radians(45))
+
+
+def kept_out_photos(data: Path, count: int, seed: int) -> list[np.ndarray]:
+    """Photos (H, W, 3) of different people, alternating between the sets."""
+    rng = np.random.default_rng(seed)
+    chosen: list[np.ndarray] = []
+    for folder, share in zip(SETS, (count - count // 2, count // 2), strict=True):
+        labels = np.load(data / folder / "labels.npz")
+        rows = [i for i, who in enumerate(labels["identity"]) if is_kept_out(str(who))]
+        _, first = np.unique(labels["identity"][rows], return_index=True)
+        people = rng.permutation(np.array(rows)[first])[:share]
+        with tarfile.open(data / folder / "images.tar") as tar:
+            members = tar.getmembers()
+            for row in people:
+                stream = tar.extractfile(members[row])
+                if stream is not None:
+                    chosen.append(np.array(Image.open(io.BytesIO(stream.read())).convert("RGB")))
+    return chosen
+
+
+def row_of(head: Reconstruction) -> np.ndarray:
+    """The panels of one person (PANEL, 6 PANEL, 3) uint8."""
+    low, high = head.detected_px.min(0).values, head.detected_px.max(0).values
+    side = float((high - low).max()) * 1.9
+    left, top = ((low + high) / 2 - side / 2).tolist()
+    box = (left, top - side / 12, left + side, top + side - side / 12)
+    photo = crop_box(head.photo.pixels, box, (PANEL, PANEL), outside=0.3).permute(1, 2, 0)
+    camera = zoomed_camera(head.parameters.camera, box, PANEL)
+    topology = head.model.topology
+    overlay = photo_overlay(
+        head.vertices, topology, head.parameters.pose, camera, linear_from_srgb(photo), opacity=0.7
+    )
+    clay, textured = turned_views(head.vertices, topology, head.albedo, YAWS, PANEL, GREY)
+    drawn = [srgb_from_linear(view) for view in (overlay, clay[0], clay[1], textured[0], textured[2])]
+    row = torch.cat([photo, *drawn], dim=1).clamp(0, 1)
+    return (row.numpy() * 255 + 0.5).astype(np.uint8)
+
+
+def main() -> None:
+    """Read the options, reconstruct and draw."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--photos", type=Path, nargs="*", help="these photos instead of kept-out people")
+    parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("build/kept_out_heads.png"))
+    options = parser.parse_args()
+    if options.photos:
+        photos = [np.array(Image.open(path).convert("RGB")) for path in options.photos]
+    else:
+        photos = kept_out_photos(options.data, options.count, options.seed)
+    engine, rows, residuals = Reconstructor.load(), [], []
+    for number, pixels in enumerate(photos):
+        try:
+            head = engine.reconstruct(photograph_from_array(pixels, f"photo {number}"))[0]
+        except FacewrightError as error:
+            print(f"{number}: {error}")
+            continue
+        rows.append(row_of(head))
+        residuals.append(100 * head.residual)
+    half = (len(rows) + 1) // 2
+    rows += [np.zeros_like(rows[0])] * (2 * half - len(rows))
+    sheet = np.concatenate([np.concatenate(rows[:half]), np.concatenate(rows[half:])], axis=1)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(sheet).save(options.out)
+    print(
+        f"{len(residuals)} of {len(photos)} reconstructed, landmark fit {np.mean(residuals):.2f} % on average"
+    )
+    print(f"look at {options.out}")
+
+
+if __name__ == "__main__":
+    main()
