@@ -31,7 +31,7 @@ class FaceCrops:
     camera: PerspectiveCamera
 
 
-def crop_faces(photos: Sequence[Float[Tensor, "3 H W"]], fit: FaceFit, resolution: int) -> FaceCrops:
+def crop_faces(photos: Sequence[Float[Tensor, "3 _ _"]], fit: FaceFit, resolution: int) -> FaceCrops:
     """Cut the fitted faces out of their photos.
 
     Args:

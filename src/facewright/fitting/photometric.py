@@ -57,7 +57,7 @@ class PhotometricFitSettings:
 
 def refine_photometric(
     model: FaceModel,
-    photos: Sequence[Float[Tensor, "3 H W"]],
+    photos: Sequence[Float[Tensor, "3 _ _"]],
     fit: FaceFit,
     *,
     groups: Int64[Tensor, " B"] | None = None,
