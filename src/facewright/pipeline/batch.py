@@ -17,6 +17,7 @@ from facewright.pipeline.inputs import FolderNames, PhotoInput, content_digest
 from facewright.pipeline.report import REPORT, Entry, Report, Summary
 from facewright.pipeline.settings import BatchSettings
 
+MAX_TOLD = 200  # characters of an error that was not foreseen
 MANY, MANY_SIDE = 8, 1536  # more photos of one person than this are held at a smaller size
 SETTLED_ERRORS = (ImageError.__name__, NoFaceError.__name__)  # they lie in the photo itself
 
@@ -261,9 +262,8 @@ class _Run:
         elif isinstance(error, MemoryError):
             reason = "not enough memory for this photo: make it smaller, or close other programs."
         else:
-            reason = (
-                f"internal error ({type(error).__name__}: {error}): please report it; --debug shows more."
-            )
+            told = f"{type(error).__name__}: {error}"[:MAX_TOLD]
+            reason = f"internal error ({told}): please report it; --debug shows more."
         logger("pipeline").debug("%s failed", task.photo.path, exc_info=error)
         line = " ".join(reason.split())
         left = self._left(task)
