@@ -1,11 +1,15 @@
 """Every backend against the float64 reference: ids, values, gradients; each check with a control."""
 
+from copy import copy
+
 import pytest
 import torch
 from tests.agreement.closeness import gradient_faults
 from tests.agreement.meshes import bumpy_sheet, projected
 
 from facewright.core.errors import InputError
+from facewright.geometry.adjacency import EdgeTable, edge_table
+from facewright.render.antialias import antialias
 from facewright.render.backends import BackendName, reference
 from facewright.render.interpolate import interpolate
 from facewright.render.rasterize import rasterize
@@ -128,6 +132,36 @@ def test_wrong_input_is_refused(scene):
         rasterize(pixels, faces, (0, 5), perspective=perspective)
     with pytest.raises(InputError, match="rows"):
         interpolate(fragments, faces, torch.zeros(3, pixels.shape[1], 2))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_memory_that_is_not_theirs_is_not_read(scene, backend):
+    pixels, faces, _, fragments = scene
+    edges = edge_table(faces)
+    image = torch.rand(*fragments.triangle.shape, 1)
+    assert interpolate(fragments, faces, pixels, backend=backend).isfinite().all()  # control
+    assert antialias(image, fragments, pixels, faces, edges=edges, backend=backend).isfinite().all()
+    for index in (-1, pixels.shape[1], 1 << 40):
+        wrong = faces.clone()
+        wrong[0, 1] = index
+        with pytest.raises(InputError, match="face indices"):
+            interpolate(fragments, wrong, pixels, backend=backend)
+        with pytest.raises(InputError, match="face indices"):
+            antialias(image, fragments, pixels, wrong, edges=edges, backend=backend)
+    seen = int(fragments.triangle.max())
+    with pytest.raises(InputError, match="were rasterised"):
+        interpolate(fragments, faces[:seen], pixels, backend=backend)
+    with pytest.raises(InputError, match="were rasterised"):
+        antialias(image, fragments, pixels, faces[:seen], backend=backend)
+    larger = EdgeTable(edges.vertices + pixels.shape[1], edges.faces)
+    with pytest.raises(InputError, match="another mesh"):
+        antialias(image, fragments, pixels, faces, edges=larger, backend=backend)
+    with pytest.raises(InputError, match="batch"):
+        antialias(image[:, 1:], fragments, pixels, faces, edges=edges, backend=backend)
+    torn = copy(fragments)
+    object.__setattr__(torn, "depth", fragments.depth[:, 1:])  # past the shape checks of the tests
+    with pytest.raises(InputError, match="one shape"):
+        interpolate(torn, faces, pixels, backend=backend)
 
 
 def _loss(image, depth, weight, slope, what):

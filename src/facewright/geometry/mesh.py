@@ -51,6 +51,6 @@ def check_faces(faces: Int64[Tensor, "F 3"], vertex_count: int) -> None:
     """
     if faces.numel() == 0:
         return
-    low, high = int(faces.min()), int(faces.max())
+    low, high = (int(bound) for bound in torch.aminmax(faces))
     if low < 0 or high >= vertex_count:
         raise InputError(f"face indices must lie in [0, {vertex_count}), got {low} to {high}.")

@@ -8,14 +8,19 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from facewright.core.threads import run_tasks
+from facewright.geometry.mesh import check_faces
 
 
 def vertex_normals(vertices: Float[Tensor, "B V 3"], faces: Int64[Tensor, "F 3"]) -> Float[Tensor, "B V 3"]:
     """Unit normals at the vertices, weighted by the areas of the triangles around; outward for CCW faces.
 
     Any frame: the normals are in the frame of the vertices. A vertex without a triangle of positive area gets
-    the zero vector, and no gradient. Indices must be valid (see ``check_faces``).
+    the zero vector, and no gradient.
+
+    Raises:
+        InputError: a face index is out of range.
     """
+    check_faces(faces, vertices.shape[1])
     if vertices.device.type == "cpu":
         result: Any = _VertexNormals.apply(vertices, faces)
         return result

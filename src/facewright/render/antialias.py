@@ -4,8 +4,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from facewright.core.errors import InputError
 from facewright.core.rows import add_rows, take_rows
 from facewright.geometry.adjacency import EdgeTable, edge_table
+from facewright.geometry.mesh import check_faces
 from facewright.render.backends import BackendName, select_backend
 from facewright.render.fragments import Fragments
 
@@ -37,8 +39,12 @@ def antialias(
         faces: vertex indices.
         edges: ``edge_table(faces)`` if at hand (it costs a sort of all edges); made here otherwise.
         backend: as in ``rasterize``.
+
+    Raises:
+        InputError: image, fragments, pixels, faces and edges do not belong together.
     """
     table = edge_table(faces) if edges is None else edges
+    _check(image, fragments, pixels, faces, table)
     kernels = select_backend(backend, pixels.device)
     crossings = kernels.find_crossings(pixels.detach(), faces, table, fragments)
     if crossings.shape[0] == 0:
@@ -66,6 +72,22 @@ def antialias(
     weight = torch.where(grows, reach - 0.5, 0.5 - reach)[:, None].to(image.dtype)
     change = weight * (take_rows(colors, source) - take_rows(colors, target))
     return image + _SumRows.apply(target, change, batch * height * width).reshape(image.shape)
+
+
+def _check(image: Tensor, fragments: Fragments, pixels: Tensor, faces: Tensor, table: EdgeTable) -> None:
+    """Nothing that the kernels look up by may point outside of what they look up in."""
+    check_faces(faces, pixels.shape[1])
+    fragments.check(faces.shape[0])
+    shape = tuple(fragments.triangle.shape)
+    if tuple(image.shape[:3]) != shape or pixels.shape[0] != shape[0]:
+        raise InputError(
+            f"image and pixels must be of the fragments' batch and size {shape} (B, H, W), got "
+            f"{tuple(image.shape[:3])} and a batch of {pixels.shape[0]}."
+        )
+    if table.vertices.numel() == 0:
+        return
+    if int(table.vertices.max()) >= pixels.shape[1] or int(table.faces.max()) >= faces.shape[0]:
+        raise InputError("the edges are of another mesh: expected edge_table(faces) of these faces.")
 
 
 class _SumRows(torch.autograd.Function):

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from facewright.core.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -34,3 +37,26 @@ class Fragments:
     def size(self) -> tuple[int, int]:
         """(height, width) in pixels."""
         return self.triangle.shape[1], self.triangle.shape[2]
+
+    def check(self, triangle_count: int) -> None:
+        """Refuse fragments of another mesh, and buffers that do not belong together.
+
+        The kernels look up memory by these numbers: out of range, they would read what is not theirs.
+
+        Raises:
+            InputError: a triangle is not below ``triangle_count``, or the buffers differ in shape.
+        """
+        shape = tuple(self.triangle.shape)
+        if tuple(self.barycentric.shape) != (*shape, 3) or tuple(self.depth.shape) != shape:
+            raise InputError(
+                f"fragments need buffers of one shape: triangle has {shape}, barycentric "
+                f"{tuple(self.barycentric.shape)}, depth {tuple(self.depth.shape)}."
+            )
+        if self.triangle.numel() == 0:
+            return
+        low, high = (int(bound) for bound in torch.aminmax(self.triangle))
+        if low < -1 or high >= triangle_count:
+            raise InputError(
+                f"fragments must name triangles in [0, {triangle_count}), or -1 for none, got {low} to "
+                f"{high}: give the faces that were rasterised."
+            )

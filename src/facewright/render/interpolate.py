@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from facewright.core.errors import InputError
+from facewright.geometry.mesh import check_faces
 from facewright.render.backends import Backend, BackendName, select_backend
 from facewright.render.fragments import Fragments
 
@@ -34,11 +35,14 @@ def interpolate(
         Buffers, 0 where empty.
 
     Raises:
-        InputError: N is neither 1 nor the batch size.
+        InputError: N is neither 1 nor the batch size, a corner is no row of the attributes, or the fragments
+            are of another mesh.
     """
     batch = fragments.triangle.shape[0]
     if attributes.shape[0] not in (1, batch):
         raise InputError(f"attributes need 1 or {batch} rows (the batch), got {attributes.shape[0]}.")
+    check_faces(corners, attributes.shape[1])
+    fragments.check(corners.shape[0])
     kernels = select_backend(backend, attributes.device)
     result: Any = _Interpolate.apply(
         attributes, corners, fragments.triangle, fragments.barycentric.to(attributes.dtype), kernels

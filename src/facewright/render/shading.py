@@ -25,12 +25,17 @@ def shade_diffuse(
         light: camera frame, per image, or one for the batch.
 
     Raises:
-        InputError: the light has neither 1 row nor as many as the batch.
+        InputError: albedo and normals differ in shape, or the light has neither 1 row nor as many as the
+            batch.
     """
+    if albedo.shape != normals.shape:
+        raise InputError(
+            f"albedo and normals must have one shape, got {tuple(albedo.shape)} and {tuple(normals.shape)}."
+        )
     coefficients = light.coefficients.to(albedo.dtype)
     if coefficients.shape[0] not in (1, albedo.shape[0]):
         raise InputError(f"the light needs 1 or {albedo.shape[0]} rows (the batch), got {len(coefficients)}.")
-    if albedo.device.type == "cpu":
+    if albedo.device.type == "cpu" and albedo.numel() > 0:
         result: Any = _ShadeDiffuse.apply(albedo, normals, coefficients.expand(len(albedo), -1, -1))
         return result
     return plain_shade_diffuse(albedo, normals, light)

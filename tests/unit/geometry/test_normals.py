@@ -5,6 +5,7 @@ import torch
 from tests.agreement.closeness import gradient_faults
 from tests.agreement.meshes import bumpy_sheet
 
+from facewright.core.errors import InputError
 from facewright.geometry.normals import _plain_vertex_normals, face_normals, vertex_normals
 
 
@@ -34,3 +35,11 @@ def test_kernels_agree_with_the_plain_formula_in_values_and_gradients():
     assert not results[1][0][:, -1].any()
     assert not gradient_faults(results[1][1], results[0][1])
     assert gradient_faults(results[1][1] * 1.01, results[0][1])  # control
+
+
+@pytest.mark.parametrize("index", [-1, 4, 1 << 40])
+def test_indices_that_point_nowhere_are_refused(index: int):
+    faces = torch.tensor([[0, 1, 2], [0, 2, index]])
+    with pytest.raises(InputError, match="face indices"):
+        vertex_normals(torch.rand(1, 4, 3), faces)
+    assert vertex_normals(torch.rand(1, 4, 3), torch.tensor([[0, 1, 2], [0, 2, 3]])).isfinite().all()

@@ -1,5 +1,6 @@
 """Shading: kernels against the plain formula, known colours, highlights where they belong."""
 
+import inspect
 import math
 
 import pytest
@@ -47,6 +48,16 @@ def test_one_light_serves_the_batch_but_not_two_for_three():
     assert torch.equal(shade_diffuse(albedo, normals, light), shade_diffuse(albedo, normals, each))
     with pytest.raises(InputError, match="rows"):
         shade_diffuse(albedo, normals, ambient_light(2))
+
+
+def test_shapes_that_do_not_belong_together_are_refused_and_nothing_stays_nothing():
+    shade = inspect.unwrap(shade_diffuse)  # as users call it, without the shape checks of the tests
+    with pytest.raises(InputError, match="one shape"):
+        shade(torch.ones(1, 50_000, 3), torch.ones(1, 4, 3), ambient_light(1))
+    with pytest.raises(InputError, match="one shape"):
+        shade(torch.ones(2, 4, 3), torch.ones(1, 4, 3), ambient_light(1))
+    assert shade_diffuse(torch.ones(0, 4, 3), torch.ones(0, 4, 3), ambient_light(1)).shape == (0, 4, 3)
+    assert shade_diffuse(torch.ones(2, 0, 3), torch.ones(2, 0, 3), ambient_light(1)).shape == (2, 0, 3)
 
 
 def test_the_highlight_is_brightest_at_the_mirror_direction():
