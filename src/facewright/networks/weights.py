@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from facewright.core.assets import read_safetensors, write_safetensors
 from facewright.core.errors import AssetError
 
 FORMAT = "facewright-weights-1"
 MAX_WIDTH = 4096  # of any layer named in a file's settings: a hostile header must not allocate the machine
+MAX_SIZES = 64  # numbers in a file's settings
 
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -61,18 +62,30 @@ def read_weights(path: Path, network_class: type[Network], settings_class: type)
         sizes = [
             size for value in values.values() for size in (value if isinstance(value, list) else [value])
         ]
+        if len(sizes) > MAX_SIZES:
+            raise ValueError(f"{len(sizes)} sizes, more than {MAX_SIZES}")
         if not all(isinstance(size, int) and 0 <= size <= MAX_WIDTH for size in sizes):
             raise ValueError(f"sizes {sizes} are not whole numbers up to {MAX_WIDTH}")
         settings = settings_class(
             **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         )
-        network = network_class(settings)
-        state = network.state_dict()
-        expected = {name for name, tensor in state.items() if tensor.dtype.is_floating_point}
-        if expected != set(tensors):
-            raise ValueError(f"tensors differ: {sorted(expected ^ set(tensors))[:3]}")
-        network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        with torch.device("meta"):  # shapes without memory, until the file is known to hold what they ask for
+            network = network_class(settings)
+        _compare_shapes(network, tensors)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise AssetError(f"{path} does not hold a whole {network_class.__name__} ({first_line}).") from error
+    network.to_empty(device="cpu")
+    for name, tensor in network.state_dict().items():
+        # What is not floating point (batch norm's counters of training steps) is not kept in files.
+        tensor.copy_(tensors[name]) if name in tensors else tensor.zero_()
     return network.eval()
+
+
+def _compare_shapes(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    state = network.state_dict()
+    expected = {name: tuple(value.shape) for name, value in state.items() if value.dtype.is_floating_point}
+    found = {name: tuple(value.shape) for name, value in tensors.items()}
+    if expected != found:
+        different = sorted(name for name, _ in expected.items() ^ found.items())
+        raise ValueError(f"tensors differ: {list(dict.fromkeys(different))[:3]}")

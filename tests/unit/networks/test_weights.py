@@ -1,4 +1,6 @@
 import json
+import resource
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,35 @@ def test_hostile_settings_are_refused(written: tuple[FaceNetwork, Path], setting
     save_file(load_file(written[1]), written[1], metadata=header)
     with pytest.raises(AssetError):
         read_weights(written[1], FaceNetwork, FaceNetworkSettings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"widths": [4, 6, 6, 6, 1024], "blocks": [0, 1, 1, 16], "pyramid": 4},
+        {"widths": [4, 6, 6, 6, 6], "blocks": [4096, 4096, 4096, 4096], "pyramid": 4},
+        {"widths": [1] * 100_000, "blocks": [0] * 99_999, "pyramid": 4},
+    ],
+    ids=["wide", "deep", "long"],
+)
+def test_a_hostile_header_does_not_allocate_the_machine(tmp_path: Path, settings: object):
+    path = tmp_path / "face.safetensors"
+    write_weights(path, FaceNetwork(SMALL), {})
+    header = {"format": FORMAT, "network": "FaceNetwork", "settings": json.dumps(settings)}
+    save_file(load_file(path), path, metadata=header)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(AssetError):
+        read_weights(path, FaceNetwork, FaceNetworkSettings)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown * (1 if sys.platform == "darwin" else 1024) < 100 << 20
+
+
+def test_reading_leaves_the_random_numbers_of_the_caller_alone(written: tuple[FaceNetwork, Path]):
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    read_weights(written[1], FaceNetwork, FaceNetworkSettings)
+    assert torch.equal(torch.rand(3), expected)
 
 
 def test_missing_tensor_and_cut_file_are_refused(written: tuple[FaceNetwork, Path]):
