@@ -1,5 +1,6 @@
 """The shipped head: what it promises, and that a broken one is refused."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,6 +123,13 @@ def test_albedo_spans_dark_to_light_and_stays_in_range(head: FaceModel) -> None:
     assert head.specular_mean.min() >= 0
 
 
+def changed(tensors: dict[str, torch.Tensor], name: str, value: float) -> dict[str, torch.Tensor]:
+    """The tensors with the first number of one of them replaced."""
+    copy = tensors[name].clone()
+    copy.view(-1)[0] = value
+    return tensors | {name: copy}
+
+
 def test_damaged_files_get_one_clear_line(tmp_path: Path) -> None:
     tensors, metadata = read_safetensors(asset_path(BASE_HEAD))
     cases = {
@@ -129,11 +137,24 @@ def test_damaged_files_get_one_clear_line(tmp_path: Path) -> None:
         "missing": ({k: v for k, v in tensors.items() if k != "mirror"}, metadata),
         "column": (tensors | {"subdivision_column": tensors["subdivision_column"] + 5000}, metadata),
         "faces": (tensors | {"faces": tensors["faces"] + 20000}, metadata),
+        "mirror": (tensors | {"mirror": tensors["mirror"] + 20000}, metadata),
+        "unpaired": (tensors | {"mirror": tensors["mirror"].roll(1)}, metadata),
+        "triangle": (changed(tensors, "ibug68.triangle", 10**6), metadata),
+        "behind": (changed(tensors, "ibug68.triangle", -1), metadata),
+        "nan": (changed(tensors, "mean", math.nan), metadata),
+        "weights": (tensors | {"now7.weights": tensors["now7.weights"] * 0}, metadata),
+        "infinite": (changed(tensors, "diffuse_mean", math.inf), metadata),
+        "short": (tensors | {"specular_mean": tensors["specular_mean"][1:]}, metadata),
+        "expressions": (tensors, {**metadata, "expression_names": '["jawOpen"]'}),
+        "number": (tensors, {**metadata, "landmark_sets": "7"}),
+        "text": (tensors, {**metadata, "regions": '"skin"'}),
+        "bases": (tensors | {"expression_start": torch.zeros(10**6, dtype=torch.int32)}, metadata),
     }
     for name, (arrays, header) in cases.items():
         path = tmp_path / f"{name}.safetensors"
         write_safetensors(path, arrays, header)
-        with pytest.raises(AssetError):
+        with pytest.raises(AssetError, match=path.name):
             load_base_model(path)
+        path.unlink()
     with pytest.raises(AssetError):
         load_base_model(tmp_path / "nothing.safetensors")
