@@ -13,6 +13,7 @@ from torch import Tensor
 from facewright.core.errors import InputError
 
 MAX_TEXT = 4096
+SMALLEST = 1e-30  # what float32 keeps away from 0
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,26 @@ class Fields:
         if isinstance(value, bool):
             raise InputError(f"{self.where}: {name}: expected a whole number, got {value}.")
         return value
+
+    def positive_integer(self, name: str, limit: int) -> int:
+        """A whole number from 1 to ``limit``."""
+        value = self.integer(name)
+        if not 1 <= value <= limit:
+            raise InputError(f"{self.where}: {name}: expected a number from 1 to {limit}, got {value}.")
+        return value
+
+    def positive(self, name: str) -> float:
+        """A finite number above 0, also in float32."""
+        value = self.number(name)
+        if not value >= SMALLEST:
+            raise InputError(f"{self.where}: {name}: expected a number above 0, got {value:g}.")
+        return value
+
+    def constant(self, name: str, expected: str) -> None:
+        """A text that can only be this one, such as the name of a convention."""
+        value = self.text(name)
+        if value != expected:
+            raise InputError(f"{self.where}: {name}: expected {expected!r}, got {value[:60]!r}.")
 
     def number(self, name: str) -> float:
         """A finite number."""

@@ -23,6 +23,8 @@ from facewright.scene.pose import Pose
 FORMAT_VERSION = 1
 MAX_FILE_BYTES = 8 << 20
 MAX_COEFFICIENTS = 100_000
+MAX_SIDE = 1_000_000  # pixels of a photo
+ROTATION_ERROR = 1e-3  # largest entry of R R^T - I; a fit's float32 rotations stay a hundred times below
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def read_parameters(path: Path) -> SavedParameters:
 
     Raises:
         InputError: not such a file, of another format version, or a field is missing, of the wrong type,
-            of the wrong length or not finite.
+            of the wrong length or not finite, or describes a camera or pose that cannot be.
     """
     fields = Fields.read(path, MAX_FILE_BYTES)
     version = fields.integer("format_version")
@@ -94,8 +96,8 @@ def read_parameters(path: Path) -> SavedParameters:
     if len(names) != len(expression):
         raise InputError(f"{path}: {len(expression)} expression values but {len(names)} names.")
     model = fields.group("model")
-    pose = fields.group("pose")
     light = fields.group("light")
+    light.constant("frame", "camera")
     detected = fields.rows("detected_landmarks_px", 2, MAX_COEFFICIENTS)
     count = len(detected)
     return SavedParameters(
@@ -107,10 +109,7 @@ def read_parameters(path: Path) -> SavedParameters:
             expression=expression[None],
             diffuse=coefficients.vector("diffuse", MAX_COEFFICIENTS)[None],
             specular=coefficients.vector("specular", MAX_COEFFICIENTS)[None],
-            pose=Pose(
-                pose.rows("rotation", 3, 3, exactly=True)[None],
-                pose.vector("translation_mm", 3, exactly=True)[None],
-            ),
+            pose=_read_pose(fields.group("pose")),
             camera=_read_camera(fields.group("camera")),
             light=SphericalHarmonicsLight(light.rows("spherical_harmonics", 3, 9, exactly=True)[None]),
             point_light=_read_point_light(light),
@@ -186,14 +185,26 @@ def _camera_document(camera: Camera) -> dict[str, Any]:
     }
 
 
+def _read_pose(fields: Fields) -> Pose:
+    fields.constant("convention", "camera_from_head")
+    rotation = fields.rows("rotation", 3, 3, exactly=True)
+    error = float((rotation.double() @ rotation.double().mT - torch.eye(3)).abs().max())
+    if not error < ROTATION_ERROR or float(torch.det(rotation.double())) < 0:
+        raise InputError(
+            f"{fields.where}: rotation: expected a proper rotation (orthonormal, determinant 1), "
+            f"got {str(rotation.tolist())[:120]}."
+        )
+    return Pose(rotation[None], fields.vector("translation_mm", 3, exactly=True)[None])
+
+
 def _read_camera(fields: Fields) -> Camera:
     kind = fields.text("type")
-    size = (fields.integer("height"), fields.integer("width"))
+    size = (fields.positive_integer("height", MAX_SIDE), fields.positive_integer("width", MAX_SIDE))
     if kind == "perspective":
-        focal = torch.tensor([fields.number("focal_px")])
+        focal = torch.tensor([fields.positive("focal_px")])
         return PerspectiveCamera(focal, fields.vector("principal_px", 2, exactly=True)[None], size)
     if kind == "weak_perspective":
-        scale = torch.tensor([fields.number("scale_px_per_mm")])
+        scale = torch.tensor([fields.positive("scale_px_per_mm")])
         return WeakPerspectiveCamera(scale, fields.vector("offset_px", 2, exactly=True)[None], size)
     raise InputError(f"{fields.where}.type: expected 'perspective' or 'weak_perspective', got {kind!r}.")
 

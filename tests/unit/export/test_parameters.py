@@ -21,12 +21,13 @@ def saved():
     def draw(*shape):
         return torch.randn(*shape, generator=generator)
 
+    turn = draw(1, 3, 3)
     parameters = HeadParameters(
         identity=draw(1, 5),
         expression=draw(1, 3),
         diffuse=draw(1, 4),
         specular=draw(1, 2),
-        pose=Pose(draw(1, 3, 3), draw(1, 3)),
+        pose=Pose(torch.linalg.matrix_exp(turn - turn.mT), draw(1, 3)),
         camera=PerspectiveCamera(draw(1).abs() * 1000, draw(1, 2), (480, 640)),
         light=SphericalHarmonicsLight(draw(1, 9, 3)),
         point_light=PointLight(draw(1, 3), draw(1, 3)),
@@ -91,6 +92,15 @@ DAMAGE = {
     "huge integer": (lambda c: c["camera"].update(focal_px=10**400), "finite number"),
     "camera": (lambda c: c["camera"].update(type="fisheye"), "fisheye"),
     "names": (lambda c: c["coefficients"]["expression_names"].pop(), "3 expression values but 2 names"),
+    "no height": (lambda c: c["camera"].update(height=-5), "from 1 to"),
+    "no width": (lambda c: c["camera"].update(width=10**30), "from 1 to"),
+    "behind": (lambda c: c["camera"].update(focal_px=-3.0), "above 0"),
+    "flat": (lambda c: c["camera"].update(focal_px=1e-60), "above 0"),
+    "stretched": (lambda c: c["pose"].update(rotation=[[9, 0, 0], [0, 9, 0], [0, 0, 0]]), "proper rotation"),
+    "mirrored": (lambda c: c["pose"].update(rotation=[[1, 0, 0], [0, 1, 0], [0, 0, -1]]), "proper rotation"),
+    "convention": (lambda c: c["pose"].update(convention="head_from_camera"), "camera_from_head"),
+    "no convention": (lambda c: c["pose"].pop("convention"), "'convention' is missing"),
+    "frame": (lambda c: c["light"].update(frame="head"), "expected 'camera'"),
     "rotation": (lambda c: c["pose"]["rotation"].pop(), "expected 3 rows"),
     "long": (lambda c: c["coefficients"].update(diffuse=[0] * 100_001), "at most 100000"),
 }
