@@ -13,12 +13,22 @@ from torch import Tensor
 
 from facewright.scene.lighting import SH_CONSTANTS, sh_basis
 
-# Strength of the albedo prior in each round: first the light, while hair and shadows lose their weight.
-ROUNDS = (1.0e4, 1.0e4, 10.0, 1.0, 1.0, 1.0)
+# Values of the first albedo coefficient (from dark to light skin) to start from. Dark skin in bright light
+# looks like light skin in dim light, and the way between them is long and bent: the start decides.
+TONES = (-2.5, -1.75, -1.0, -0.5, 0.0, 0.5, 1.0)
+LIGHT_ROUNDS = 3  # of the light alone for each tone, while hair and shadows lose their weight
+# Strength of the albedo prior in each joint round.
+ROUNDS = (10.0, 1.0, 1.0, 1.0)
+# Relative error of a photo that diffuse light explains. A photo with larger errors (glossy skin, cast
+# shadows) tells less, and the priors more.
+TYPICAL = 0.15
+# Squared relative error from which a pixel tells nothing about the tone to start from.
+LARGEST = 0.25
 # A pixel whose error is more than this many median errors is no skin: hair, glasses, a cast shadow.
 CUT = 4.0
 # Errors are relative to the face's median brightness; this much (linear) is added for very dark photos.
 DARK = 0.02
+LEAST_LEVEL = 0.1  # of the prior's level, to which contrast is still related
 BANDS = (0, 1, 1, 1, 2, 2, 2, 2, 2)
 
 
@@ -29,8 +39,9 @@ class LightPrior:
     Attributes:
         level: mean brightness.
         level_std: its standard deviation.
-        band_std: standard deviation of the coefficients of each spherical harmonics band, the first unused.
-        color_std: standard deviation of the channels' differences from their mean, for each band.
+        band_std: standard deviation of the coefficients of each spherical harmonics band under light of the
+            mean level, the first unused.
+        color_std: standard deviation of the channels' differences from their mean, for each band, likewise.
     """
 
     level: float = 0.85
@@ -74,8 +85,13 @@ def solve_appearance(
     """
     count, channels = samples[0].albedo_basis.shape[0], [sample.color.shape[1] for sample in samples]
     albedo = samples[0].color.new_zeros(int(person.max()) + 1, count)
-    robust = [torch.ones_like(sample.weight) for sample in samples]
     lights = [_first_light(sample, prior) for sample in samples]
+    for index in range(len(albedo)):
+        rows = (person == index).nonzero()[:, 0].tolist()
+        albedo[index], started = _start([samples[row] for row in rows], prior, precision)
+        for row, light in zip(rows, started, strict=True):
+            lights[row] = light
+    robust = [_robust(sample, albedo[person[row]], lights[row]) for row, sample in enumerate(samples)]
     for strength in ROUNDS:
         for index in range(len(albedo)):
             rows = (person == index).nonzero()[:, 0].tolist()
@@ -92,6 +108,48 @@ def solve_appearance(
     return albedo[person], full
 
 
+def _start(
+    samples: list[PixelSamples], prior: LightPrior, precision: float
+) -> tuple[Float[Tensor, " K"], list[Float[Tensor, "9 C"]]]:
+    """The most probable of a few skin tones of one person, and the light of each photo under it."""
+    albedos, lights = [], []
+    cost = samples[0].color.new_tensor(TONES).square()
+    for tone in TONES:
+        albedos.append(samples[0].color.new_zeros(samples[0].albedo_basis.shape[0]))
+        albedos[-1][:1] = tone
+        lights.append([_light_alone(sample, albedos[-1], prior, precision) for sample in samples])
+    for row, sample in enumerate(samples):
+        own = [light[row] for light in lights]
+        errors = torch.stack([_relative_error(sample, *pair) for pair in zip(albedos, own, strict=True)])
+        # How far the photo is believed must not depend on the tone, or bad fits would look cheap.
+        believed = (TYPICAL**2 / errors.median(1).values.min()).clamp(max=1)
+        data = (errors.clamp(max=LARGEST) * sample.weight).sum(1) / sample.weight.sum().clamp_min(1e-9)
+        cost = cost + believed * precision * data
+        cost = cost + torch.stack([_light_cost(light, prior) for light in own]).to(cost)
+    best = int(cost.argmin())
+    return albedos[best], lights[best]
+
+
+def _light_alone(
+    sample: PixelSamples, albedo: Tensor, prior: LightPrior, precision: float
+) -> Float[Tensor, "9 C"]:
+    """The light of a photo whose albedo is known."""
+    light, robust, count = _first_light(sample, prior), torch.ones_like(sample.weight), len(albedo)
+    for _ in range(LIGHT_ROUNDS):
+        matrix, right = _system(sample, albedo, light, robust, prior, precision)
+        step = torch.linalg.solve(matrix[count:, count:], right[count:]).to(light.dtype)
+        light = light + step.view(light.shape[1], 9).mT
+        robust = _robust(sample, albedo, light)
+    return light
+
+
+def _light_cost(light: Float[Tensor, "9 C"], prior: LightPrior) -> Float[Tensor, ""]:
+    """Twice the negative log prior of a light, without constants."""
+    curvature, centre = _light_prior(light.shape[1], prior, light)
+    offset = light.mT.flatten().double() - centre
+    return offset @ curvature @ offset
+
+
 def predicted(
     sample: PixelSamples, albedo: Float[Tensor, " K"], light: Float[Tensor, "9 C"]
 ) -> Float[Tensor, "P C"]:
@@ -101,18 +159,24 @@ def predicted(
 
 
 def _trust(sample: PixelSamples, robust: Tensor, precision: float) -> Float[Tensor, "P C"]:
-    """Weights of the residuals: relative errors, summing up to the given precision."""
+    """Weights of the residuals: relative errors, summing up to the given precision if all are robust."""
     weight = sample.weight * robust
-    share = weight / weight.sum().clamp_min(1e-9) * precision / sample.color.shape[1]
+    share = weight / sample.weight.sum().clamp_min(1e-9) * precision / sample.color.shape[1]
     return (share / (sample.color.median() + DARK) ** 2)[:, None].expand_as(sample.color)
 
 
 def _robust(sample: PixelSamples, albedo: Tensor, light: Tensor) -> Tensor:
     """Weights by residual: hair, glasses, highlights and cast shadows do not count (Tukey)."""
-    residual = (predicted(sample, albedo, light) - sample.color) / (sample.color.median() + DARK)
-    squared = (residual**2).mean(1)
+    squared = _relative_error(sample, albedo, light)
     scale = squared.median().clamp_min(0.03**2)
-    return (1 - squared / (CUT**2 * scale)).clamp_min(0) ** 2
+    believed = (TYPICAL**2 / scale).clamp(max=1)
+    return believed * (1 - squared / (CUT**2 * scale)).clamp_min(0) ** 2
+
+
+def _relative_error(sample: PixelSamples, albedo: Tensor, light: Tensor) -> Float[Tensor, " P"]:
+    """Squared error of each pixel relative to the brightness of the face."""
+    residual = (predicted(sample, albedo, light) - sample.color) / (sample.color.median() + DARK)
+    return (residual**2).mean(1)
 
 
 def _first_light(sample: PixelSamples, prior: LightPrior) -> Float[Tensor, "9 C"]:
@@ -151,8 +215,11 @@ def _light_prior(channels: int, prior: LightPrior, like: Tensor) -> tuple[Tensor
     """Curvature and centre of the light's Gaussian prior, channel by channel."""
     options = {"dtype": torch.float64, "device": like.device}
     bands = torch.tensor(BANDS, device=like.device)
-    color = 1 / torch.tensor(prior.color_std, **options)[bands] ** 2
-    common = 1 / torch.tensor(prior.band_std, **options)[bands] ** 2
+    # Contrast is what is known: dim light is not softer than bright light.
+    level = float(like[0].mean()) * SH_CONSTANTS[0] / prior.level
+    relative = min(max(level, LEAST_LEVEL), 1 / LEAST_LEVEL)
+    color = 1 / (relative * torch.tensor(prior.color_std, **options)[bands]) ** 2
+    common = 1 / (relative * torch.tensor(prior.band_std, **options)[bands]) ** 2
     common[0] = (SH_CONSTANTS[0] / prior.level_std) ** 2
     mean = torch.full((channels, channels), 1 / channels, **options)
     spread = torch.eye(channels, **options) - mean
