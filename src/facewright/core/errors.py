@@ -12,6 +12,14 @@ class InputError(FacewrightError, ValueError):
     """An argument has the wrong shape, range, unit or type."""
 
 
+class HiddenFaceError(InputError):
+    """Too little of a face lies in its photo; ``face`` is its number among those that were given."""
+
+    def __init__(self, message: str, face: int) -> None:
+        super().__init__(message)
+        self.face = face
+
+
 class ImageError(InputError):
     """A file is not a photo that can be read, or is too small or too large."""
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from facewright.core.errors import InputError
+from facewright.core.errors import HiddenFaceError
 from facewright.fitting.appearance import LightPrior, PixelSamples, solve_appearance
 from facewright.fitting.face_crop import FaceCrops, crop_faces
 from facewright.fitting.landmark import landmark_system, with_parameters
@@ -77,7 +77,8 @@ def refine_photometric(
         progress: called with the part of the work that is done.
 
     Raises:
-        InputError: the photos are not those of the fit, or the face does not lie in its photo.
+        InputError: the photos are not those of the fit.
+        HiddenFaceError: a face does not lie in its photo.
     """
     settings = settings or PhotometricFitSettings()
     report = progress or (lambda _: None)
@@ -142,7 +143,7 @@ def sample_pixels(
     """Pixels of each crop that show skin of the face, with what the model says of them.
 
     Raises:
-        InputError: hardly any pixel of a face lies in its photo.
+        HiddenFaceError: hardly any pixel of a face lies in its photo.
     """
     fragments, weight = skin_weight(model, crops, parameters)
     vertices = model.vertices(parameters.identity, parameters.expression)
@@ -203,7 +204,9 @@ def _one_photo(
     chosen = torch.zeros_like(weight, dtype=torch.bool)
     chosen[::step, ::step] = weight[::step, ::step] > 0.1
     if int(chosen.sum()) < 50:
-        raise InputError(f"face {number} hardly lies in its photo: leave out its photometric refinement.")
+        raise HiddenFaceError(
+            f"face {number} hardly lies in its photo: leave out its photometric refinement.", number
+        )
     corners = model.topology.faces[fragments.triangle[0][chosen].long()]
     bary = fragments.barycentric[0][chosen]
     albedo = (model.diffuse_mean[corners] * bary[..., None]).sum(1)

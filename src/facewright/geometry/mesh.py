@@ -1,12 +1,14 @@
 """A triangle mesh: vertices over a topology that many meshes share."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from facewright.core.errors import InputError
+from facewright.geometry.adjacency import EdgeTable, edge_table
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,11 @@ class Topology:
     faces: Int64[Tensor, "F 3"]
     uv: Float[Tensor, "T 2"]
     uv_faces: Int64[Tensor, "F 3"]
+
+    @cached_property
+    def edges(self) -> EdgeTable:
+        """The edges with the triangles beside them; sorted when first asked for."""
+        return edge_table(self.faces)
 
     def to(self, device: torch.device | str) -> "Topology":
         """Return the same topology on another device."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from facewright.core.errors import FacewrightError, ImageError, NoFaceError, OutputError
+from facewright.core.errors import FacewrightError, HiddenFaceError, ImageError, NoFaceError, OutputError
 from facewright.core.files import make_writable_folder
 from facewright.core.log import logger
 from facewright.core.progress import ProgressBar
@@ -19,7 +19,11 @@ from facewright.pipeline.settings import BatchSettings
 
 MAX_TOLD = 200  # characters of an error that was not foreseen
 MANY, MANY_SIDE = 8, 1536  # more photos of one person than this are held at a smaller size
-SETTLED_ERRORS = (ImageError.__name__, NoFaceError.__name__)  # they lie in the photo itself
+SETTLED_ERRORS = (
+    ImageError.__name__,
+    NoFaceError.__name__,
+    HiddenFaceError.__name__,
+)  # they lie in the photo itself
 
 
 @runtime_checkable

@@ -1,16 +1,21 @@
 """overview.png: what a person looks at first."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from facewright.image.color import linear_from_srgb, srgb_from_linear
+from facewright.image.io import Photograph
 from facewright.image.warp import crop_box
-from facewright.pipeline.result import Reconstruction
+from facewright.models.face_model import FaceModel
 from facewright.pipeline.views import photo_overlay, turned_views, zoomed_camera
+from facewright.scene.parameters import HeadParameters
 
 PANEL, GAP, CAPTION, MARGIN, HEADER = 384, 14, 28, 28, 64
 PAPER, PANEL_GREY, INK, FAINT = "#f5f4f1", "#e4e2dd", "#26272b", "#75767c"
@@ -24,7 +29,34 @@ VIEWS = (
 CONTEXT = 1.9  # side of the zoomed photo over the larger extent of the landmarks
 
 
-def draw_overview(head: Reconstruction) -> Image.Image:
+@dataclass(frozen=True)
+class OverviewContent:
+    """What an overview tells of a head.
+
+    Attributes:
+        photo: the photo as it was worked on.
+        model: the face model.
+        parameters: a batch of one; pixels are those of ``photo.pixels``.
+        vertices: with the photo's expression, mm, head frame.
+        albedo: map, linear RGB, row 0 is v = 1.
+        box: (x0, y0, x1, y1) of the face in pixels of ``photo.pixels``.
+        detected_px: the landmarks that were seen, pixels of ``photo.pixels``.
+        residual: of the fit, as a fraction of the distance of the outer eye corners.
+        seconds: time spent in each stage.
+    """
+
+    photo: Photograph
+    model: FaceModel
+    parameters: HeadParameters
+    vertices: Float[Tensor, "V 3"]
+    albedo: Float[Tensor, "H W 3"]
+    box: tuple[float, float, float, float]
+    detected_px: Float[Tensor, "478 2"]
+    residual: float
+    seconds: Mapping[str, float]
+
+
+def draw_overview(head: OverviewContent) -> Image.Image:
     """Draw photo, landmarks, overlay and albedo above the head as clay and textured, from four sides."""
     yaws = tuple(yaw for _, yaw in VIEWS)
     grey = tuple(float(v) for v in linear_from_srgb(torch.tensor(_rgb(PANEL_GREY))))
@@ -41,7 +73,7 @@ def draw_overview(head: Reconstruction) -> Image.Image:
     return _sheet(rows, head.photo.name, _facts(head))
 
 
-def _facts(head: Reconstruction) -> str:
+def _facts(head: OverviewContent) -> str:
     weights = head.parameters.expression[0]
     order = torch.argsort(weights, descending=True)[:3].tolist()
     names = head.model.expression_names
@@ -70,7 +102,7 @@ def _sheet(rows: list[list[tuple[str, Image.Image]]], title: str, facts: str) ->
     return sheet
 
 
-def _photo(head: Reconstruction) -> Image.Image:
+def _photo(head: OverviewContent) -> Image.Image:
     """The whole photo with the face's box."""
     height, width = head.photo.pixels.shape[-2:]
     factor = PANEL / max(height, width)
@@ -84,7 +116,7 @@ def _photo(head: Reconstruction) -> Image.Image:
     return panel
 
 
-def _landmarks(head: Reconstruction) -> Image.Image:
+def _landmarks(head: OverviewContent) -> Image.Image:
     """The detected points on the zoomed photo."""
     box, zoomed = _zoomed(head)
     panel = _image(zoomed)
@@ -96,7 +128,7 @@ def _landmarks(head: Reconstruction) -> Image.Image:
     return panel
 
 
-def _fit(head: Reconstruction) -> Image.Image:
+def _fit(head: OverviewContent) -> Image.Image:
     """The fitted mesh over the zoomed photo."""
     box, zoomed = _zoomed(head)
     camera = zoomed_camera(head.parameters.camera, box, PANEL)
@@ -105,7 +137,7 @@ def _fit(head: Reconstruction) -> Image.Image:
     return _picture(drawn)
 
 
-def _zoomed(head: Reconstruction) -> tuple[tuple[float, float, float, float], Tensor]:
+def _zoomed(head: OverviewContent) -> tuple[tuple[float, float, float, float], Tensor]:
     """A square around the face with whole pixels, and its picture (S, S, 3)."""
     low, high = head.detected_px.min(0).values, head.detected_px.max(0).values
     side = max(8, round(float((high - low).max()) * CONTEXT))

@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from facewright.core.errors import FacewrightError, NoFaceError
+from facewright.core.errors import FacewrightError, HiddenFaceError
+from facewright.core.log import logger
 from facewright.core.progress import StageClock
-from facewright.detection import FaceDetector, FaceLandmarker, Landmarks, detect
+from facewright.detection import Landmarks
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
 from facewright.fitting.photometric import refine_photometric
@@ -20,6 +21,7 @@ from facewright.image.io import Photograph, photograph_from_array, read_photo
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.pipeline.device import resolve_device
+from facewright.pipeline.finder import Finder, ShippedFinder, find_faces
 from facewright.pipeline.result import Reconstruction
 from facewright.pipeline.settings import DeviceName, ReconstructionSettings
 from facewright.uv.head_texture import HeadChart, TextureSettings, head_texture
@@ -31,8 +33,7 @@ class Reconstructor:
 
     Attributes:
         model: the face model that is fitted.
-        detector: finds faces.
-        landmarker: finds the 478 points of a face.
+        finder: finds the faces of a photo and their 478 landmarks.
         basis: the part of the model that the landmark fit needs.
         chart: the layout of the model's texture map.
         settings: what the user chose.
@@ -40,8 +41,7 @@ class Reconstructor:
     """
 
     model: FaceModel
-    detector: FaceDetector
-    landmarker: FaceLandmarker
+    finder: Finder
     basis: LandmarkBasis
     chart: HeadChart
     settings: ReconstructionSettings
@@ -49,9 +49,18 @@ class Reconstructor:
 
     @classmethod
     def load(
-        cls, settings: ReconstructionSettings | None = None, device: torch.device | DeviceName = "auto"
+        cls,
+        settings: ReconstructionSettings | None = None,
+        device: torch.device | DeviceName = "auto",
+        *,
+        finder: Finder | None = None,
     ) -> "Reconstructor":
         """Load the shipped models.
+
+        Args:
+            settings: choices about the reconstruction.
+            device: where to compute.
+            finder: in place of the shipped detector and landmarker, such as a ``MediaPipeLandmarker``.
 
         Raises:
             AssetError: a model or weight file is missing or damaged.
@@ -62,8 +71,7 @@ class Reconstructor:
         model = load_base_model().to(target)
         return cls(
             model,
-            FaceDetector.load(target),
-            FaceLandmarker.load(target),
+            finder or ShippedFinder.load(target),
             landmark_basis(model),
             HeadChart.of(model, settings.texture_size),
             settings,
@@ -75,17 +83,27 @@ class Reconstructor:
 
         Args:
             photo: from ``read_photo`` or ``photograph_from_array``.
-            all_faces: every face; otherwise only the main one.
+            all_faces: every face; otherwise only the main one. Of several, one that cannot be fitted is left
+                out with a warning.
 
         Raises:
             NoFaceError: no face was found.
+            HiddenFaceError: too little of each face lies in the photo.
         """
         clock = StageClock()
         photo = replace(photo, pixels=photo.pixels.to(self.device))
         with clock.stage("detection"):
-            faces = self._faces(photo)
+            faces = find_faces(self.finder, photo)
         chosen = faces if all_faces else faces[:1]
-        return [self._fitted([photo], [face], clock)[0] for face in chosen]
+        share = {name: value / len(chosen) for name, value in clock.seconds.items()}
+        results = [self._fitted([photo], [face], [share])[0] for face in chosen]
+        heads = [result for result in results if isinstance(result, Reconstruction)]
+        hidden = [result for result in results if not isinstance(result, Reconstruction)]
+        if not heads:
+            raise hidden[0]
+        for error in hidden:
+            logger("pipeline").warning("a face is left out: %s", error)
+        return heads
 
     def reconstruct_together(self, photos: Sequence[Photograph]) -> list[Reconstruction | FacewrightError]:
         """Heads of one person in several photos: one identity and albedo, an own expression and pose each.
@@ -93,35 +111,53 @@ class Reconstructor:
         Returns:
             For each photo its head, or the reason why there is none.
         """
-        clock = StageClock()
         results: dict[int, Reconstruction | FacewrightError] = {}
-        seen: dict[int, tuple[Photograph, Landmarks]] = {}
+        seen: dict[int, tuple[Photograph, Landmarks, dict[str, float]]] = {}
         for index, photo in enumerate(photos):
+            clock = StageClock()
             moved = replace(photo, pixels=photo.pixels.to(self.device))
             try:
                 with clock.stage("detection"):
-                    seen[index] = (moved, self._faces(moved)[0])
+                    face = find_faces(self.finder, moved)[0]
+                seen[index] = (moved, face, clock.seconds)
             except FacewrightError as error:
                 results[index] = error
         if seen:
-            pairs = list(seen.values())
-            heads = self._fitted([photo for photo, _ in pairs], [face for _, face in pairs], clock)
-            results.update(zip(seen, heads, strict=True))
+            found, faces, seconds = (list(column) for column in zip(*seen.values(), strict=True))
+            results.update(zip(seen, self._fitted(found, faces, seconds), strict=True))
         return [results[index] for index in range(len(photos))]
 
-    def _faces(self, photo: Photograph) -> list[Landmarks]:
-        faces = detect(photo.pixels, detector=self.detector, landmarker=self.landmarker)
-        if not faces:
-            raise NoFaceError(
-                f"no face was found in {photo.name}: expected a face that is at least about 30 pixels wide "
-                "and looks not too far away from the camera."
-            )
-        return faces
-
     def _fitted(
+        self, photos: list[Photograph], faces: list[Landmarks], seconds: list[dict[str, float]]
+    ) -> list[Reconstruction | FacewrightError]:
+        """One person in one or more photos; a face that hardly lies in its photo is left out of the fit."""
+        results: dict[int, Reconstruction | FacewrightError] = {}
+        left = list(range(len(photos)))
+        clock = StageClock()
+        while left:
+            try:
+                fits, albedo = self._fit_one_person(
+                    [photos[i] for i in left], [faces[i] for i in left], clock
+                )
+            except HiddenFaceError as error:
+                index = left.pop(error.face)
+                told = (
+                    f"too little of the face lies in {photos[index].name}: expected a face that is mostly in "
+                    "the photo; --no-photometric makes a rougher head of it."
+                )
+                results[index] = HiddenFaceError(told, index)
+                continue
+            share = {name: value / len(left) for name, value in clock.seconds.items()}
+            for index, fit in zip(left, fits, strict=True):
+                spent = {**seconds[index], **share}
+                results[index] = self._head(photos[index], faces[index], fit, albedo, spent)
+            break
+        return [results[index] for index in range(len(photos))]
+
+    def _fit_one_person(
         self, photos: list[Photograph], faces: list[Landmarks], clock: StageClock
-    ) -> list[Reconstruction]:
-        """One person in one or more photos."""
+    ) -> tuple[list[FaceFit], Float[Tensor, "S S 3"]]:
+        """The fit of each photo, and the albedo map of all."""
         points = torch.stack([face.points for face in faces]).to(self.device)
         sizes = [(photo.pixels.shape[-2], photo.pixels.shape[-1]) for photo in photos]
         groups = torch.zeros(len(photos), dtype=torch.int64, device=self.device)
@@ -141,18 +177,15 @@ class Reconstructor:
                 chart=self.chart,
                 settings=TextureSettings(size=self.settings.texture_size),
             )
-        return [
-            self._head(photo, face, single, albedo, clock)
-            for photo, face, single in zip(photos, faces, singles, strict=True)
-        ]
+        return singles, albedo
 
-    def _focal(self, photos: list[Photograph]) -> Float[Tensor, " B"] | None:
-        """Focal lengths in pixels if every photo tells its own."""
-        known = [photo.focal for photo in photos if photo.focal is not None]
-        return torch.tensor(known, device=self.device) if len(known) == len(photos) else None
+    def _focal(self, photos: list[Photograph]) -> Float[Tensor, " B"]:
+        """Focal lengths in pixels, NaN where a photo does not tell."""
+        known = [float("nan") if photo.focal is None else photo.focal for photo in photos]
+        return torch.tensor(known, device=self.device)
 
     def _head(
-        self, photo: Photograph, face: Landmarks, fit: FaceFit, albedo: Tensor, clock: StageClock
+        self, photo: Photograph, face: Landmarks, fit: FaceFit, albedo: Tensor, seconds: dict[str, float]
     ) -> Reconstruction:
         x0, y0, x1, y1 = (float(side) for side in face.box)
         return Reconstruction(
@@ -164,7 +197,8 @@ class Reconstructor:
             fitted_px=fit.landmarks_px[0],
             landmarks_head=fit.landmarks_head[0],
             albedo=albedo,
-            seconds=dict(clock.seconds),
+            residual=float(fit.residual[0]),
+            seconds=seconds,
             settings=self.settings,
         )
 
@@ -185,6 +219,7 @@ def reconstruct(
     Raises:
         ImageError: the photo cannot be read.
         NoFaceError: no face was found.
+        HiddenFaceError: too little of the face lies in the photo.
         AssetError: a model or weight file is missing or damaged.
         UnavailableError: the device is not there.
     """

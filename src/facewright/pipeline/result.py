@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from jaxtyping import Float
+from PIL import Image
 from torch import Tensor
 
 from facewright.core.files import atomic_folder
@@ -22,6 +23,7 @@ from facewright.export import (
 from facewright.image.io import Photograph
 from facewright.models.face_model import FaceModel
 from facewright.pipeline.folders import is_head_folder
+from facewright.pipeline.overview import OverviewContent, draw_overview
 from facewright.pipeline.settings import ReconstructionSettings
 from facewright.scene.camera import PerspectiveCamera, WeakPerspectiveCamera
 from facewright.scene.parameters import HeadParameters
@@ -40,7 +42,9 @@ class Reconstruction:
         fitted_px: the same points of the fitted head.
         landmarks_head: the same points on ``vertices``, mm, head frame.
         albedo: diffuse albedo map, linear RGB, row 0 is v = 1.
-        seconds: time spent in each stage.
+        residual: mean distance from fitted to detected landmarks, contour left out, as a fraction of the
+            distance between the outer eye corners.
+        seconds: time spent in each stage; what was done for several heads at once is divided among them.
         settings: what the user chose.
     """
 
@@ -52,6 +56,7 @@ class Reconstruction:
     fitted_px: Float[Tensor, "478 2"]
     landmarks_head: Float[Tensor, "478 3"]
     albedo: Float[Tensor, "H W 3"]
+    residual: float
     seconds: Mapping[str, float]
     settings: ReconstructionSettings
 
@@ -65,17 +70,27 @@ class Reconstruction:
         """The person with the photo's expression, mm, head frame."""
         return self.model.vertices(self.parameters.identity, self.parameters.expression)[0]
 
-    @property
-    def residual(self) -> float:
-        """Mean distance from fitted to detected landmarks over the distance of the outer eye corners."""
-        eyes = (self.detected_px[33] - self.detected_px[263]).norm()
-        return float((self.fitted_px - self.detected_px).norm(dim=-1).mean() / eyes)
-
     def asset(self) -> HeadAsset:
         """The head as artists take it: neutral shape, morph targets, eyes, texture."""
         texture = texture_from_linear(self.albedo)
         identity, expression = self.parameters.identity[0], self.parameters.expression[0]
         return head_asset(self.model, identity, expression, texture)
+
+    def overview(self) -> Image.Image:
+        """The picture that a person looks at first."""
+        return draw_overview(
+            OverviewContent(
+                photo=self.photo,
+                model=self.model,
+                parameters=self.parameters,
+                vertices=self.vertices,
+                albedo=self.albedo,
+                box=self.box,
+                detected_px=self.detected_px,
+                residual=self.residual,
+                seconds=self.seconds,
+            )
+        )
 
     def save(self, folder: Path | str) -> None:
         """Write head.glb, head.obj, head.mtl, albedo.png, overview.png and parameters.json.
@@ -86,8 +101,6 @@ class Reconstruction:
             OutputError: the folder cannot be written, or it has files in it that are no earlier result;
                 what was there is still there.
         """
-        from facewright.pipeline.overview import draw_overview  # here: it draws this very record
-
         clock = StageClock()
         with atomic_folder(Path(folder), replaceable=is_head_folder) as partial:
             with clock.stage("files"):
@@ -95,7 +108,7 @@ class Reconstruction:
                 write_glb(partial / "head.glb", head)
                 write_obj(partial / "head.obj", head.posed, head.texture, parts=head.parts)
             with clock.stage("overview"):
-                draw_overview(self).save(partial / "overview.png", compress_level=4)
+                self.overview().save(partial / "overview.png", compress_level=4)
             seconds = {**self.seconds, **clock.seconds}
             write_parameters(partial / "parameters.json", self.saved_parameters(seconds))
 
@@ -121,6 +134,7 @@ class Reconstruction:
             notes={
                 "settings": asdict(self.settings),
                 "photo_sha256": self.photo.sha256,
+                "landmark_residual": self.residual,
                 "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             },
         )

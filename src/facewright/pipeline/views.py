@@ -11,7 +11,6 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate as resized
 
-from facewright.geometry.adjacency import edge_table
 from facewright.geometry.mesh import Topology
 from facewright.geometry.normals import vertex_normals
 from facewright.render.antialias import antialias
@@ -65,7 +64,7 @@ def turned_views(
     textured = texture(uv, _for_drawing(albedo, size), fragments=fragments) * shaded[..., 3:]
     covered = fragments.covered[..., None].to(shaded.dtype)
     drawing = torch.cat([shaded[..., :3], textured, covered], dim=-1)
-    drawing = antialias(drawing, fragments, pixels, topology.faces)
+    drawing = antialias(drawing, fragments, pixels, topology.faces, edges=topology.edges)
     behind = (1 - drawing[..., 6:]) * vertices.new_tensor(background)
     return (drawing[..., :3] + behind).clamp(0, 1), (drawing[..., 3:6] + behind).clamp(0, 1)
 
@@ -95,8 +94,9 @@ def photo_overlay(
     fragments = rasterize(pixels, topology.faces, camera.size, perspective=perspective, cull_back_faces=True)
     shaded = interpolate(fragments, topology.faces, _clay(points, vertex_normals(points, topology.faces)))
     covered = fragments.covered[..., None].to(shaded.dtype)
-    edges = edge_table(topology.faces)
-    drawing = antialias(torch.cat([shaded, covered], -1), fragments, pixels, topology.faces, edges=edges)[0]
+    drawing = antialias(
+        torch.cat([shaded, covered], -1), fragments, pixels, topology.faces, edges=topology.edges
+    )[0]
     drawing = drawing * opacity
     return (drawing[..., :3] + (1 - drawing[..., 3:]) * background).clamp(0, 1)
 

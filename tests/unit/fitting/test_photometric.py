@@ -6,7 +6,7 @@ import pytest
 import torch
 from tests.unit.fitting.miniature_head import draw_parameters, landmarks_of
 
-from facewright.core.errors import InputError
+from facewright.core.errors import HiddenFaceError, InputError
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.photometric import PhotometricFitSettings, refine_photometric
 from facewright.image.color import luminance, srgb_from_linear
@@ -139,6 +139,22 @@ def test_shading_moves_the_shape_towards_the_truth(model, basis, scene):
     still = refine_photometric(model, photos, start, settings=PhotometricFitSettings(shape_iterations=0))
     torch.testing.assert_close(still.parameters.identity, start.parameters.identity)
     assert found.residual.max() < 0.02
+
+
+def test_a_face_outside_its_photo_is_named(model, basis, scene):
+    truth, photos = scene
+    fit = fitted(model, basis, truth)
+    camera = fit.parameters.camera
+    away = replace(camera, principal=camera.principal + torch.tensor([[0.0, 0.0], [2000.0, 0.0]]))
+    moved = replace(
+        fit,
+        parameters=replace(fit.parameters, camera=away),
+        landmarks_px=fit.landmarks_px + torch.tensor([[[0.0, 0.0]], [[2000.0, 0.0]]]),
+    )
+    refine_photometric(model, photos, fit, basis=basis)  # the control
+    with pytest.raises(HiddenFaceError) as caught:
+        refine_photometric(model, photos, moved, basis=basis)
+    assert caught.value.face == 1
 
 
 def test_wrong_photos_are_refused(model, basis, scene):

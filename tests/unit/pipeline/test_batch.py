@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from facewright.core.errors import AssetError, FacewrightError, NoFaceError, OutputError
+from facewright.core.errors import AssetError, FacewrightError, HiddenFaceError, NoFaceError, OutputError
 from facewright.core.files import atomic_folder
 from facewright.image.io import Photograph
 from facewright.pipeline.batch import Summary, run_batch
@@ -60,7 +60,9 @@ class Engine:
 
     def reconstruct_together(self, photos: Sequence[Photograph]) -> Sequence[Head | FacewrightError]:
         return [
-            NoFaceError("none") if photo.pixels[0].max() == 0 else Head(photo.name, photo.sha256)
+            {0: NoFaceError("none"), 9: HiddenFaceError("hardly", 0)}.get(
+                round(float(photo.pixels[0].max() * 255)), Head(photo.name, photo.sha256)
+            )
             for photo in photos
         ]
 
@@ -233,8 +235,9 @@ def test_all_faces(tmp_path: Path) -> None:
 def test_together_is_done_as_a_whole(tmp_path: Path) -> None:
     paths = [photo(tmp_path / "a.png", 1), photo(tmp_path / "b.png", 2), photo(tmp_path / "c.png", 0)]
     out = tmp_path / "out"
-    assert run(out, [*paths, tmp_path / "no.png"], together=True) == Summary(2, 0, 2)
-    assert run(out, [*paths, tmp_path / "no.png"], together=True) == Summary(0, 2, 2)
+    weak = [*paths, photo(tmp_path / "d.png", 9), tmp_path / "no.png"]
+    assert run(out, weak, together=True) == Summary(2, 0, 3)
+    assert run(out, weak, together=True) == Summary(0, 2, 3)
     assert run(out, paths[:2], together=True) == Summary(2, 0, 0)  # another group of photos
     assert run(out, paths[:2], together=True) == Summary(0, 2, 0)
     photo(tmp_path / "b.png", 3)

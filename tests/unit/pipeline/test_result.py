@@ -10,8 +10,8 @@ from tests.miniature_head import miniature_model
 
 from facewright.core.errors import OutputError
 from facewright.export import read_parameters
+from facewright.geometry.adjacency import EdgeTable, edge_table
 from facewright.image.io import photograph_from_array
-from facewright.pipeline.overview import draw_overview
 from facewright.pipeline.result import Reconstruction
 from facewright.pipeline.settings import ReconstructionSettings
 from facewright.pipeline.views import turned_views, zoomed_camera
@@ -48,6 +48,7 @@ def head() -> Reconstruction:
         fitted_px=pixels,
         landmarks_head=points,
         albedo=torch.rand(64, 64, 3, generator=generator),
+        residual=0.0125,
         seconds={"detection": 0.25},
         settings=ReconstructionSettings(),
     )
@@ -103,7 +104,7 @@ def test_failing_to_save_leaves_nothing(
 
 
 def test_overview_shows_twelve_pictures(head: Reconstruction) -> None:
-    picture = np.asarray(draw_overview(head)).astype(int)
+    picture = np.asarray(head.overview()).astype(int)
     assert picture.shape[1] > 1500
     # The box, the points and the caption are drawn in colours that nothing else has.
     box = (np.abs(picture - [0x1F, 0x8F, 0x6B]).sum(-1) < 8).sum()
@@ -114,6 +115,21 @@ def test_overview_shows_twelve_pictures(head: Reconstruction) -> None:
     columns = [slice(28 + j * 398, 28 + j * 398 + 384) for j in range(4)]
     assert all(picture[row, column].std() > 4 for row in rows for column in columns)
     assert picture[:60, 28:400].min() < 60  # the title
+
+
+def test_edges_are_sorted_once_a_model(head: Reconstruction, monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh = replace(head, model=replace(head.model, topology=replace(head.model.topology)))
+    sorted_meshes = []
+
+    def counted(faces: torch.Tensor) -> EdgeTable:
+        sorted_meshes.append(len(faces))
+        return edge_table(faces)
+
+    for module in ("geometry.mesh", "render.antialias"):
+        monkeypatch.setattr(f"facewright.{module}.edge_table", counted)
+    fresh.overview()
+    fresh.overview()
+    assert len(sorted_meshes) == 1
 
 
 def test_positive_yaw_shows_the_subjects_left(head: Reconstruction) -> None:

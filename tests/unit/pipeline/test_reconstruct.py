@@ -1,0 +1,156 @@
+"""The stages in their order, over a miniature head and a finder that knows where the faces are."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+from tests.unit.fitting.miniature_head import build_model, draw_parameters, landmarks_of
+
+from facewright.core.errors import HiddenFaceError, NoFaceError
+from facewright.detection import Landmarks
+from facewright.fitting.landmark_basis import landmark_basis
+from facewright.image.io import Photograph, photograph_from_array
+from facewright.pipeline import reconstruct as stages
+from facewright.pipeline.finder import ShippedFinder, find_faces
+from facewright.pipeline.reconstruct import Reconstructor
+from facewright.pipeline.result import Reconstruction
+from facewright.pipeline.settings import ReconstructionSettings
+from facewright.uv.head_texture import HeadChart
+
+SIZE = 64  # of the texture
+
+
+@dataclass
+class Finder:
+    """Finds as many faces as the photo's red value says."""
+
+    points: torch.Tensor
+    calls: list[int] = field(default_factory=list)
+
+    def __call__(self, photo: torch.Tensor) -> list[Landmarks]:
+        count = round(float(photo[0, 0, 0] * 255))
+        self.calls.append(count)
+        boxes = [torch.cat([p.amin(0), p.amax(0)]) for p in self.points]
+        return [Landmarks(self.points[i], 1.0, boxes[i]) for i in range(count)]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Reconstructor:
+    model = build_model()
+    finder = Finder(landmarks_of(model, draw_parameters(model, 3)))
+    settings = ReconstructionSettings(texture_size=SIZE)
+    chart = HeadChart.of(model, SIZE)
+    return Reconstructor(model, finder, landmark_basis(model), chart, settings, torch.device("cpu"))
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No light is fitted; a face hardly lies in its photo if the photo's green says which one."""
+
+    def refine(model, photos, fit, *, groups):
+        for number, pixels in enumerate(photos):
+            hidden = round(float(pixels[1, 0, 0] * 255))
+            if hidden and abs(float(fit.detected_px[number, 0, 0]) - hidden_x[hidden - 1]) < 1e-3:
+                raise HiddenFaceError("hardly", number)
+        return fit
+
+    monkeypatch.setattr(stages, "refine_photometric", refine)
+    monkeypatch.setattr(stages, "head_texture", lambda *_, **__: torch.zeros(SIZE, SIZE, 3))
+
+
+hidden_x: list[float] = []
+
+
+@pytest.fixture(autouse=True)
+def known(engine: Reconstructor) -> None:
+    assert isinstance(engine.finder, Finder)
+    hidden_x[:] = engine.finder.points[:, 0, 0].tolist()
+
+
+def photo(faces: int, hidden: int = 0, *, focal: float | None = None) -> Photograph:
+    pixels = np.zeros((600, 800, 3), np.uint8)
+    pixels[..., 0], pixels[..., 1] = faces, hidden
+    taken = photograph_from_array(pixels, f"{faces}{hidden}.png")
+    return Photograph(taken.pixels, taken.size, focal=focal, name=taken.name)
+
+
+def test_a_weak_photo_leaves_the_others_of_its_group(engine: Reconstructor) -> None:
+    first, weak, none, last = engine.reconstruct_together([photo(1), photo(1, 1), photo(0), photo(1)])
+    assert isinstance(weak, HiddenFaceError)
+    assert "11.png" in str(weak)
+    assert isinstance(none, NoFaceError)
+    alone = engine.reconstruct_together([photo(1), photo(1)])
+    for head, expected in zip((first, last), alone, strict=True):
+        assert isinstance(head, Reconstruction)
+        assert isinstance(expected, Reconstruction)
+        assert torch.equal(head.parameters.identity, expected.parameters.identity)
+    (only,) = engine.reconstruct_together([photo(1, 1)])
+    assert isinstance(only, HiddenFaceError)
+
+
+def test_a_weak_face_leaves_the_others_of_its_photo(
+    engine: Reconstructor, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert len(engine.reconstruct(photo(3), all_faces=True)) == 3
+    assert not caplog.records
+    heads = engine.reconstruct(photo(3, 2), all_faces=True)
+    assert [float(head.detected_px[0, 0]) for head in heads] == [hidden_x[0], hidden_x[2]]
+    assert "left out" in caplog.text
+    with pytest.raises(HiddenFaceError, match=r"11\.png"):
+        engine.reconstruct(photo(1, 1))
+
+
+def test_a_known_focal_length_counts_beside_unknown_ones(engine: Reconstructor) -> None:
+    heads = engine.reconstruct_together([photo(1, focal=1234.0), photo(1)])
+    known, assumed = (float(head.parameters.camera.focal) for head in heads)  # pyright: ignore
+    assert known == 1234
+    assert assumed != 1234
+
+
+def test_seconds_of_heads_add_up_to_the_time_that_was_spent(
+    engine: Reconstructor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+
+    def tick() -> float:
+        now[0] += 1
+        return now[0]
+
+    monkeypatch.setattr("facewright.core.progress.time.perf_counter", tick)
+    for head in engine.reconstruct(photo(3), all_faces=True):  # each stage takes one tick
+        assert head.seconds == pytest.approx(
+            {"detection": 1 / 3, "landmark fit": 1, "photometric fit": 1, "texture": 1}
+        )
+    for head in engine.reconstruct_together([photo(1), photo(1)]):
+        assert isinstance(head, Reconstruction)
+        assert head.seconds == {"detection": 1, "landmark fit": 0.5, "photometric fit": 0.5, "texture": 0.5}
+
+
+def test_the_residual_is_that_of_the_fit(engine: Reconstructor) -> None:
+    (head,) = engine.reconstruct(photo(1))
+    contour = engine.model.landmarks["dense478"].contour
+    distance = (head.fitted_px - head.detected_px).norm(dim=-1)
+    eyes = (head.detected_px[33] - head.detected_px[263]).norm()
+    assert head.residual == pytest.approx(float(distance[~contour].mean() / eyes), rel=1e-4)
+    assert head.residual != pytest.approx(float(distance.mean() / eyes), rel=1e-2)  # the control
+
+
+def test_no_face_says_how_wide_one_must_be_in_this_photo() -> None:
+    class Blind(ShippedFinder):
+        def __init__(self) -> None:
+            pass
+
+        def __call__(self, photo: torch.Tensor) -> list[Landmarks]:
+            return [] if photo.numel() else [Landmarks(torch.zeros(478, 2), 1.0, torch.zeros(4))]
+
+    def refused(finder, width: int, scale: float = 1.0) -> str:
+        pixels = torch.zeros(3, 480, width)
+        with pytest.raises(NoFaceError) as caught:
+            find_faces(finder, Photograph(pixels, (480, width), scale))
+        return str(caught.value)
+
+    assert "about 12 pixels" in refused(Blind(), 600)
+    assert "about 24 pixels" in refused(Blind(), 1280)
+    assert "about 96 pixels" in refused(Blind(), 1280, 4.0)
+    assert "pixels" not in refused(lambda _: [], 1280)  # a plug-in has limits of its own
