@@ -32,4 +32,4 @@ bench: .venv/.ready
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv out
+	rm -rf .venv out facewright_demo tests/gltf_validator/node_modules

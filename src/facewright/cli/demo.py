@@ -7,9 +7,11 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from facewright.cli.exit_codes import DONE, SOME_FAILED
-from facewright.cli.reconstruct import reconstruct_into
+from facewright.cli.exit_codes import DONE
+from facewright.cli.reconstruct import exit_code, reconstruct_into
+from facewright.pipeline.inputs import PhotoInput
 from facewright.pipeline.portraits import demo_portraits
+from facewright.pipeline.report import Report
 from facewright.pipeline.settings import BatchSettings, DeviceName, ReconstructionSettings
 
 
@@ -37,8 +39,11 @@ class Demo:
         summary = reconstruct_into(
             list(portraits.values()), self.out, ReconstructionSettings(), batch, self.device
         )
-        lines = [f"Look at {self.out / name / 'overview.png'}" for name in portraits]
-        lines.append("and open head.glb beside it in Blender, three.js or any glTF viewer.")
-        if not summary.failed:
+        code = exit_code(summary)
+        if code == DONE:
+            entries = Report(self.out).entries
+            folders = [self.out / entries[PhotoInput(path).key].folders[0] for path in portraits.values()]
+            lines = [f"Look at {folder / 'overview.png'}" for folder in folders]
+            lines.append("and open head.glb beside it in Blender, three.js or any glTF viewer.")
             sys.stdout.write("\n".join(lines) + "\n")
-        return SOME_FAILED if summary.failed else DONE
+        return code

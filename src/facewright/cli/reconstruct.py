@@ -31,11 +31,13 @@ class Reconstruct:
     device: DeviceName = "auto"
     """Where to compute."""
     photometric: bool = True
-    """Refine shape, albedo and light from the pixels."""
+    """Fit albedo and light to the pixels. With --no-photometric the photo's light stays in the texture."""
     all_faces: bool = False
     """Reconstruct every face of a photo, not only the main one; the others go to DIR/<name>_face2/ ..."""
     force: bool = False
     """Redo what is already done."""
+    mediapipe: Annotated[Path | None, arg(metavar="MODEL")] = None
+    """A face_landmarker.task: find faces and landmarks with MediaPipe and not with the shipped networks."""
     texture_size: int = 1024
     """Side of the albedo map in pixels."""
     debug: bool = False
@@ -55,11 +57,18 @@ class Reconstruct:
         batch = BatchSettings(all_faces=self.all_faces, together=self.together, force=self.force)
         if self.together and self.all_faces:
             raise InputError("--together takes the main face of each photo: leave out --all-faces.")
-        summary = reconstruct_into(list(self.photos), self.out, settings, batch, self.device)
+        summary = reconstruct_into(list(self.photos), self.out, settings, batch, self.device, self.mediapipe)
         skipped = f", {summary.skipped} done before" if summary.skipped else ""
         failed = f", {summary.failed} failed" if summary.failed else ""
         sys.stdout.write(f"{summary.done} done{skipped}{failed}: {self.out / 'report.json'}\n")
-        return SOME_FAILED if summary.failed else DONE
+        return exit_code(summary)
+
+
+def exit_code(summary: Summary) -> int:
+    """The exit code of a run; a report that could not be written is told on the error stream."""
+    if summary.report_problem:
+        sys.stderr.write(f"facewright: the results are there, the report is not: {summary.report_problem}\n")
+    return SOME_FAILED if summary.failed or summary.report_problem else DONE
 
 
 def reconstruct_into(
@@ -68,11 +77,21 @@ def reconstruct_into(
     settings: ReconstructionSettings,
     batch: BatchSettings,
     device: DeviceName,
+    mediapipe: Path | None = None,
 ) -> Summary:
     """Run a batch on a device.
 
+    Args:
+        photos: files and folders.
+        out: the output folder.
+        settings: of the reconstruction.
+        batch: of the run.
+        device: where to compute.
+        mediapipe: a face_landmarker.task that finds the faces instead of the shipped networks.
+
     Raises:
-        UnavailableError: the device is not there.
+        UnavailableError: the device or the package mediapipe is not there.
+        AssetError: the MediaPipe model is missing or damaged.
         OutputError: the output folder cannot be written.
     """
     # Here, not above: they import torch, which takes longer than telling what is wrong with a command line.
@@ -82,9 +101,17 @@ def reconstruct_into(
 
     target = resolve_device(device)
 
+    finder, versions = None, made_with(settings, batch)
+    if mediapipe:
+        from facewright.core.assets import sha256
+        from facewright.detection.mediapipe import MediaPipeLandmarker
+
+        finder = MediaPipeLandmarker.load(mediapipe)
+        versions["mediapipe"] = sha256(mediapipe)[:16]
+
     def engine() -> Engine:
         from facewright.pipeline.reconstruct import Reconstructor
 
-        return Reconstructor.load(settings, device=target)
+        return Reconstructor.load(settings, target, finder=finder)
 
-    return run_batch(expand_inputs(photos), out, engine, batch, made_with(settings, batch))
+    return run_batch(expand_inputs(photos), out, engine, batch, versions)

@@ -1,5 +1,6 @@
 """Many photos into one folder: nothing is done twice, and one bad file never stops the rest."""
 
+import hashlib
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from facewright.core.errors import FacewrightError, HiddenFaceError, ImageError, NoFaceError, OutputError
-from facewright.core.files import make_writable_folder
+from facewright.core.files import make_writable_folder, output_errors
 from facewright.core.log import logger
 from facewright.core.progress import ProgressBar
 from facewright.image.io import Photograph, PhotoLimits, read_photo
@@ -74,16 +75,17 @@ def run_batch(
         made_with: versions and settings (JSON values) that a result depends on.
         progress: False draws no bar and prints no lines.
 
+    Returns:
+        How many were done; ``report_problem`` says that the results are there but the report is not.
+
     Raises:
-        OutputError: the output folder cannot be written, or the report could not be.
+        OutputError: the output folder cannot be written.
     """
     make_writable_folder(out)
     with ProgressBar(len(photos), shown=progress) as bar:
         run = _Run(out, engine, settings, made_with, bar if progress else None)
         summary = run(photos)
-    if run.report_problem:
-        raise run.report_problem
-    return summary
+    return replace(summary, report_problem=run.report_problem)
 
 
 class _Run:
@@ -97,9 +99,12 @@ class _Run:
     ) -> None:
         self.out, self.settings, self.made_with, self.bar = out, settings, made_with, bar
         self.report = Report(out)
-        self.report_problem: OutputError | None = None
-        self._names = FolderNames([REPORT, *self._listed()], [path.name for path in out.iterdir()])
-        self._make_engine, self._engine = engine, None
+        self.report_problem = ""
+        with output_errors(out):
+            present = [path.name for path in out.iterdir()]
+        self._names = FolderNames([REPORT, *self._listed()], present)
+        self._make_engine = engine
+        self._engine: Engine | FacewrightError | None = None
 
     def __call__(self, photos: Sequence[PhotoInput]) -> Summary:
         tasks = self._plan(photos)
@@ -125,7 +130,8 @@ class _Run:
         digests = ["" if photo.problem else content_digest(photo.path, limit) for photo in photos]
         made_with = dict(self.made_with)
         if self.settings.together:
-            made_with["together"] = sorted(digest for digest in digests if digest)
+            group = "\n".join(sorted(digest for digest in digests if digest))
+            made_with["together"] = hashlib.sha256(group.encode()).hexdigest()
         tasks = []
         for photo, digest in zip(photos, digests, strict=True):
             folder = self._folder(photo.key, digest, 0, photo.path.stem)
@@ -184,23 +190,26 @@ class _Run:
         return failed
 
     def _all_together(self, tasks: Sequence[_Task]) -> int:
-        start = time.perf_counter()
         photos: list[Photograph] = []
-        readable: list[_Task] = []
+        readable: list[tuple[_Task, float]] = []
         failed = 0
         limits = PhotoLimits(working_side=MANY_SIDE) if len(tasks) > MANY else PhotoLimits()
         for task in tasks:
+            start = time.perf_counter()
             try:
                 photos.append(self._read(task, limits))
-                readable.append(task)
+                readable.append((task, time.perf_counter() - start))
             except Exception as error:
                 failed += 1
                 self._finish(self._failure(task, error, start))
+        start = time.perf_counter()
         try:
             results = self._loaded().reconstruct_together(photos) if photos else []
         except Exception as error:
             results = [error] * len(readable)
-        for task, result in zip(readable, results, strict=True):
+        share = (time.perf_counter() - start) / max(1, len(readable))
+        for (task, spent), result in zip(readable, results, strict=True):
+            start = time.perf_counter() - spent - share
             try:
                 if isinstance(result, Exception):
                     raise result
@@ -213,7 +222,12 @@ class _Run:
 
     def _loaded(self) -> Engine:
         if self._engine is None:
-            self._engine = self._make_engine()
+            try:
+                self._engine = self._make_engine()
+            except FacewrightError as error:
+                self._engine = error  # it takes seconds to find out again
+        if isinstance(self._engine, FacewrightError):
+            raise self._engine
         return self._engine
 
     def _read(self, task: _Task, limits: PhotoLimits | None = None) -> Photograph:
@@ -282,9 +296,9 @@ class _Run:
             self.bar.line(f"{entry.status}  {told}")
         try:
             self.report.record(entry)
-            self.report_problem = None
+            self.report_problem = ""
         except OutputError as error:
-            self.report_problem = error
+            self.report_problem = str(error)
         self._advance()
 
     def _advance(self) -> None:

@@ -28,7 +28,7 @@ class Entry:
             an input that failed: what an earlier run left there.
         error: class of the error if it failed.
         reason: one line that says why it failed.
-        seconds: time spent on it.
+        seconds: time spent on it; work on several photos at once is divided among them.
         photo_sha256: of the file that was read.
         made_with: versions and settings; other ones make another result.
     """
@@ -46,11 +46,19 @@ class Entry:
 
 @dataclass(frozen=True)
 class Summary:
-    """How many inputs were done now, skipped because they were done before, and failed."""
+    """How many inputs were done now, skipped because they were done before, and failed.
+
+    Attributes:
+        done: now.
+        skipped: because they were done before.
+        failed: for any reason.
+        report_problem: why the report could not be written, or "".
+    """
 
     done: int = 0
     skipped: int = 0
     failed: int = 0
+    report_problem: str = ""
 
 
 class Report:

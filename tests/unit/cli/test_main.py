@@ -1,11 +1,17 @@
 """Exit codes and one line an error; what a command does is tested where it is done."""
 
+import json
+import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import facewright
 from facewright.cli.main import main
+from facewright.core.errors import AssetError
+from facewright.pipeline.inputs import PhotoInput
+from facewright.pipeline.report import Entry, Report, Summary
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,6 +75,74 @@ def test_missing_photo_and_empty_folder(tmp_path: Path, capsys: pytest.CaptureFi
     told = capsys.readouterr()
     assert told.err.count("failed") == told.err.count("\n") == 2
     assert told.out.startswith("0 done, 2 failed")
+
+
+def test_report_that_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = Summary(1, 0, 0)
+    monkeypatch.setattr("facewright.cli.reconstruct.reconstruct_into", lambda *_: summary)
+    assert main(["reconstruct", "a.jpg", "--out", "x"]) == 0
+    summary = Summary(1, 0, 0, "the disk is full.")
+    capsys.readouterr()
+    assert main(["reconstruct", "a.jpg", "--out", "x"]) == 1
+    told = capsys.readouterr()
+    assert "disk is full" in told.err
+    assert told.out.startswith("1 done")
+
+
+def test_mediapipe_is_asked_for_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [
+        "reconstruct",
+        "a.jpg",
+        "--out",
+        str(tmp_path / "out"),
+        "--mediapipe",
+        str(tmp_path / "no.task"),
+    ]
+    for name in ("mediapipe", "mediapipe.tasks"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert main(command) == 2
+    assert "pip install 'facewright[mediapipe]'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_mediapipe_finds_the_faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def finder(_: object) -> list:
+        return []
+
+    given = []
+
+    def load(*_: object, finder: object = None) -> None:
+        given.append(finder)
+        raise AssetError("that is enough.")
+
+    model, picture, out = tmp_path / "face_landmarker.task", tmp_path / "a.png", tmp_path / "out"
+    model.write_bytes(b"a")
+    Image.new("RGB", (64, 64)).save(picture)
+    monkeypatch.setattr("facewright.detection.mediapipe.MediaPipeLandmarker.load", lambda _: finder)
+    monkeypatch.setattr("facewright.pipeline.reconstruct.Reconstructor.load", load)
+    versions = []
+    for options in ([], ["--mediapipe", str(model)]):
+        assert main(["reconstruct", str(picture), "--out", str(out), *options]) == 1
+        (entry,) = json.loads((out / "report.json").read_text())["inputs"]
+        versions.append(entry["made_with"])
+    assert given == [None, finder]
+    assert versions[0] != versions[1]  # so that neither passes for the other when a run is repeated
+
+
+def test_the_demo_looks_where_the_report_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    portraits = {"first": tmp_path / "1.png"}
+    monkeypatch.setattr("facewright.cli.demo.demo_portraits", lambda: portraits)
+    monkeypatch.setattr("facewright.cli.demo.reconstruct_into", lambda *_: Summary(1, 0, 0))
+    key = PhotoInput(portraits["first"]).key
+    Report(tmp_path).record(Entry(input="1.png", path=key, status="done", folders=("first_2",)))
+    assert main(["demo", "--out", str(tmp_path)]) == 0
+    assert str(tmp_path / "first_2" / "overview.png") in capsys.readouterr().out
 
 
 def test_interruption(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -244,23 +245,50 @@ def test_together_is_done_as_a_whole(tmp_path: Path) -> None:
     assert run(out, paths[:2], together=True) == Summary(2, 0, 0)
 
 
+def test_a_group_of_photos_has_a_short_report(tmp_path: Path) -> None:
+    paths = [photo(tmp_path / f"{index}.png", 1, green=index) for index in range(30)]
+    run(tmp_path / "one", paths[:1], together=True)
+    run(tmp_path / "many", paths, together=True)
+    one, many = ((tmp_path / name / "report.json").stat().st_size for name in ("one", "many"))
+    assert many < 32 * one
+
+
+def test_seconds_of_a_group_are_divided(tmp_path: Path) -> None:
+    class Slow(Engine):
+        def reconstruct_together(self, photos):
+            time.sleep(0.4)
+            return super().reconstruct_together(photos)
+
+    paths = [photo(tmp_path / f"{index}.png", 1, green=index) for index in range(8)]
+    start = time.perf_counter()
+    run(tmp_path / "out", paths, Slow(), together=True)
+    elapsed = time.perf_counter() - start
+    assert 0.4 < sum(entry["seconds"] for entry in entries(tmp_path / "out").values()) <= elapsed + 0.01
+
+
 def test_damaged_model_is_told_for_each_input(tmp_path: Path) -> None:
     def broken() -> Engine:
+        loads.append(1)
         raise AssetError("the packaged file x is damaged: reinstall facewright.")
 
+    loads = []
     paths = expand_inputs([photo(tmp_path / "a.png", 1), photo(tmp_path / "b.png", 1)])
     summary = run_batch(paths, tmp_path / "out", broken, BatchSettings(), {}, progress=False)
     assert summary == Summary(0, 0, 2)
+    assert len(loads) == 1  # loading takes seconds
     assert all("damaged" in entry["reason"] for entry in entries(tmp_path / "out").values())
 
 
-def test_report_that_cannot_be_written_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_that_cannot_be_written_is_told_beside_the_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(path: Path, value: object) -> None:
         raise OutputError(f"cannot write {path}: the disk is full.")
 
     monkeypatch.setattr("facewright.pipeline.report.write_json", full)
-    with pytest.raises(OutputError, match="disk is full"):
-        run(tmp_path / "out", [photo(tmp_path / "a.png", 1)])
+    summary = run(tmp_path / "out", [photo(tmp_path / "a.png", 1)])
+    assert summary.done == 1
+    assert "disk is full" in summary.report_problem
     assert files(tmp_path / "out") == ["a"]
 
 
