@@ -13,6 +13,8 @@ from facewright.pipeline.inputs import expand_inputs
 from facewright.pipeline.report import Summary
 from facewright.pipeline.settings import BatchSettings, DeviceName, ReconstructionSettings
 
+MAX_TEXTURE = 4096  # finer than any photo shows a face, and completing the map takes some gigabytes already
+
 
 @dataclass(frozen=True)
 class Reconstruct:
@@ -51,8 +53,8 @@ class Reconstruct:
         """
         if not self.photos:
             raise InputError("expected photos or folders: facewright reconstruct PHOTO ... --out DIR.")
-        if not 64 <= self.texture_size <= 8192:
-            raise InputError(f"expected --texture-size from 64 to 8192, got {self.texture_size}.")
+        if not 64 <= self.texture_size <= MAX_TEXTURE:
+            raise InputError(f"expected --texture-size from 64 to {MAX_TEXTURE}, got {self.texture_size}.")
         settings = ReconstructionSettings(photometric=self.photometric, texture_size=self.texture_size)
         batch = BatchSettings(all_faces=self.all_faces, together=self.together, force=self.force)
         if self.together and self.all_faces:

@@ -15,12 +15,16 @@ import torch
 from jaxtyping import Float
 from PIL import Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate
 
 from facewright.core.errors import ImageError
 from facewright.core.log import logger
 
 # Formats that Pillow decodes itself; PostScript and the like, which start other programs, are not here.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JPEG2000", "PPM", "TGA")
+# What is reduced as it is; everything else is brought to one of these before.
+PLAIN_MODES = ("RGB", "L", "CMYK")
+STRIP_PIXELS = 4 << 20
 EXIF_IFD, ORIENTATION, FOCAL_35MM = 0x8769, 0x0112, 0xA405
 EXIF_WIDTH, EXIF_HEIGHT = 0xA002, 0xA003
 # What brings a stored picture upright, by EXIF orientation. Source: CIPA DC-008 (Exif 2.32), section 4.6.4.
@@ -53,7 +57,9 @@ class PhotoLimits:
 
     Attributes:
         max_bytes: of the file.
-        max_pixels: of the stored picture, checked before anything is decoded.
+        max_pixels: of the stored picture, checked before anything is decoded: more than any phone takes but
+            for a single mode of a few. Decoded it has up to four bytes a pixel, half a gigabyte; everything
+            after that goes by strips.
         min_side: in pixels; below it no face can be found.
         working_side: a larger picture is reduced to this longer side while it is read.
     """
@@ -92,14 +98,15 @@ def read_photo(path: Path, limits: PhotoLimits | None = None) -> Photograph:
         ImageError: there is no such file, or it is not a whole picture of an acceptable size.
     """
     limits = limits or PhotoLimits()
-    data = _read_bytes(path, limits)
+    head = _checked_head(path, limits)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own size warning and remarks on odd metadata
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            # From the open file: its bytes need not lie in memory beside its pixels.
+            with path.open("rb") as stream, Image.open(stream, formats=FORMATS) as image:
                 return _decode(image, path.name, limits)
     except UnidentifiedImageError:
-        raise ImageError(f"{path.name} is not a picture that can be read: {_hint(data)}.") from None
+        raise ImageError(f"{path.name} is not a picture that can be read: {_hint(head)}.") from None
     except Image.DecompressionBombError as error:  # Pillow's own limit, checked when the header was read
         count = re.search(r"\d+", str(error))
         raise ImageError(_too_large(path.name, int(count[0]) if count else 0, limits)) from None
@@ -123,24 +130,34 @@ def photograph_from_array(pixels: np.ndarray, name: str = "photo") -> Photograph
     """
     expected = "expected (H, W, 3) RGB or (H, W) grey as uint8, or as floats in [0, 1]"
     if pixels.ndim == 2:
-        pixels = np.repeat(pixels[..., None], 3, axis=2)
-    if pixels.ndim != 3 or pixels.shape[2] != 3:
+        pixels = pixels[..., None]
+    elif pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ImageError(f"{expected}; got shape {pixels.shape}.")
-    if pixels.dtype == np.uint8:
-        scaled = pixels.astype(np.float32) / np.float32(255)
-    elif np.issubdtype(pixels.dtype, np.floating):
-        scaled = pixels.astype(np.float32)
-        if not (np.isfinite(scaled).all() and scaled.min() >= 0 and scaled.max() <= 1):
-            raise ImageError(f"{expected}; got values from {scaled.min():g} to {scaled.max():g}.")
-    else:
+    if pixels.dtype != np.uint8 and not np.issubdtype(pixels.dtype, np.floating):
         raise ImageError(f"{expected}; got {pixels.dtype}.")
     limits = PhotoLimits()
-    _check_size(name, (pixels.shape[0], pixels.shape[1]), limits)
-    tensor = torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)))
-    return Photograph(tensor, (pixels.shape[0], pixels.shape[1]), name=name)
+    size = (pixels.shape[0], pixels.shape[1])
+    _check_size(name, size, limits)
+    factor = max(1, max(size) // limits.working_side)
+    strips = []
+    for first, last in _strips(size, factor):
+        strip = pixels[first:last].astype(np.float32)
+        if pixels.dtype == np.uint8:
+            strip /= np.float32(255)
+        elif not (np.isfinite(strip).all() and strip.min() >= 0 and strip.max() <= 1):
+            raise ImageError(f"{expected}; got values from {strip.min():g} to {strip.max():g}.")
+        planes = torch.from_numpy(strip.transpose(2, 0, 1))
+        strips.append(avg_pool2d(planes, factor, ceil_mode=True) if factor > 1 else planes)
+    tensor = torch.cat(strips, dim=1).expand(3, -1, -1)
+    if max(tensor.shape) > limits.working_side:
+        fitted = _fitted(size, limits.working_side)
+        tensor = interpolate(tensor[None], fitted, mode="bilinear", align_corners=False, antialias=True)[0]
+    scale = max(size) / max(tensor.shape[-2:])
+    return Photograph(tensor.clamp(0, 1).contiguous(), size, scale, name=name)
 
 
-def _read_bytes(path: Path, limits: PhotoLimits) -> bytes:
+def _checked_head(path: Path, limits: PhotoLimits) -> bytes:
+    """The first bytes of a file that may be read."""
     try:
         if path.is_dir():
             raise ImageError(f"{path} is a folder: expected a picture file.")
@@ -153,7 +170,8 @@ def _read_bytes(path: Path, limits: PhotoLimits) -> bytes:
             raise ImageError(
                 f"{path.name} has {size >> 20} MB, more than the {limits.max_bytes >> 20} allowed."
             )
-        return path.read_bytes()
+        with path.open("rb") as stream:
+            return stream.read(16)
     except (OSError, ValueError) as error:
         if isinstance(error, ImageError):
             raise
@@ -170,15 +188,11 @@ def _decode(image: Image.Image, name: str, limits: PhotoLimits) -> Photograph:
     image.load()
     # Only now: Pillow turns TIFFs upright itself while it loads them, and then forgets their orientation.
     orientation, focal_35mm = _metadata(image, (width, height), name)
-    rgb = _to_srgb(image, name)
-    if max(rgb.size) > limits.working_side:
-        rgb = rgb.resize(
-            _fitted((width, height), limits.working_side), Image.Resampling.BOX, reducing_gap=2.0
-        )
+    rgb = _to_srgb(image, limits.working_side, name)
     if orientation in UPRIGHT:
         rgb = rgb.transpose(UPRIGHT[orientation])
     size = (width, height) if orientation >= 5 else (height, width)
-    pixels = torch.from_numpy(np.array(rgb, dtype=np.uint8)).permute(2, 0, 1).contiguous().float() / 255
+    pixels = torch.from_numpy(np.array(rgb, dtype=np.uint8)).permute(2, 0, 1).contiguous().float().div_(255)
     working_diagonal = math.hypot(*pixels.shape[-2:])
     focal = focal_35mm / DIAGONAL_35MM * working_diagonal if focal_35mm else None
     return Photograph(pixels, size, max(size) / max(pixels.shape[-2:]), focal, name)
@@ -196,8 +210,44 @@ def _metadata(image: Image.Image, size: tuple[int, int], name: str) -> tuple[int
     return (noted if isinstance(noted, int) and 1 <= noted <= 8 else 1), focal
 
 
-def _to_srgb(image: Image.Image, name: str) -> Image.Image:
+def _to_srgb(image: Image.Image, side: int, name: str) -> Image.Image:
+    """RGB whose longer side is at most ``side``; reduced by whole factors first, strip by strip."""
+    factor = max(1, max(image.size) // side)
+    if factor > 1 or image.mode not in PLAIN_MODES or "transparency" in image.info:
+        width, height = image.size
+        strips = [
+            (first, _plain(image.crop((0, first, width, last)), name).reduce(factor))
+            for first, last in _strips((height, width), factor)
+        ]
+        small = Image.new(strips[0][1].mode, (-(-width // factor), -(-height // factor)))
+        for first, strip in strips:
+            small.paste(strip, (0, first // factor))
+    else:
+        small = image
     profile = image.info.get("icc_profile")
+    if profile:
+        small = _apply_profile(small, profile, name)
+    rgb = small if small.mode == "RGB" else small.convert("RGB")
+    if max(rgb.size) <= side:
+        return rgb
+    whole = (
+        0,
+        0,
+        image.width / factor,
+        image.height / factor,
+    )  # an odd last row is no whole block
+    return rgb.resize(_fitted(image.size, side), Image.Resampling.BOX, box=whole)
+
+
+def _strips(size: tuple[int, int], factor: int) -> list[tuple[int, int]]:
+    """First and end rows of strips of about ``STRIP_PIXELS``, each of whole blocks of ``factor`` rows."""
+    height, width = size
+    rows = max(1, STRIP_PIXELS // (width * factor)) * factor
+    return [(first, min(first + rows, height)) for first in range(0, height, rows)]
+
+
+def _plain(image: Image.Image, name: str) -> Image.Image:
+    """The picture in one of ``PLAIN_MODES``."""
     if image.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
         return _from_deep_grey(image, name)
     if image.mode in ("P", "PA", "LA", "La", "RGBa") or "transparency" in image.info:
@@ -205,10 +255,8 @@ def _to_srgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "RGBA":
         # What a viewer shows: the picture on white paper.
         paper = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(paper, image).convert("RGB")
-    if profile and image.mode in ("RGB", "CMYK", "L"):
-        image = _apply_profile(image, profile, name)
-    return image if image.mode == "RGB" else image.convert("RGB")
+        return Image.alpha_composite(paper, image).convert("RGB")
+    return image if image.mode in PLAIN_MODES else image.convert("L" if image.mode == "1" else "RGB")
 
 
 def _apply_profile(image: Image.Image, profile: bytes, name: str) -> Image.Image:
@@ -230,12 +278,12 @@ def _from_deep_grey(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "F":
         if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
             raise ImageError(f"{name} has floating-point values outside [0, 1]: export it as 8 or 16 bit.")
-        eight = values * 255
+        eight = values * 255 + 0.5
     else:
         if values.min() < 0 or values.max() > 65535:
             raise ImageError(f"{name} has values outside 16 bits: export it as 8 or 16 bit.")
-        eight = values.astype(np.float32) / 257
-    return Image.fromarray((eight + 0.5).astype(np.uint8), "L").convert("RGB")
+        eight = (values.astype(np.uint32) + 128) // 257
+    return Image.fromarray(eight.astype(np.uint8))
 
 
 def _focal_35mm(ifd: Mapping[int, Any], size: tuple[int, int]) -> float | None:

@@ -36,6 +36,7 @@ def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         ["reconstruct", "--out", "x"],
         ["reconstruct", "a.jpg", "--out", "x", "--device", "tpu"],
         ["reconstruct", "a.jpg", "--out", "x", "--texture-size", "3"],
+        ["reconstruct", "a.jpg", "--out", "x", "--texture-size", "8192"],
         ["reconstruct", "a.jpg", "--out", "x", "--together", "--all-faces"],
         ["model", "bogus"],
     ],

@@ -198,44 +198,90 @@ def test_whole_files_of_the_same_kind_are_read(tmp_path: Path) -> None:  # the c
     assert read_photo(saved(tmp_path / "a.jpg", Image.fromarray(picture()))).pixels.shape == (3, 48, 64)
 
 
-def huge_png(path: Path, side: int) -> Path:
-    """A valid PNG of side x side one-bit pixels, a few hundred kilobytes."""
+def huge_png(path: Path, side: int, *, glass: bool = False) -> Path:
+    """A valid PNG of side x side one-bit pixels, a few hundred kilobytes; of glass: all transparent."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
-    packer = zlib.compressobj()
-    rows = b"".join(packer.compress(bytes(1 + side // 8)) for _ in range(side)) + packer.flush()
-    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    packer = zlib.compressobj(1)
+    rows = b"".join(packer.compress(bytes(1 + -(-side // 8))) for _ in range(side)) + packer.flush()
+    header = struct.pack(">IIBBBBB", side, side, 1, 3 if glass else 0, 0, 0, 0)
+    palette = chunk(b"PLTE", bytes(6)) + chunk(b"tRNS", bytes(2)) if glass else b""
     path.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + palette + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
     )
     return path
+
+
+def megabytes_to_read(path: Path) -> int:
+    """How far reading a file in a fresh process raises its peak of memory."""
+    code = (
+        "import resource, sys; from pathlib import Path; from facewright.image.io import read_photo\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try: read_photo(Path(sys.argv[1]))\n"
+        "except ValueError: pass\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    run = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    return int(run.stdout) * (1 if sys.platform == "darwin" else 1024) >> 20
 
 
 def test_gigantic_photo_is_refused_in_bounded_memory(tmp_path: Path) -> None:
     path = huge_png(tmp_path / "huge.png", 30_000)
     refused(path, "900 million pixels: expected at most 128")
-    code = (
-        "import resource, sys; from pathlib import Path; from facewright.image.io import read_photo\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "try: read_photo(Path(sys.argv[1]))\n"
-        "except ValueError as error: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
-    )
-    run = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
-    grown = int(run.stdout) * (1 if sys.platform == "darwin" else 1024)
-    assert grown < 64 << 20
+    assert megabytes_to_read(path) < 64
+
+
+def test_large_photos_are_read_in_little_more_than_their_pixels(tmp_path: Path) -> None:
+    path = huge_png(tmp_path / "glass.png", 9001, glass=True)  # 81 million pixels of one byte
+    assert 64 < megabytes_to_read(path) < 400  # one copy of them as RGBA alone has 309
+    photo = read_photo(path)
+    assert photo.pixels.shape == (3, 3072, 3072)
+    assert photo.pixels.min() == 1  # white paper, also where strips meet
+
+
+def test_reducing_by_strips_moves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    height, width, limits = 301, 403, PhotoLimits(working_side=100)
+    rgb = picture(height, width)
+    opaque = np.full((height, width, 1), 255, np.uint8)
+    images = {
+        "rgb.png": Image.fromarray(rgb),
+        "rgba.png": Image.fromarray(np.concatenate([rgb, opaque], 2)),
+        "cmyk.tif": Image.fromarray(rgb).convert("CMYK"),
+        "grey.png": Image.fromarray(rgb[..., 0].astype(np.uint16) * 257),
+        "bits.png": Image.fromarray(rgb[..., 0] > 127),
+    }
+    for name, image in images.items():
+        plain = np.asarray(image.convert("RGB") if name[0] in "rc" else Image.fromarray(rgb[..., 0]))
+        plain = (plain > 127) * np.uint8(255) if name == "bits.png" else plain
+        expected = np.asarray(Image.fromarray(plain).resize((100, 75), Image.Resampling.BOX).convert("RGB"))
+        monkeypatch.setattr("facewright.image.io.STRIP_PIXELS", 10_000)
+        read = read_photo(saved(tmp_path / name, image), limits)
+        assert (read.size, read.pixels.shape) == ((height, width), (3, 75, 100))
+        off = np.abs(read.pixels.permute(1, 2, 0).numpy() * 255 - expected)
+        assert off.mean() < 1
+        assert off.max() <= (64 if name == "bits.png" else 3)
+        assert np.abs(np.roll(expected, 2, 0).astype(float) - expected).mean() > 1  # control
 
 
 def test_arrays(tmp_path: Path) -> None:
     floats = picture().astype(np.float64) / 255
     assert torch.allclose(photograph_from_array(floats).pixels, photograph_from_array(picture()).pixels)
     assert photograph_from_array(picture()[..., 0]).pixels.shape == (3, 48, 64)
+    large = np.tile(picture(), (80, 50, 1))
+    for pixels in (large, large / np.float32(255)):
+        photo = photograph_from_array(pixels)
+        assert (photo.size, photo.scale) == ((3840, 3200), 1.25)
+        assert photo.pixels.shape == (3, 3072, 2560)
+        tile = photo.pixels[:, :384, :512].mean((1, 2)) * 255  # a whole number of tiles
+        assert np.abs(tile.numpy() - picture().mean((0, 1))).max() < 0.5
     for bad in (
         picture().astype(np.float32),
         picture().astype(np.int64),
         picture()[..., :2],
         floats * np.nan,
+        np.zeros((0, 0, 3)),
     ):
         with pytest.raises(ImageError, match="expected"):
             photograph_from_array(bad)
