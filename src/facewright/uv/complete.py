@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, interpolate
+from torch.nn.functional import avg_pool2d
 
 from facewright.core.errors import InputError
 from facewright.uv.bake import fill_gutter
 from facewright.uv.chart import UvChart
-from facewright.uv.pyramid import blur, push_pull, shrink
+from facewright.uv.pyramid import blur, enlarge, push_pull, shrink
 from facewright.uv.unwrap import UvSamples
 
 LEAST_BLOCKS = 32  # seen blocks that make a median
@@ -96,7 +96,7 @@ def _planes(values: Tensor) -> Tensor:
 def _damp_highlights(ratio: Tensor, confidence: Tensor, settings: CompletionSettings) -> Tensor:
     """Shrink what stands out as brighter than the skin a few centimetres around it."""
     factor = 8 * settings.coarse
-    around = _enlarge(push_pull(*shrink(ratio, confidence, factor)), ratio)
+    around = enlarge(push_pull(*shrink(ratio, confidence, factor)), factor, ratio.shape[-2:])
     excess = (ratio - around).mean(1, keepdim=True) - settings.highlight
     return ratio - (1 - settings.highlight_gain) * excess.clamp_min(0)
 
@@ -115,8 +115,10 @@ def _with_mirrored(
     source = source.clamp_min(0)
     other = ratio.flatten(2)[..., source].view_as(ratio)
     trust = settings.mirror * confidence.flatten(2)[..., source].view_as(confidence) * found
-    difference, known = shrink(ratio - other, confidence * trust, 2 * settings.coarse)
-    step = _enlarge(push_pull(difference, (4 * known).clamp(max=1) + settings.reach), ratio)
+    factor = 2 * settings.coarse
+    difference, known = shrink(ratio - other, confidence * trust, factor)
+    step = push_pull(difference, (4 * known).clamp(max=1) + settings.reach)
+    step = enlarge(step, factor, ratio.shape[-2:])
     trust = (1 - confidence) * trust
     total = confidence + trust
     merged = (confidence * ratio + trust * (other + step)) / total.clamp_min(1e-6)
@@ -147,8 +149,4 @@ def _carried_over(
         soft = blur(share, settings.border, torch.ones_like(share))
         total += soft * push_pull(mixed, own)
         shares += soft
-    return _enlarge(total / shares, ratio)
-
-
-def _enlarge(coarse: Tensor, like: Tensor) -> Tensor:
-    return interpolate(coarse, size=like.shape[-2:], mode="bilinear", align_corners=False)
+    return enlarge(total / shares, settings.coarse, ratio.shape[-2:])

@@ -19,7 +19,7 @@ def push_pull(
         levels.append(_coarser(*levels[-1]))
     filled = levels[-1][0]
     for fine, weight in reversed(levels[:-1]):
-        smooth = functional.interpolate(filled, size=fine.shape[-2:], mode="bilinear", align_corners=False)
+        smooth = enlarge(filled, 2, fine.shape[-2:])
         filled = torch.lerp(smooth, fine, weight.clamp(max=1))
     return filled
 
@@ -31,6 +31,15 @@ def shrink(
     weight = functional.avg_pool2d(weights, factor, ceil_mode=True)
     total = functional.avg_pool2d(values * weights, factor, ceil_mode=True)
     return total / weight.clamp_min(1e-12), weight
+
+
+def enlarge(coarse: Float[Tensor, "1 C h w"], factor: int, size: tuple[int, ...]) -> Float[Tensor, "1 C H W"]:
+    """Undo ``shrink`` smoothly: each block's value lies at the middle of its ``factor`` x ``factor`` texels.
+
+    A last block that reaches beyond ``size`` (height, width) is cut, so that no texel is shifted.
+    """
+    whole = functional.interpolate(coarse, scale_factor=factor, mode="bilinear", align_corners=False)
+    return whole[..., : size[0], : size[1]]
 
 
 def blur(

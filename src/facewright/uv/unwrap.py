@@ -18,7 +18,7 @@ from facewright.render.shading import shade_point_diffuse, shade_specular, unit
 from facewright.scene.camera import Camera, PerspectiveCamera
 from facewright.scene.lighting import PointLight, SphericalHarmonicsLight
 from facewright.uv.chart import UvChart
-from facewright.uv.pyramid import blur, shrink
+from facewright.uv.pyramid import blur, enlarge, shrink
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ def _feathered(chart: UvChart, front: UvChart, seen: Tensor, feather: float) -> 
     visible = front.scatter(seen[:, None].to(ones.dtype)).permute(2, 0, 1)[None]
     coarse, weight = shrink(visible, covered, 4)
     share = blur(coarse, max(1, round(chart.size * feather / 4)), weight)
-    share = functional.interpolate(share, size=visible.shape[-2:], mode="bilinear", align_corners=False)
+    share = enlarge(share, 4, visible.shape[-2:])
     return ((share.reshape(-1)[front.texel] - 0.5) * 2).clamp(0, 1) * seen
 
 
