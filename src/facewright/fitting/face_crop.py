@@ -9,7 +9,6 @@ from torch import Tensor
 
 from facewright.core.errors import InputError
 from facewright.fitting.records import FaceFit
-from facewright.image.color import linear_from_srgb
 from facewright.image.warp import crop_box
 from facewright.scene.camera import PerspectiveCamera
 
@@ -44,7 +43,7 @@ def crop_faces(photos: Sequence[Float[Tensor, "3 _ _"]], fit: FaceFit, resolutio
     """
     if len(photos) != len(fit.sizes):
         raise InputError(f"the fit holds {len(fit.sizes)} faces, got {len(photos)} photos.")
-    images, inside, focals, principals = [], [], [], []
+    images, inside, cameras = [], [], []
     camera = fit.parameters.camera
     if not isinstance(camera, PerspectiveCamera):
         raise InputError("a photometric fit needs a perspective camera, got a weak-perspective one.")
@@ -55,15 +54,14 @@ def crop_faces(photos: Sequence[Float[Tensor, "3 _ _"]], fit: FaceFit, resolutio
             )
         x0, y0, side = _square(fit.landmarks_px[row])
         box = (x0, y0, x0 + side, y0 + side)
-        image = crop_box(photo.float(), box, (resolution, resolution))
-        images.append(linear_from_srgb(image).permute(1, 2, 0))
+        image = crop_box(photo.float(), box, (resolution, resolution), linear=True)
+        images.append(image.permute(1, 2, 0))
         inside.append(_inside(box, size, resolution, photo.device))
-        scale = resolution / side
-        focals.append(camera.focal[row] * scale)
-        principals.append((camera.principal[row] - camera.principal.new_tensor([x0, y0])) * scale)
-    cropped = replace(
-        camera, focal=torch.stack(focals), principal=torch.stack(principals), size=(resolution, resolution)
-    )
+        own = replace(camera, focal=camera.focal[row][None], principal=camera.principal[row][None])
+        cameras.append(own.cropped(x0, y0, (side, side)).scaled(resolution / side))
+    focal = torch.cat([each.focal for each in cameras])
+    principal = torch.cat([each.principal for each in cameras])
+    cropped = PerspectiveCamera(focal, principal, (resolution, resolution))
     return FaceCrops(torch.stack(images), torch.stack(inside), cropped)
 
 

@@ -25,7 +25,6 @@ from facewright.models.face_model import FaceModel
 from facewright.pipeline.folders import is_head_folder
 from facewright.pipeline.overview import OverviewContent, draw_overview
 from facewright.pipeline.settings import ReconstructionSettings
-from facewright.scene.camera import PerspectiveCamera, WeakPerspectiveCamera
 from facewright.scene.parameters import HeadParameters
 
 
@@ -115,12 +114,7 @@ class Reconstruction:
     def saved_parameters(self, seconds: Mapping[str, float]) -> SavedParameters:
         """The content of parameters.json: all pixels are those of the photo at its full size."""
         scale = self.photo.scale
-        camera = self.parameters.camera
-        if isinstance(camera, PerspectiveCamera):
-            lens = {"focal": camera.focal * scale, "principal": camera.principal * scale}
-        else:
-            lens = {"scale": camera.scale * scale, "offset": camera.offset * scale}
-        full: PerspectiveCamera | WeakPerspectiveCamera = replace(camera, size=self.photo.size, **lens)
+        full = replace(self.parameters.camera.scaled(scale), size=self.photo.size)
         return SavedParameters(
             model_name=self.model.name,
             model_version=self.model.version,

@@ -5,6 +5,7 @@ faster than at every pixel.
 """
 
 import math
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -18,8 +19,8 @@ from facewright.render.interpolate import interpolate
 from facewright.render.rasterize import rasterize
 from facewright.render.shading import shade_diffuse, shade_point_diffuse, shade_specular
 from facewright.render.texture import texture
-from facewright.scene.camera import Camera, PerspectiveCamera, WeakPerspectiveCamera
-from facewright.scene.lighting import PointLight, SphericalHarmonicsLight
+from facewright.scene.camera import Camera, PerspectiveCamera
+from facewright.scene.lighting import SH_CONSTANTS, PointLight, SphericalHarmonicsLight
 from facewright.scene.pose import Pose
 
 VIEW_DISTANCE = 1500.0  # mm; a portrait lens, so that noses keep their size
@@ -103,12 +104,9 @@ def photo_overlay(
 
 def zoomed_camera(camera: Camera, box: tuple[float, float, float, float], size: int) -> Camera:
     """The camera of a square box of the picture, scaled to ``size`` pixels."""
-    factor = size / (box[2] - box[0])
-    if isinstance(camera, PerspectiveCamera):
-        principal = (camera.principal - camera.principal.new_tensor(box[:2])) * factor
-        return PerspectiveCamera(camera.focal * factor, principal, (size, size))
-    offset = (camera.offset - camera.offset.new_tensor(box[:2])) * factor
-    return WeakPerspectiveCamera(camera.scale * factor, offset, (size, size))
+    side = box[2] - box[0]
+    zoomed = camera.cropped(box[0], box[1], (0, 0)).scaled(size / side)
+    return replace(zoomed, size=(size, size))
 
 
 def _turned(yaws: tuple[float, ...]) -> Tensor:
@@ -140,9 +138,9 @@ def _clay(points: Tensor, normals: Tensor) -> Tensor:
 def _soft_light(count: int, level: float, slope: float, like: Tensor) -> SphericalHarmonicsLight:
     """White light that is stronger from above and from the camera's side than from below and behind."""
     coefficients = torch.zeros(count, 9, 3, device=like.device)
-    coefficients[:, 0] = level / 0.2820948  # Y_00
-    coefficients[:, 1] = -slope / 0.4886025  # Y_1-1 grows with +Y, which is down in the camera frame
-    coefficients[:, 2] = -slope / 0.4886025  # Y_10 grows with +Z, away from the camera
+    coefficients[:, 0] = level / SH_CONSTANTS[0]
+    coefficients[:, 1] = -slope / SH_CONSTANTS[1]  # Y_1-1 grows with +Y, which is down in the camera frame
+    coefficients[:, 2] = -slope / SH_CONSTANTS[2]  # Y_10 grows with +Z, away from the camera
     return SphericalHarmonicsLight(coefficients)
 
 

@@ -1,6 +1,6 @@
 """Draw a whole mesh in one call: rasterise, interpolate, shade, smooth the silhouettes."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -72,7 +72,7 @@ def draw_mesh(
     Returns:
         Linear RGB multiplied by coverage, and coverage; 0 where empty. See ``over``.
     """
-    large = scaled_camera(camera, float(settings.supersample))
+    large = camera.scaled(settings.supersample)
     pixels = large.project(vertices_camera)
     fragments = rasterize(
         pixels,
@@ -117,14 +117,6 @@ def shade(
 def over(drawing: Float[Tensor, "B H W 4"], background: Float[Tensor, "*N 3"]) -> Float[Tensor, "B H W 3"]:
     """Lay a drawing over a background (linear RGB: one colour, or buffers of the same size)."""
     return drawing[..., :3] + (1 - drawing[..., 3:]) * background
-
-
-def scaled_camera(camera: Camera, factor: float | int) -> Camera:
-    """The same view in an image ``factor`` times as large in each direction."""
-    size = (round(camera.size[0] * factor), round(camera.size[1] * factor))
-    if isinstance(camera, PerspectiveCamera):
-        return replace(camera, focal=camera.focal * factor, principal=camera.principal * factor, size=size)
-    return replace(camera, scale=camera.scale * factor, offset=camera.offset * factor, size=size)
 
 
 def _albedo(fragments: Fragments, topology: Topology, material: Material, like: Tensor) -> Tensor:

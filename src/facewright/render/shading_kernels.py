@@ -11,7 +11,7 @@ from numba import njit
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
 def shade(albedo, normals, light, out):
-    """``out = albedo * shading(unit normal)``; ``light`` (9, 3) holds coefficients times SH constants."""
+    """``out = albedo * max(0, shading(unit normal))``; ``light`` (9, 3): coefficients times SH constants."""
     for i in range(albedo.shape[0]):
         x, y, z, length = _unit(normals, i)
         for c in range(3):
@@ -20,7 +20,8 @@ def shade(albedo, normals, light, out):
                 continue
             linear = light[0, c] + light[1, c] * y + light[2, c] * z + light[3, c] * x
             square = light[4, c] * x * y + light[5, c] * y * z + light[6, c] * (3.0 * z * z - 1.0)
-            out[i, c] = albedo[i, c] * (linear + square + light[7, c] * x * z + light[8, c] * (x * x - y * y))
+            shading = linear + square + light[7, c] * x * z + light[8, c] * (x * x - y * y)
+            out[i, c] = albedo[i, c] * max(shading, 0.0)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -38,9 +39,13 @@ def shade_backward(albedo, normals, light, grad, grad_albedo, grad_normals, grad
         for c in range(3):
             shading = 0.0
             if length > 0.0:
-                through = np.float64(grad[i, c]) * albedo[i, c]
                 for k in range(9):
                     shading += light[k, c] * basis[k]
+                if shading < 0.0:
+                    grad_albedo[i, c] = 0.0
+                    continue
+                through = np.float64(grad[i, c]) * albedo[i, c]
+                for k in range(9):
                     grad_light[k, c] += through * basis[k]
                 dx += through * (light[3, c] + light[4, c] * y + light[7, c] * z + 2.0 * light[8, c] * x)
                 dy += through * (light[1, c] + light[4, c] * x + light[5, c] * z - 2.0 * light[8, c] * y)

@@ -32,6 +32,16 @@ class PerspectiveCamera:
         pixels = self.focal[:, None, None] * points_camera[..., :2] / safe + self.principal[:, None]
         return torch.cat([pixels, depth], dim=-1)
 
+    def scaled(self, factor: float | int) -> "PerspectiveCamera":
+        """The same view in an image ``factor`` times as large in each direction."""
+        height, width = self.size
+        size = (round(height * factor), round(width * factor))
+        return PerspectiveCamera(self.focal * factor, self.principal * factor, size)
+
+    def cropped(self, x0: float | int, y0: float | int, size: tuple[int, int]) -> "PerspectiveCamera":
+        """The view of the rectangle of ``size`` (height, width) whose top-left corner is (x0, y0) px."""
+        return replace(self, principal=self.principal - self.principal.new_tensor([x0, y0]), size=size)
+
     def to(self, device: torch.device | str) -> "PerspectiveCamera":
         """Return the same cameras on another device."""
         return replace(self, focal=self.focal.to(device), principal=self.principal.to(device))
@@ -55,6 +65,16 @@ class WeakPerspectiveCamera:
         """Project camera-frame points (mm) to (x px, y px, depth mm along +Z)."""
         pixels = self.scale[:, None, None] * points_camera[..., :2] + self.offset[:, None]
         return torch.cat([pixels, points_camera[..., 2:]], dim=-1)
+
+    def scaled(self, factor: float | int) -> "WeakPerspectiveCamera":
+        """The same view in an image ``factor`` times as large in each direction."""
+        height, width = self.size
+        size = (round(height * factor), round(width * factor))
+        return WeakPerspectiveCamera(self.scale * factor, self.offset * factor, size)
+
+    def cropped(self, x0: float | int, y0: float | int, size: tuple[int, int]) -> "WeakPerspectiveCamera":
+        """The view of the rectangle of ``size`` (height, width) whose top-left corner is (x0, y0) px."""
+        return replace(self, offset=self.offset - self.offset.new_tensor([x0, y0]), size=size)
 
     def to(self, device: torch.device | str) -> "WeakPerspectiveCamera":
         """Return the same cameras on another device."""

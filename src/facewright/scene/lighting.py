@@ -25,7 +25,7 @@ SH_CONSTANTS = (
 
 @dataclass(frozen=True)
 class SphericalHarmonicsLight:
-    """Diffuse light from all around: ``shading(n) = sum_k coefficients[k] * Y_k(n)``.
+    """Diffuse light from all around: ``shading(n) = max(0, sum_k coefficients[k] * Y_k(n))``.
 
     The cosine lobe and 1/pi are folded into the coefficients, so a white constant light is
     ``coefficients[:, 0] = 1 / Y_00`` and reflected colour is ``albedo * shading``.
@@ -37,9 +37,9 @@ class SphericalHarmonicsLight:
     coefficients: Float[Tensor, "B 9 3"]
 
     def shading(self, normals_camera: Float[Tensor, "B *N 3"]) -> Float[Tensor, "B *N 3"]:
-        """Diffuse shading (linear RGB) at unit normals of the camera frame."""
+        """Diffuse shading (linear RGB) at unit normals of the camera frame; light is never below 0."""
         basis = sh_basis(normals_camera)
-        flat = basis.flatten(1, -2) @ self.coefficients
+        flat = (basis.flatten(1, -2) @ self.coefficients).clamp_min(0)
         return flat.unflatten(1, normals_camera.shape[1:-1])
 
     def to(self, device: torch.device | str) -> "SphericalHarmonicsLight":

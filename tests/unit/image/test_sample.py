@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from facewright.core.errors import InputError
+from facewright.image.color import linear_from_srgb
 from facewright.image.sample import sample_bilinear
 from facewright.image.warp import crop_box
 
@@ -36,3 +37,12 @@ def test_crop_inside_outside_and_scaled() -> None:
     assert crop_box(photo, (0, 0, 30, 20), (10, 15)).mean() == pytest.approx(float(photo.mean()), abs=0.01)
     with pytest.raises(InputError, match="x0 < x1"):
         crop_box(photo, (4, 5, 4, 11), (6, 8))
+
+
+def test_a_linear_crop_is_the_mean_of_light() -> None:
+    board = torch.zeros(3, 8, 8)
+    board[:, ::2, ::2] = board[:, 1::2, 1::2] = 1
+    half = crop_box(board, (0, 0, 8, 8), (2, 2), linear=True)
+    assert torch.allclose(half, torch.full_like(half, 0.5), atol=0.02)  # half of the light
+    encoded = linear_from_srgb(crop_box(board, (0, 0, 8, 8), (2, 2)))
+    assert float(encoded.mean()) < 0.25  # control: resampling the encoding loses half of it

@@ -5,7 +5,7 @@ import torch
 
 from facewright.core.errors import InputError
 from facewright.geometry.mesh import Topology
-from facewright.render.draw import DrawSettings, Lighting, draw_mesh, over, scaled_camera
+from facewright.render.draw import DrawSettings, Lighting, draw_mesh, over
 from facewright.render.rasterize import rasterize
 from facewright.render.texture import texture
 from facewright.render.visibility import vertex_visibility
@@ -97,16 +97,9 @@ def test_supersampling_and_antialiasing_agree_on_a_sphere(kind):
     assert drawings[1][0, 8, 12, :3].mean() > drawings[1][0, 16, 20, :3].mean() + 0.1  # lit from above left
 
 
-def test_scaled_camera_keeps_the_view():
-    points = torch.randn(1, 5, 3) * 50 + torch.tensor([0.0, 0.0, 600.0])
-    double = scaled_camera(CAMERA, 2)
-    assert double.size == (48, 64)
-    torch.testing.assert_close(double.project(points)[..., :2], 2 * CAMERA.project(points)[..., :2])
-
-
 def test_visibility_sees_the_near_half_of_a_sphere_and_not_what_a_screen_hides():
     vertices, faces = sphere()
-    camera = scaled_camera(CAMERA, 4)
+    camera = CAMERA.scaled(4)
     pixels = camera.project(vertices[None])
     fragments = rasterize(pixels, faces, camera.size, perspective=True)
     seen = vertex_visibility(fragments, pixels, faces)[0]

@@ -8,8 +8,9 @@ import torch
 from tests.agreement.closeness import gradient_faults
 
 from facewright.core.errors import InputError
+from facewright.fitting.appearance import PixelSamples, predicted
 from facewright.render.shading import plain_shade_diffuse, shade_diffuse, shade_point_diffuse, shade_specular
-from facewright.scene.lighting import PointLight, SphericalHarmonicsLight, ambient_light
+from facewright.scene.lighting import PointLight, SphericalHarmonicsLight, ambient_light, sh_basis
 
 
 def test_kernels_agree_with_the_plain_formula_in_values_and_gradients():
@@ -39,6 +40,19 @@ def test_constant_light_leaves_the_albedo():
     normals = torch.nn.functional.normalize(torch.randn(1, 4, 3), dim=-1)
     torch.testing.assert_close(shade_diffuse(albedo, normals, ambient_light(1)), albedo)
     assert (shade_diffuse(albedo, normals, ambient_light(1, 0.5)) - albedo).abs().max() > 0.01
+
+
+def test_light_that_would_be_negative_is_none_wherever_it_is_computed():
+    generator = torch.Generator().manual_seed(2)
+    normals = torch.nn.functional.normalize(torch.randn(1, 200, 3, generator=generator), dim=-1)
+    light = SphericalHarmonicsLight(torch.randn(1, 9, 3, generator=generator))
+    sums = sh_basis(normals) @ light.coefficients[0]
+    assert 100 < int((sums < 0).sum()) < 500  # the case arises
+    ones = torch.ones(1, 200, 3)
+    sample = PixelSamples(ones[0], torch.ones(200), normals[0], ones[0], torch.zeros(1, 200, 3))
+    fitted = predicted(sample, torch.zeros(1), light.coefficients[0])[None]
+    for shading in (light.shading(normals), shade_diffuse(ones, normals, light), fitted):
+        torch.testing.assert_close(shading, sums.clamp_min(0), atol=1e-5, rtol=0)
 
 
 def test_one_light_serves_the_batch_but_not_two_for_three():
