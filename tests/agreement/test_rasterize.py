@@ -1,6 +1,7 @@
 """Every backend against the float64 reference: ids, values, gradients; each check with a control."""
 
 from copy import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from tests.agreement.meshes import bumpy_sheet, projected
 from facewright.core.errors import InputError
 from facewright.geometry.adjacency import EdgeTable, edge_table
 from facewright.render.antialias import antialias
-from facewright.render.backends import BackendName, reference
+from facewright.render.backends import BackendName, reference, select_backend
 from facewright.render.interpolate import interpolate
 from facewright.render.rasterize import rasterize
 
@@ -132,6 +133,27 @@ def test_wrong_input_is_refused(scene):
         rasterize(pixels, faces, (0, 5), perspective=perspective)
     with pytest.raises(InputError, match="rows"):
         interpolate(fragments, faces, torch.zeros(3, pixels.shape[1], 2))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_only_the_gradients_that_are_wanted_are_computed(scene, backend):
+    pixels, faces, _, fragments = scene
+    kernels = select_backend(backend, pixels.device)
+    weights = fragments.barycentric.to(pixels.dtype)
+    grad = torch.rand(*fragments.triangle.shape, 3)
+    arguments = (pixels, faces, fragments.triangle, weights, grad)
+    both = kernels.interpolate_backward(*arguments, (True, True))
+    first = kernels.interpolate_backward(*arguments, (True, False))
+    second = kernels.interpolate_backward(*arguments, (False, True))
+    assert first[1] is None
+    assert second[0] is None
+    torch.testing.assert_close(both[0], first[0], atol=0, rtol=0)
+    torch.testing.assert_close(both[1], second[1], atol=0, rtol=0)
+    constant = pixels.clone()
+    leaf = weights.clone().requires_grad_()
+    interpolate(replace(fragments, barycentric=leaf), faces, constant, backend=backend).sum().backward()
+    assert bool(leaf.grad.any())
+    assert constant.grad is None
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

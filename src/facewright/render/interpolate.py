@@ -63,7 +63,8 @@ class _Interpolate(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Any) -> Any:
         attributes, corners, triangle, weights = ctx.saved_tensors
+        wanted = ctx.needs_input_grad[0], ctx.needs_input_grad[3]
         grad_attributes, grad_weights = ctx.kernels.interpolate_backward(
-            attributes, corners, triangle, weights, grad
+            attributes, corners, triangle, weights, grad, wanted
         )
         return grad_attributes, None, None, grad_weights, None

@@ -46,9 +46,15 @@ class Backend(Protocol):
         ...
 
     def interpolate_backward(
-        self, attributes: Tensor, corners: Tensor, triangle: Tensor, barycentric: Tensor, grad: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Gradients of the attributes and of the weights."""
+        self,
+        attributes: Tensor,
+        corners: Tensor,
+        triangle: Tensor,
+        barycentric: Tensor,
+        grad: Tensor,
+        wanted: tuple[bool, bool],
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Gradients of the attributes and of the weights, None where not wanted."""
         ...
 
     def find_crossings(self, pixels: Tensor, faces: Tensor, edges: EdgeTable, fragments: Fragments) -> Tensor:

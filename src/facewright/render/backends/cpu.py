@@ -77,8 +77,13 @@ def interpolate(attributes: Tensor, corners: Tensor, triangle: Tensor, barycentr
 
 
 def interpolate_backward(
-    attributes: Tensor, corners: Tensor, triangle: Tensor, barycentric: Tensor, grad: Tensor
-) -> tuple[Tensor, Tensor]:
+    attributes: Tensor,
+    corners: Tensor,
+    triangle: Tensor,
+    barycentric: Tensor,
+    grad: Tensor,
+    wanted: tuple[bool, bool],
+) -> tuple[Tensor | None, Tensor | None]:
     """Gradients of the attributes (added up in pixel order) and of the weights."""
     batch = triangle.shape[0]
     grad_weights = torch.empty_like(barycentric, memory_format=torch.contiguous_format)
@@ -89,10 +94,11 @@ def interpolate_backward(
     tasks = []
     for i in range(batch):
         source = values[0 if shared else i]
-        tasks.append((source, indices, seen[i], weights[i], incoming[i], total[i], target[i]))
+        tasks.append((source, indices, seen[i], weights[i], incoming[i], *wanted, total[i], target[i]))
     run_tasks(cpu_kernels.interpolate_backward, tasks)
     summed = torch.from_numpy(total)
-    return (summed.sum(0, keepdim=True) if shared and batch > 1 else summed), grad_weights
+    grad_attributes = summed.sum(0, keepdim=True) if shared and batch > 1 else summed
+    return grad_attributes if wanted[0] else None, grad_weights if wanted[1] else None
 
 
 def find_crossings(pixels: Tensor, faces: Tensor, edges: EdgeTable, fragments: Fragments) -> Tensor:

@@ -191,8 +191,10 @@ def interpolate_band(attributes, corners, triangle, barycentric, out):
 
 @njit(nogil=True, cache=True)
 @no_type_check
-def interpolate_backward(attributes, corners, triangle, barycentric, grad, total, grad_barycentric):
-    """Add one image's gradient up at the corners, in pixel order."""
+def interpolate_backward(
+    attributes, corners, triangle, barycentric, grad, to_attributes, to_weights, total, grad_barycentric
+):
+    """Add one image's gradient up at the corners, in pixel order; only what is wanted is computed."""
     height, width, channels = grad.shape
     for y in range(height):
         for x in range(width):
@@ -203,12 +205,14 @@ def interpolate_backward(attributes, corners, triangle, barycentric, grad, total
                 b0, b1, b2 = barycentric[y, x, 0], barycentric[y, x, 1], barycentric[y, x, 2]
                 for c in range(channels):
                     g = grad[y, x, c]
-                    g0 += g * attributes[i0, c]
-                    g1 += g * attributes[i1, c]
-                    g2 += g * attributes[i2, c]
-                    total[i0, c] += b0 * g
-                    total[i1, c] += b1 * g
-                    total[i2, c] += b2 * g
+                    if to_weights:
+                        g0 += g * attributes[i0, c]
+                        g1 += g * attributes[i1, c]
+                        g2 += g * attributes[i2, c]
+                    if to_attributes:
+                        total[i0, c] += b0 * g
+                        total[i1, c] += b1 * g
+                        total[i2, c] += b2 * g
             grad_barycentric[y, x, 0] = g0
             grad_barycentric[y, x, 1] = g1
             grad_barycentric[y, x, 2] = g2

@@ -93,14 +93,23 @@ def interpolate(attributes: Tensor, corners: Tensor, triangle: Tensor, barycentr
 
 
 def interpolate_backward(
-    attributes: Tensor, corners: Tensor, triangle: Tensor, barycentric: Tensor, grad: Tensor
-) -> tuple[Tensor, Tensor]:
+    attributes: Tensor,
+    corners: Tensor,
+    triangle: Tensor,
+    barycentric: Tensor,
+    grad: Tensor,
+    wanted: tuple[bool, bool],
+) -> tuple[Tensor | None, Tensor | None]:
     """Gradients of the attributes and of the weights."""
     where = (triangle >= 0).nonzero(as_tuple=True)
     rows = _attribute_rows(attributes, corners, triangle, where)
     incoming = grad[where]
-    grad_weights = torch.zeros_like(barycentric)
-    grad_weights[where] = (attributes.flatten(0, 1)[rows] * incoming[:, None]).sum(-1)
+    grad_weights = None
+    if wanted[1]:
+        grad_weights = torch.zeros_like(barycentric)
+        grad_weights[where] = (attributes.flatten(0, 1)[rows] * incoming[:, None]).sum(-1)
+    if not wanted[0]:
+        return None, grad_weights
     spread = (barycentric[where][..., None] * incoming[:, None]).flatten(0, 1)
     count = attributes.shape[0] * attributes.shape[1]
     return add_rows(rows.flatten(), spread, count).reshape(attributes.shape), grad_weights

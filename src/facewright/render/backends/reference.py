@@ -84,14 +84,20 @@ def interpolate(attributes: Tensor, corners: Tensor, triangle: Tensor, barycentr
 
 
 def interpolate_backward(
-    attributes: Tensor, corners: Tensor, triangle: Tensor, barycentric: Tensor, grad: Tensor
-) -> tuple[Tensor, Tensor]:
+    attributes: Tensor,
+    corners: Tensor,
+    triangle: Tensor,
+    barycentric: Tensor,
+    grad: Tensor,
+    wanted: tuple[bool, bool],
+) -> tuple[Tensor | None, Tensor | None]:
     """Gradients of the attributes and of the weights by autograd through ``interpolate``."""
     with torch.enable_grad():
         leaves = (attributes.detach().requires_grad_(), barycentric.detach().requires_grad_())
         out = interpolate(leaves[0], corners, triangle, leaves[1])
         grad_attributes, grad_weights = torch.autograd.grad(out, leaves, grad)
-    return grad_attributes, grad_weights * (triangle >= 0)[..., None]
+    grad_weights = grad_weights * (triangle >= 0)[..., None]
+    return grad_attributes if wanted[0] else None, grad_weights if wanted[1] else None
 
 
 def find_crossings(pixels: Tensor, faces: Tensor, edges: EdgeTable, fragments: Fragments) -> Tensor:
