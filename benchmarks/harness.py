@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from facewright.core.files import write_json
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -108,10 +110,7 @@ def environment() -> dict[str, object]:
 
 def write(path: Path, timings: Sequence[Timing]) -> None:
     """Write timings and environment as JSON, whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    content = {"environment": environment(), "timings": [asdict(timing) for timing in timings]}
-    partial.write_text(json.dumps(content, indent=1) + "\n")
-    partial.replace(path)
+    write_json(path, {"environment": environment(), "timings": [asdict(timing) for timing in timings]})
 
 
 def run(benchmark: Callable[[float], list[Timing]], description: str) -> None:

@@ -12,6 +12,7 @@ import safetensors.torch
 from torch import Tensor
 
 from facewright.core.errors import AssetError
+from facewright.core.files import atomic_file
 
 MANIFEST = "manifest.json"
 MAX_ASSET_BYTES = 2 << 30
@@ -100,11 +101,14 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write tensors and metadata under a temporary name, then rename: never a half-written file."""
-    partial = path.with_name(path.name + ".partial")
+    """Write tensors and metadata, whole or not at all.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    safetensors.torch.save_file(contiguous, partial, metadata=dict(metadata))
-    partial.replace(path)
+    with atomic_file(path) as partial:
+        safetensors.torch.save_file(contiguous, partial, metadata=dict(metadata))
 
 
 def record_asset(name: str, *, licence: str, built_by: str) -> None:
@@ -118,6 +122,5 @@ def record_asset(name: str, *, licence: str, built_by: str) -> None:
         "licence": licence,
         "built_by": built_by,
     }
-    partial = manifest_path.with_name(MANIFEST + ".partial")
-    partial.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
-    partial.replace(manifest_path)
+    with atomic_file(manifest_path) as partial:
+        partial.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")

@@ -48,7 +48,7 @@ def crop_from_photo(
     return np.stack([(x * cos + y * sin) / frames[:, 2:3], (-x * sin + y * cos) / frames[:, 2:3]], -1) + 0.5
 
 
-def luminance(photo: Float[Tensor, "3 H W"]) -> Float[Tensor, "H W"]:
+def luma(photo: Float[Tensor, "3 H W"]) -> Float[Tensor, "H W"]:
     """Grey sRGB values, as JPEG and television weigh them (ITU-R BT.601)."""
     grey = photo[0] * 0.299
     return grey.add_(photo[1], alpha=0.587).add_(photo[2], alpha=0.114)

@@ -14,7 +14,7 @@ from facewright.networks.blocks import channels_last, fold_batch_norm
 from facewright.networks.heads import FaceNetwork, FaceNetworkSettings
 from facewright.networks.weights import read_weights
 
-from .crop import CROP_MARGIN, halve, luminance
+from .crop import CROP_MARGIN, halve, luma
 from .records import DEFAULTS, DetectedFace, DetectionSettings
 
 WEIGHTS = "detector.safetensors"
@@ -44,7 +44,7 @@ class FaceDetector:
         self, photo: Float[Tensor, "3 H W"], settings: DetectionSettings = DEFAULTS
     ) -> list[DetectedFace]:
         """Faces of a photo (sRGB in [0, 1]), the largest and surest first."""
-        return self.search(luminance(photo.to(self.device)), settings)
+        return self.search(luma(photo.to(self.device)), settings)
 
     def search(
         self, grey: Float[Tensor, "H W"], settings: DetectionSettings = DEFAULTS

@@ -12,7 +12,7 @@ from facewright.networks.blocks import channels_last, fold_batch_norm
 from facewright.networks.heads import LandmarkNetwork, LandmarkNetworkSettings
 from facewright.networks.weights import read_weights
 
-from .crop import CROP_MARGIN, cut_crops, frames_from_landmarks, luminance, photo_from_crop
+from .crop import CROP_MARGIN, cut_crops, frames_from_landmarks, luma, photo_from_crop
 from .records import DetectedFace, Landmarks
 
 WEIGHTS = "landmarker.safetensors"
@@ -39,7 +39,7 @@ class FaceLandmarker:
 
     def __call__(self, photo: Float[Tensor, "3 H W"], faces: list[DetectedFace]) -> list[Landmarks]:
         """Landmarks of each face of a photo (sRGB in [0, 1]), in the order of ``faces``."""
-        return self.locate(luminance(photo.to(self.device)), faces)
+        return self.locate(luma(photo.to(self.device)), faces)
 
     def locate(self, grey: Float[Tensor, "H W"], faces: list[DetectedFace]) -> list[Landmarks]:
         """Landmarks of each face of a grey photo on the landmarker's device."""

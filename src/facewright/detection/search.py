@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .crop import luminance
+from .crop import luma
 from .detector import FaceDetector
 from .landmarker import FaceLandmarker
 from .records import DEFAULTS, DetectionSettings, Landmarks
@@ -37,7 +37,7 @@ def detect(
     """
     detector = detector or FaceDetector.load(photo.device)
     landmarker = landmarker or FaceLandmarker.load(photo.device)
-    grey = luminance(photo.to(detector.device).float())
+    grey = luma(photo.to(detector.device).float())
     # Some finds are no faces; the landmarker drops them, so more are looked at than are asked for.
     faces = detector.search(grey, replace(settings, max_faces=settings.max_faces + SPARE_FACES))
     found = landmarker.locate(grey.to(landmarker.device), faces)

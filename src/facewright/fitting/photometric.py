@@ -13,7 +13,7 @@ from facewright.fitting.face_crop import FaceCrops, crop_faces
 from facewright.fitting.landmark import landmark_system, with_parameters
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
 from facewright.fitting.photometric_shape import ShadedPhotos, refine_shape
-from facewright.fitting.records import FaceFit, put_rows, take_rows
+from facewright.fitting.records import FaceFit, put_rows, select_rows
 from facewright.fitting.settings import LandmarkFitSettings
 from facewright.geometry.normals import vertex_normals
 from facewright.image.color import luminance
@@ -131,7 +131,7 @@ def _shape(
         camera = replace(crops.camera, focal=crops.camera.focal[rows], principal=crops.camera.principal[rows])
         photos = ShadedPhotos(crops.images[rows], weight[rows], camera, mask)
         moved, _, _ = refine_shape(
-            model, photos, take_rows(parameters, rows), take_rows(system, rows), strength
+            model, photos, select_rows(parameters, rows), select_rows(system, rows), strength
         )
         parameters = put_rows(parameters, rows, moved)
     return parameters
@@ -154,7 +154,7 @@ def sample_pixels(
         _one_photo(
             model,
             crops.images[row],
-            take_rows(fragments, slice(row, row + 1)),
+            select_rows(fragments, slice(row, row + 1)),
             (normals[row], weight[row]),
             (step, row),
         )

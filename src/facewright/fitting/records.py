@@ -62,7 +62,7 @@ class FaceFit:
 
 def select_parameters(parameters: HeadParameters, index: int, size: tuple[int, int]) -> HeadParameters:
     """The parameters of one head of a batch, as a batch of one, with its photo's (height, width)."""
-    chosen = take_rows(parameters, slice(index, index + 1))
+    chosen = select_rows(parameters, slice(index, index + 1))
     return replace(chosen, camera=replace(chosen.camera, size=size))
 
 
@@ -100,7 +100,7 @@ def photo_camera(
     return PerspectiveCamera(focal, principal, enclosing_size(sizes))
 
 
-def take_rows(record: Record, rows: slice | Int64[Tensor, " N"]) -> Record:
+def select_rows(record: Record, rows: slice | Int64[Tensor, " N"]) -> Record:
     """Some rows of every tensor in a record of tensors and records."""
     return cast(Record, _map(lambda value: value[rows], record))
 

@@ -7,7 +7,7 @@ from facewright.detection.crop import (
     cut_crops,
     frames_from_landmarks,
     halve,
-    luminance,
+    luma,
     photo_from_crop,
 )
 
@@ -75,9 +75,9 @@ def test_halving_takes_means_of_four():
     torch.testing.assert_close(odd[..., 2, 4], image[..., 4, 8])
 
 
-def test_luminance_weighs_the_channels_and_leaves_the_photo_alone():
+def test_luma_weighs_the_channels_and_leaves_the_photo_alone():
     photo = torch.rand(3, 4, 5)
     before = photo.clone()
-    grey = luminance(photo)
+    grey = luma(photo)
     torch.testing.assert_close(grey, torch.einsum("chw,c->hw", photo, torch.tensor([0.299, 0.587, 0.114])))
     assert torch.equal(photo, before)
