@@ -11,6 +11,7 @@ import torch
 from tests.miniature_head import miniature_model, two_coloured_texture
 
 from facewright.export import glb_of, head_asset
+from facewright.models.base import load_base_model
 
 FOLDER = Path(__file__).parent.parent / "gltf_validator"
 NODE = shutil.which("node")
@@ -41,6 +42,17 @@ def test_no_errors_no_warnings(tmp_path, image_format):
     assert report["issues"]["messages"] == []
     assert report["info"]["hasMorphTargets"]
     assert report["info"]["totalTriangleCount"] == len(miniature.topology.faces)
+
+
+def test_a_whole_head_has_no_errors_and_no_warnings(tmp_path):
+    model = load_base_model()
+    generator = torch.Generator().manual_seed(0)
+    identity = torch.randn(model.identity_count, generator=generator)
+    expression = torch.rand(model.expression_count, generator=generator)
+    asset = head_asset(model, identity, expression, two_coloured_texture())
+    report = validated(glb_of(asset), tmp_path)
+    assert report["issues"]["numErrors"] == report["issues"]["numWarnings"] == 0, report["issues"]["messages"]
+    assert report["info"]["totalTriangleCount"] == len(model.topology.faces)
 
 
 def test_the_validator_catches_a_broken_file(tmp_path):
