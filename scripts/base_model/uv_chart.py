@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from base_model.neck_seam import islands
 from base_model.raw_space import mirror_map
 from base_model.source import PARTS, RawHead
 
 SKIN_FLOOR, MARGIN = 0.165, 0.005
 # Where the features lie in the source chart's half width and height (from the neck up), how far they reach,
 # and how densely what is far from them is packed relative to them.
-FEATURES_ACROSS, FEATURES_UP = (0.0, 0.32), (0.38, 0.28)
+FEATURES_ACROSS, FEATURES_UP = (0.0, 0.32), (0.45, 0.25)
 PACKING = 0.12
 # Left, bottom, width, height of the small parts' boxes.
 BOXES = {
@@ -25,15 +24,14 @@ BOXES = {
     "right_socket": (0.560, 0.01, 0.09, 0.14),
     "left_socket": (0.655, 0.01, 0.09, 0.14),
     "tongue": (0.750, 0.01, 0.07, 0.14),
-    "upper_teeth": (0.825, 0.01, 0.17, 0.04),
-    "lower_teeth": (0.825, 0.055, 0.17, 0.04),
-    "neck_front": (0.825, 0.10, 0.17, 0.05),
+    "upper_teeth": (0.825, 0.01, 0.17, 0.065),
+    "lower_teeth": (0.825, 0.085, 0.17, 0.065),
 }
 
 
 def texture_chart(raw: RawHead) -> np.ndarray:
     """(T,2) new texture coordinates for the source's ``uv_quads``; skin symmetric about u = 0.5."""
-    island = _islands(raw)
+    island = islands(raw)
     of_quad = island[raw.uv_quads[:, 0]]
     head = int(np.bincount(of_quad).argmax())
     uv = np.zeros_like(raw.uv)
@@ -48,12 +46,6 @@ def texture_chart(raw: RawHead) -> np.ndarray:
         name = _name(int(raw.part[raw.quads[quads][0, 0]]), bool(raw.cavity[quads].all()), points, raw)
         uv[island == number] = _fitted(raw.uv[island == number], BOXES[name])
     return uv
-
-
-def _islands(raw: RawHead) -> np.ndarray:
-    rows, columns = np.repeat(raw.uv_quads[:, 0], 3), raw.uv_quads[:, 1:].ravel()
-    links = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(raw.uv), len(raw.uv)))
-    return connected_components(links, directed=False)[1]
 
 
 def _vertex_of(raw: RawHead) -> np.ndarray:
@@ -102,4 +94,4 @@ def _name(part: int, cavity: bool, points: np.ndarray, raw: RawHead) -> str:
     if part in (1, 2):
         ball = raw.template[raw.part == part]
         return f"{side}_eye_front" if points[:, 2].mean() > ball[:, 2].mean() else f"{side}_eye_back"
-    return "neck_front" if part == 0 else PARTS[part]
+    return PARTS[part]

@@ -4,8 +4,11 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from facewright.core.assets import asset_path, read_safetensors, write_safetensors
 from facewright.core.errors import AssetError
@@ -112,6 +115,23 @@ def chart_areas(uv: torch.Tensor, faces: torch.Tensor) -> tuple[float, float]:
         (pixels * torch.tensor([size, size, 1.0]))[None], faces, (size, size), perspective=False
     )
     return float(total), float((fragments.triangle >= 0).float().mean())
+
+
+def test_open_skin_is_one_chart_and_a_cut_throat_is_noticed(head: FaceModel) -> None:
+    open_skin = head.regions["skin"][head.topology.faces].all(1)
+    faces, uv_faces = head.topology.faces[open_skin], head.topology.uv_faces[open_skin]
+    assert charts(uv_faces) == 1
+    throat = head.mean[faces][..., 1].amax(1) < -90
+    cut = torch.where(throat[:, None], uv_faces + len(head.topology.uv), uv_faces)
+    assert charts(cut) > 1
+
+
+def charts(uv_faces: torch.Tensor) -> int:
+    """How many pieces the texture triangles fall into."""
+    ends = uv_faces[:, [0, 1, 1, 2]].reshape(-1, 2).T.numpy()
+    used, place = np.unique(ends, return_inverse=True)
+    links = coo_matrix((np.ones(ends.shape[1]), place.reshape(2, -1)), shape=(len(used), len(used)))
+    return int(connected_components(links, directed=False)[0])
 
 
 def test_albedo_spans_dark_to_light_and_stays_in_range(head: FaceModel) -> None:
