@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from evaluation_data.hand_points import HandFace, load_hand_faces
 from evaluation_data.scenes import build_scene
@@ -47,6 +49,14 @@ def matches(box: np.ndarray, face: np.ndarray) -> bool:
     return distance < 0.35 * extent and 0.6 < size / extent < 1.7
 
 
+def pair(boxes: list[np.ndarray], faces: np.ndarray) -> np.ndarray:
+    """Number of the box on each face, or -1: each box counts for one face at most, a second one is false."""
+    fits = np.array([[matches(box, face) for box in boxes] for face in faces], bool)
+    if not fits.size:
+        return np.full(len(faces), -1)
+    return maximum_bipartite_matching(csr_array(fits), perm_type="column")
+
+
 def evaluate_scenes(
     photos: PhotoSet, detector: FaceDetector, landmarker: FaceLandmarker, count: int
 ) -> dict[str, float]:
@@ -60,16 +70,13 @@ def evaluate_scenes(
         photo = photo_tensor(scene.image)
         boxes = [f.box.numpy() for f in detect(photo, detector=detector, landmarker=landmarker)]
         alone = [f.box.numpy() for f in detector(photo)]
-        for face in scene.faces:
-            hit = any(matches(box, face) for box in boxes)
-            alone_found += any(matches(box, face) for box in alone)
-            total, found = total + 1, found + hit
-            for name, (low, high) in bins.items():
-                if low <= face[2] < high:
-                    hits[name][0] += hit
-                    hits[name][1] += 1
-        false += sum(not any(matches(box, face) for face in scene.faces) for box in boxes)
-        alone_false += sum(not any(matches(box, face) for face in scene.faces) for box in alone)
+        hit, alone_hit = (pair(finds, scene.faces) >= 0 for finds in (boxes, alone))
+        total, found, alone_found = total + len(hit), found + hit.sum(), alone_found + alone_hit.sum()
+        false, alone_false = false + len(boxes) - hit.sum(), alone_false + len(alone) - alone_hit.sum()
+        for name, (low, high) in bins.items():
+            inside = np.array([low <= face[2] < high for face in scene.faces], bool)
+            hits[name][0] += int(hit[inside].sum())
+            hits[name][1] += int(inside.sum())
     result = {
         "scenes": count, "faces": total, "recall": found / total, "false_per_image": false / count,
         "detector_alone_recall": alone_found / total, "detector_alone_false_per_image": alone_false / count,
