@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 
+from training_data.split import is_kept_out
+
 UNSEEN_STD = 0.05  # of an expression the labels do not have
-
-
-def kept_out(identity: str) -> bool:
-    """A tenth of the people belong to tests only."""
-    return int(hashlib.sha1(identity.encode()).hexdigest()[:8], 16) % 10 == 0
 
 
 def label_files(data: Path) -> list[Path]:
@@ -28,7 +24,7 @@ def expression_prior(labels: list[Path], names: tuple[str, ...]) -> np.ndarray:
             people, columns = stored["identity"], [str(n) for n in stored["blendshape_names"]]
             values = stored["blendshapes"].astype(np.float64) / 255.0
         for person in np.unique(people):
-            if kept_out(str(person)):
+            if is_kept_out(str(person)):
                 continue
             mine = values[people == person]
             means.append(mine.mean(0))

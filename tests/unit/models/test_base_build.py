@@ -10,10 +10,10 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
 
 from base_model.identity import principal_components
 from base_model.landmarking import closest_weights
-from base_model.people import kept_out
 from base_model.raw_space import RawSpace, flip, mirror_map, without_rigid
 from base_model.skin_optics import skin_rgb
 from base_model.surface_fit import linear_points, sample_surface
+from training_data.split import is_kept_out
 
 
 def miniature() -> RawSpace:
@@ -85,5 +85,5 @@ def test_surface_samples_lie_on_the_mesh_and_linear_points_are_linear() -> None:
 
 
 def test_a_tenth_of_the_people_is_kept_out() -> None:
-    share = np.mean([kept_out(f"Person_{number}") for number in range(3000)])
+    share = np.mean([is_kept_out(f"Person_{number}") for number in range(3000)])
     assert 0.08 < share < 0.12
