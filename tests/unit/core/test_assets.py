@@ -1,6 +1,7 @@
 """The manifest of the shipped files."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,21 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_shipped_manifest_is_whole() -> None:
     assert all(assets.asset_path(name).is_file() for name in assets.read_manifest())
+
+
+def script_of(built_by: str) -> Path | None:
+    """The script that a manifest's entry names, if this checkout has it."""
+    named = re.search(r"scripts/[\w/]+\.py", built_by)
+    path = Path(__file__).parents[3] / named.group() if named else None
+    return path if path is not None and path.is_file() else None
+
+
+def test_every_shipped_file_names_the_script_that_built_it() -> None:
+    entries = assets.read_manifest()
+    assert entries
+    assert {name for name, entry in entries.items() if script_of(entry["built_by"]) is None} == set()
+    assert script_of("python scripts/no_such_script.py --data x") is None
+    assert script_of("by hand") is None
 
 
 @pytest.mark.parametrize(
