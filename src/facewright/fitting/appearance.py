@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from facewright.scene.lighting import SH_CONSTANTS, sh_basis
+from facewright.scene.lighting import SH_CONSTANTS, SphericalHarmonicsLight, sh_basis
 
 # Values of the first albedo coefficient (from dark to light skin) to start from. Dark skin in bright light
 # looks like light skin in dim light, and the way between them is long and bent: the start decides.
@@ -155,7 +155,13 @@ def predicted(
 ) -> Float[Tensor, "P C"]:
     """Colour that albedo and light give the pixels."""
     reflectance = (sample.albedo + torch.tensordot(albedo, sample.albedo_basis, 1)).clamp_min(0.005)
-    return reflectance * (sh_basis(sample.normals) @ light).clamp_min(0)
+    return reflectance * _shading(sample, light)
+
+
+def _shading(sample: PixelSamples, light: Float[Tensor, "9 C"]) -> Float[Tensor, "P C"]:
+    """What ``shade_diffuse`` would multiply the albedo by, for one channel (a grey photo) or three."""
+    full = SphericalHarmonicsLight(light.expand(-1, 3)[None])
+    return full.shading(sample.normals[None])[0, :, : light.shape[1]]
 
 
 def _trust(sample: PixelSamples, robust: Tensor, precision: float) -> Float[Tensor, "P C"]:
@@ -192,7 +198,7 @@ def _system(
     """Normal equations of one photo: albedo, then light channel by channel, with the light's prior."""
     trust = _trust(sample, robust, precision)
     basis = sh_basis(sample.normals)
-    shading = (basis @ light).clamp_min(0)
+    shading = _shading(sample, light)
     reflectance = (sample.albedo + torch.tensordot(albedo, sample.albedo_basis, 1)).clamp_min(0.005)
     count, _, channels = sample.albedo_basis.shape
     size = count + 9 * channels

@@ -36,6 +36,9 @@ from facewright.scene.lighting import ambient_light
 from facewright.scene.parameters import HeadParameters
 from facewright.scene.pose import Pose
 
+# Six points that are not on one line are the least that tell a pose of the mean head.
+LEAST_LANDMARKS = 6
+
 
 def fit_landmarks(
     model: FaceModel,
@@ -69,11 +72,12 @@ def fit_landmarks(
     settings = settings or LandmarkFitSettings()
     basis = basis or landmark_basis(model)
     sizes = _sizes(sizes, len(landmarks))
-    _check(landmarks, weights, basis)
+    _check(landmarks, weights, groups, basis)
     landmarks = landmarks.to(basis.mean.dtype)
     weights = torch.ones_like(landmarks[..., 0]) if weights is None else weights.to(landmarks.dtype)
     principal = landmarks.new_tensor([(width / 2, height / 2) for height, width in sizes])
-    focal = default_focal(basis, landmarks, sizes, focal, (settings.default_distance, settings.least_focal))
+    rule = settings.default_distance, settings.least_focal
+    focal = default_focal(basis, (landmarks, weights), sizes, focal, rule)
     rays = (landmarks - principal[:, None]) / focal[:, None, None]
     person = _persons(groups, len(landmarks), landmarks.device)
     state = start(basis, rays, weights, person)
@@ -221,7 +225,7 @@ def _persons(groups: Tensor | None, batch: int, device: torch.device) -> Int64[T
     return torch.unique(groups.to(device), return_inverse=True)[1]
 
 
-def _check(landmarks: Tensor, weights: Tensor | None, basis: LandmarkBasis) -> None:
+def _check(landmarks: Tensor, weights: Tensor | None, groups: Tensor | None, basis: LandmarkBasis) -> None:
     expected = (len(landmarks), basis.count)
     if len(landmarks) == 0:
         raise InputError("expected landmarks of at least one face, got none.")
@@ -233,5 +237,10 @@ def _check(landmarks: Tensor, weights: Tensor | None, basis: LandmarkBasis) -> N
         raise InputError("the landmarks of a face coincide: leave out the face.")
     if weights is not None and (weights.shape != expected or not bool((weights >= 0).all())):
         raise InputError(f"weights must be >= 0 and of shape {expected}, got {tuple(weights.shape)}.")
-    if weights is not None and bool((weights.sum(1) < 6).any()):
-        raise InputError("a face needs at least 6 landmarks with weight: leave out the face.")
+    if weights is not None and bool((((weights > 0) & ~basis.contour).sum(1) < LEAST_LANDMARKS).any()):
+        raise InputError(
+            f"a face needs at least {LEAST_LANDMARKS} landmarks with weight besides those of the contour, "
+            "which cannot tell a pose: leave out the face."
+        )
+    if groups is not None and tuple(groups.shape) != expected[:1]:
+        raise InputError(f"groups must have shape {expected[:1]}, got {tuple(groups.shape)}.")

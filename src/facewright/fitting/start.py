@@ -62,7 +62,7 @@ def start(
 
 def default_focal(
     basis: LandmarkBasis,
-    landmarks: Float[Tensor, "B L 2"],
+    observed: tuple[Float[Tensor, "B L 2"], Float[Tensor, "B L"]],
     sizes: Sequence[tuple[int, int]],
     focal: Float[Tensor, " B"] | None,
     rule: tuple[float, float],
@@ -71,13 +71,13 @@ def default_focal(
 
     Args:
         basis: of the model.
-        landmarks: pixels.
+        observed: landmarks in pixels, and the trust in each.
         sizes: (height, width) of the photos.
         focal: given ones, NaN or <= 0 where unknown.
         rule: default distance (mm), and least focal length as a fraction of the longer side.
     """
-    distance, least = rule
-    scale = _orthographic_pose(basis, landmarks, torch.ones_like(landmarks[..., 0]))[1]
+    (landmarks, weights), (distance, least) = observed, rule
+    scale = _orthographic_pose(basis, landmarks, weights)[1]
     longer = landmarks.new_tensor([max(size) for size in sizes])
     assumed = torch.maximum(scale * distance, least * longer)
     if focal is None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import jaxtyping
 import pytest
 import torch
 from tests.unit.fitting.miniature_head import draw_parameters, landmarks_of
@@ -114,6 +115,21 @@ def test_an_unknown_focal_length_gets_the_default_distance(model, basis, pixels,
     torch.testing.assert_close(found.parameters.camera.focal[1::2], focal[1::2])
 
 
+def test_points_of_weight_zero_do_not_set_the_focal_length(model, basis, pixels):
+    broken, weights = pixels.clone(), torch.ones(pixels.shape[:2])
+    broken[:, 200:240] += 300
+    weights[:, 200:240] = 0
+    settings = LandmarkFitSettings(least_focal=0.1)
+
+    def focal(points, weights):
+        fit = fit_landmarks(model, points, SIZE, weights=weights, basis=basis, settings=settings)
+        return fit.parameters.camera.focal
+
+    clean = focal(pixels, weights)
+    torch.testing.assert_close(focal(broken, weights), clean)
+    assert ((focal(broken, torch.ones_like(weights)) / clean - 1).abs() > 0.005).all()
+
+
 def test_photos_of_one_person_share_one_identity(model, basis):
     generator = torch.Generator().manual_seed(5)
     truth = draw_parameters(model, 12, seed=9)
@@ -141,5 +157,27 @@ def test_bad_input_is_refused(model, basis, pixels):
             fit_landmarks(model, landmarks, SIZE, basis=basis)
     with pytest.raises(InputError, match="at least 6"):
         fit_landmarks(model, pixels, SIZE, basis=basis, weights=torch.zeros(8, 478))
+    contour_only = basis.contour.float().expand(8, -1).contiguous()
+    with pytest.raises(InputError, match="at least 6"):
+        fit_landmarks(model, pixels, SIZE, basis=basis, weights=contour_only)
+    # Control: five of the others are too few, six do.
+    others = (~basis.contour).nonzero()[:, 0]
+    few = torch.zeros(8, 478).index_fill(1, others[::80][:6], 1.0)
+    assert torch.isfinite(fit_landmarks(model, pixels, SIZE, basis=basis, weights=few).residual).all()
+    few[:, others[0]] = 0
+    with pytest.raises(InputError, match="at least 6"):
+        fit_landmarks(model, pixels, SIZE, basis=basis, weights=few)
     with pytest.raises(InputError, match="photo sizes"):
         fit_landmarks(model, pixels, (0, 800), basis=basis)
+
+
+def test_groups_of_another_number_than_photos_are_refused(model, basis, pixels):
+    # A caller has no shape checks of the annotations; this is what remains then.
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        for wrong in (torch.zeros(3, dtype=torch.int64), torch.zeros(8, 1, dtype=torch.int64)):
+            with pytest.raises(InputError, match="groups must"):
+                fit_landmarks(model, pixels, SIZE, basis=basis, groups=wrong)
+        fit_landmarks(model, pixels, SIZE, basis=basis, groups=torch.arange(8))
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)

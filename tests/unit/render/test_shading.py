@@ -35,6 +35,21 @@ def test_kernels_agree_with_the_plain_formula_in_values_and_gradients():
     assert gradient_faults(results[1][1][2], swapped)
 
 
+def test_light_is_never_negative():
+    light = ambient_light(1, 0.5)
+    light.coefficients[:, 3] = 2.0
+    normals = torch.tensor([[[1.0, 0, 0], [-1.0, 0, 0]]]).requires_grad_()
+    albedo = torch.full((1, 2, 3), 0.5, requires_grad=True)
+    for shade in (shade_diffuse, plain_shade_diffuse):
+        colors = shade(albedo, normals, light)
+        assert (colors[0, 0] > 0.5).all()
+        assert (colors[0, 1] == 0).all()
+        found = torch.autograd.grad(colors.sum(), (albedo, normals))
+        assert all(bool(grad[0, 0].any()) or grad is found[1] for grad in found)
+        assert not any(bool(grad[0, 1].any()) for grad in found)
+    assert (light.shading(normals)[0, 1] == 0).all()
+
+
 def test_constant_light_leaves_the_albedo():
     albedo = torch.rand(1, 4, 3)
     normals = torch.nn.functional.normalize(torch.randn(1, 4, 3), dim=-1)
