@@ -18,7 +18,7 @@ from torch.nn.functional import pad
 from facewright.core.errors import InputError
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
 from facewright.fitting.linearization import Linearized, Observed, linearize, trial_cost
-from facewright.fitting.multi_image import ArrowSystem, group_sum, solve_arrow, solve_own
+from facewright.fitting.multi_image import group_sum, solve_arrow, solve_own
 from facewright.fitting.priors import expression_prior_terms
 from facewright.fitting.records import (
     LANDMARK_SET,
@@ -93,9 +93,9 @@ def _iterate(basis: LandmarkBasis, observed: Observed, state: State, settings: L
     damping = observed.rays.new_full((persons,), settings.damping)
     for _ in range(settings.iterations):
         linear = linearize(basis, observed, state, settings)
-        trial = _step(observed, state, linear, damping, settings)
-        before = linear.cost + _prior_cost(basis, state, observed.person, settings)
-        after = trial_cost(basis, observed, trial, linear) + _prior_cost(
+        trial = damped_step(observed, state, linear, damping, settings)
+        before = linear.cost + prior_cost(basis, state, observed.person, settings)
+        after = trial_cost(basis, observed, trial, linear) + prior_cost(
             basis, trial, observed.person, settings
         )
         better = group_sum(before - after, observed.person, persons) >= 0
@@ -105,25 +105,7 @@ def _iterate(basis: LandmarkBasis, observed: Observed, state: State, settings: L
     return state
 
 
-def landmark_system(basis: LandmarkBasis, fit: FaceFit, settings: LandmarkFitSettings) -> ArrowSystem:
-    """Quadratic model of the landmark energy around a fit, priors of pose and expression included.
-
-    Identities are each photo's own here; whoever adds the photos of a person up adds the identity prior.
-    """
-    parameters, camera = fit.parameters, fit.parameters.camera
-    if not isinstance(camera, PerspectiveCamera):
-        raise InputError("expected a fit with a perspective camera, got a weak-perspective one.")
-    rays = (fit.detected_px - camera.principal[:, None]) / camera.focal[:, None, None]
-    rows = torch.arange(len(rays), device=rays.device)
-    weights = torch.ones_like(rays[..., 0])
-    pose = parameters.pose
-    identity = parameters.identity[:, : basis.identity_count]
-    state = State(pose.rotation, pose.translation, identity, parameters.expression)
-    observed = Observed(rays.mT.contiguous(), weights, rows, pose.translation[:, 2])
-    return linearize(basis, observed, state, settings).system
-
-
-def _step(
+def damped_step(
     observed: Observed,
     state: State,
     linear: Linearized,
@@ -154,7 +136,7 @@ def _step(
     )
 
 
-def _prior_cost(
+def prior_cost(
     basis: LandmarkBasis, state: State, person: Int64[Tensor, " B"], settings: LandmarkFitSettings
 ) -> Float[Tensor, " B"]:
     """Prior energy; a person's identity is shared out over the person's photos."""

@@ -1,4 +1,4 @@
-"""Photometric refinement: albedo, light and, carefully, shape from the pixels of the face."""
+"""Photometric refinement: albedo and light, and shape where it is asked for, from the pixels of the face."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,24 +10,23 @@ from torch import Tensor
 from facewright.core.errors import HiddenFaceError
 from facewright.fitting.appearance import LightPrior, PixelSamples, solve_appearance
 from facewright.fitting.face_crop import FaceCrops, crop_faces
-from facewright.fitting.landmark import landmark_system, with_parameters
+from facewright.fitting.landmark import with_parameters
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
-from facewright.fitting.photometric_shape import ShadedPhotos, refine_shape
-from facewright.fitting.records import FaceFit, put_rows, select_rows
+from facewright.fitting.photometric_shape import refine_shape
+from facewright.fitting.records import FaceFit, select_rows
 from facewright.fitting.settings import LandmarkFitSettings
+from facewright.fitting.skin import skin_weight
 from facewright.geometry.normals import vertex_normals
 from facewright.image.color import luminance
 from facewright.models.face_model import FaceModel
 from facewright.render.fragments import Fragments
 from facewright.render.interpolate import interpolate
-from facewright.render.rasterize import rasterize
 from facewright.render.shading import unit
 from facewright.scene.lighting import SphericalHarmonicsLight
 from facewright.scene.parameters import HeadParameters
 
 # A photo whose channels differ by less than this part of their brightness is grey.
 GREY = 0.03
-EXCLUDED_REGIONS = ("inner_mouth", "scalp", "ear_left", "ear_right", "neck")
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,9 @@ class PhotometricFitSettings:
             of albedo and light.
         light: prior of the light.
         shape_iterations: steps of the refinement of identity, expression and pose; 0 leaves them alone.
-        shape_precision: how many independent pixels of error 1 (square root of linear) a photo is worth
-            against landmarks and priors.
+        shape_precision: how many independent pixels of 100 % relative error a photo is worth against
+            landmarks and priors.
+        shape_resolution: side (px) of the crop that the shape is compared with.
         landmarks: how landmarks are weighed while the shape moves.
     """
 
@@ -51,7 +51,8 @@ class PhotometricFitSettings:
     precision: float = 1.0e3
     light: LightPrior = field(default_factory=LightPrior)
     shape_iterations: int = 0
-    shape_precision: float = 2.0e3
+    shape_precision: float = 1.0e3
+    shape_resolution: int = 96
     landmarks: LandmarkFitSettings = field(default_factory=LandmarkFitSettings)
 
 
@@ -65,7 +66,7 @@ def refine_photometric(
     settings: PhotometricFitSettings | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> FaceFit:
-    """Find albedo and light from the pixels, and let the shape follow the shading where landmarks allow.
+    """Find albedo and light from the pixels; the shape follows the shading only if the settings say so.
 
     Args:
         model: the one of the fit.
@@ -92,7 +93,9 @@ def refine_photometric(
     report(0.4)
     if settings.shape_iterations > 0:
         basis = basis or landmark_basis(model)
-        moved = _shape(model, crops, replace(fit, parameters=parameters), person, (basis, settings))
+        small = crop_faces(photos, fit, settings.shape_resolution)
+        how = (basis, settings.landmarks, settings.shape_precision, settings.shape_iterations)
+        moved = refine_shape(model, small, replace(fit, parameters=parameters), person, how)
         report(0.8)
         parameters = _appearance(model, crops, moved, person, settings)
     report(1.0)
@@ -109,32 +112,6 @@ def _appearance(
     samples = sample_pixels(model, crops, parameters, settings.sample_step)
     diffuse, light = solve_appearance(samples, person, settings.light, settings.precision)
     return replace(parameters, diffuse=diffuse, light=SphericalHarmonicsLight(light))
-
-
-def _shape(
-    model: FaceModel,
-    crops: FaceCrops,
-    fit: FaceFit,
-    person: Int64[Tensor, " B"],
-    how: tuple[LandmarkBasis, PhotometricFitSettings],
-) -> HeadParameters:
-    """Shape and pose of each person in turn."""
-    basis, settings = how
-    system = landmark_system(basis, fit, settings.landmarks)
-    _, weight = skin_weight(model, crops, fit.parameters)
-    weight = weight / weight.sum((1, 2), keepdim=True).clamp_min(1e-9)
-    mask = skin_mask(model)
-    strength = settings.landmarks.identity_strength, settings.shape_precision, settings.shape_iterations
-    parameters = fit.parameters
-    for number in range(int(person.max()) + 1):
-        rows = (person == number).nonzero()[:, 0]
-        camera = replace(crops.camera, focal=crops.camera.focal[rows], principal=crops.camera.principal[rows])
-        photos = ShadedPhotos(crops.images[rows], weight[rows], camera, mask)
-        moved, _, _ = refine_shape(
-            model, photos, select_rows(parameters, rows), select_rows(system, rows), strength
-        )
-        parameters = put_rows(parameters, rows, moved)
-    return parameters
 
 
 def sample_pixels(
@@ -160,36 +137,6 @@ def sample_pixels(
         )
         for row in range(len(crops.images))
     ]
-
-
-def skin_weight(
-    model: FaceModel, crops: FaceCrops, parameters: HeadParameters
-) -> tuple[Fragments, Float[Tensor, "B S S"]]:
-    """The rasterised heads, and how much each pixel shows skin that faces the camera."""
-    vertices = model.vertices(parameters.identity, parameters.expression)
-    camera = parameters.pose.camera_from_head(vertices)
-    faces = model.topology.faces
-    fragments = rasterize(
-        crops.camera.project(camera), faces, crops.camera.size, perspective=True, cull_back_faces=True
-    )
-    normals = interpolate(fragments, faces, vertex_normals(camera, faces))
-    points = interpolate(fragments, faces, camera)
-    trust = interpolate(fragments, faces, skin_mask(model)[None, :, None])[..., 0] * crops.inside
-    facing = -(unit(normals) * unit(points)).sum(-1)
-    return fragments, (trust > 0.99) * facing.clamp(0, 1)
-
-
-def skin_mask(model: FaceModel) -> Float[Tensor, " V"]:
-    """1 on the skin of the face, 0 on hair, eyes, teeth, ears and neck."""
-    mask = torch.ones_like(model.specular_mean)
-    if "face" in model.regions:
-        mask = mask * model.regions["face"]
-    if "skin" in model.parts:
-        mask = mask * model.parts["skin"]
-    for name in EXCLUDED_REGIONS:
-        if name in model.regions:
-            mask = mask * ~model.regions[name]
-    return mask
 
 
 def _one_photo(

@@ -1,154 +1,344 @@
-"""Shape and pose of one person from shading, held by the landmarks and the priors.
+"""Identity, expression and pose from shading, landmarks and priors together: damped Gauss-Newton.
 
-The energy is the quadratic model of the landmark fit around its solution, priors included, plus the
-rendered face's difference from the photo. The unknowns are whitened by the landmark fit's curvature: what
-landmarks have settled hardly moves, what they leave open can follow the shading. Light and albedo are fixed
-here.
+A sample is a point of the surface that the renderer sees in a pixel of the crop. Its residual is the rendered
+brightness minus the photo's brightness where the point is projected to, in linear light, relative to the
+face's brightness. Light and albedo are fixed here. The Jacobian is analytic: a moved vertex turns the normals
+around it and slides the photo under the point. Its normal equations are added to those of the landmark fit,
+so bounds, priors and several photos of one person are the landmark fit's.
 """
 
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import grid_sample
 
-from facewright.fitting.multi_image import ArrowSystem
-from facewright.geometry.normals import vertex_normals
-from facewright.geometry.rotation import rotation_from_axis_angle
+from facewright.core.errors import InputError
+from facewright.fitting.face_crop import FaceCrops
+from facewright.fitting.landmark import damped_step, prior_cost
+from facewright.fitting.landmark_basis import LandmarkBasis
+from facewright.fitting.linearization import Linearized, Observed, linearize, trial_cost
+from facewright.fitting.multi_image import ArrowSystem, group_sum
+from facewright.fitting.records import FaceFit
+from facewright.fitting.settings import LandmarkFitSettings
+from facewright.fitting.skin import skin_weight
+from facewright.fitting.start import State
+from facewright.geometry.normals import face_normals
+from facewright.image.color import LUMINANCE_WEIGHTS, luminance
 from facewright.models.face_model import FaceModel
-from facewright.render.interpolate import interpolate
-from facewright.render.rasterize import rasterize
-from facewright.render.shading import shade_diffuse
+from facewright.render.shading import unit
 from facewright.scene.camera import PerspectiveCamera
+from facewright.scene.lighting import SphericalHarmonicsLight, sh_basis_gradient
 from facewright.scene.parameters import HeadParameters
 from facewright.scene.pose import Pose
 
-POSE = 6
+# Shading tells of the identity modes that vary most; the rest stay with landmarks and prior.
+SHADED_MODES = 60
+# A sample whose residual is more than this many median residuals is no skin: hair, glasses, a cast shadow.
+CUT = 3.0
+LEAST_SCALE = 0.03
+# Shading is less linear than landmarks: shorter first steps than theirs.
+START_DAMPING = 0.03
+DARK = 0.02
 
 
 @dataclass(frozen=True)
-class ShadedPhotos:
-    """What one person's shape is compared with, one row a photo.
+class SurfaceSamples:
+    """Points of one head that show skin in one photo.
 
     Attributes:
-        images: linear RGB crops.
-        weight: trust in each pixel, fixed; sums to 1 over a photo.
-        camera: of the crops.
-        mask: of the vertices that take part (skin of the face).
+        corners: vertices of the triangle around each.
+        barycentric: weights of the corners.
+        albedo: linear RGB over the face's typical brightness.
+        typical: that brightness.
+        weight: trust in each; sums to the photo's precision.
     """
 
-    images: Float[Tensor, "B S S 3"]
-    weight: Float[Tensor, "B S S"]
-    camera: PerspectiveCamera
-    mask: Float[Tensor, " V"]
+    corners: Int64[Tensor, "P 3"]
+    barycentric: Float[Tensor, "P 3"]
+    albedo: Float[Tensor, "P 3"]
+    typical: Float[Tensor, ""]
+    weight: Float[Tensor, " P"]
+
+
+@dataclass(frozen=True)
+class _Ring:
+    """Triangles around each vertex: those of vertex v are ``triangle[first[v] : first[v] + count[v]]``."""
+
+    triangle: Int64[Tensor, " N"]
+    first: Int64[Tensor, " V"]
+    count: Int64[Tensor, " V"]
+
+
+@dataclass(frozen=True)
+class _Shading:
+    """Everything that stays the same while the shape moves."""
+
+    model: FaceModel
+    crops: FaceCrops
+    brightness: Float[Tensor, "B 3 S S"]
+    light: Float[Tensor, "B 9 3"]
+    albedo: Float[Tensor, "B V 3"]
+    basis: Float[Tensor, "M K"]
+    identities: int
+    ring: _Ring
+    precision: float
 
 
 def refine_shape(
     model: FaceModel,
-    photos: ShadedPhotos,
-    parameters: HeadParameters,
-    system: ArrowSystem,
-    strength: tuple[float, float, int],
-) -> tuple[HeadParameters, float, float]:
-    """Move identity, expression and pose of one person towards the shading.
+    crops: FaceCrops,
+    fit: FaceFit,
+    person: Int64[Tensor, " B"],
+    how: tuple[LandmarkBasis, LandmarkFitSettings, float, int],
+) -> HeadParameters:
+    """Move identity, expression and pose towards the shading.
 
     Args:
         model: face model.
-        photos: of one person.
-        parameters: of the landmark fit, with albedo and light; identity alike in all rows.
-        system: landmark energy of each photo around them, priors of own unknowns included.
-        strength: identity prior; precision (what a photo's mean squared error is multiplied by); iterations.
+        crops: of each photo.
+        fit: with albedo and light; identities alike in all photos of a person.
+        person: which person each photo shows, 0 to P - 1.
+        how: landmarks of the model; how they are weighed; how many independent pixels of 100 % relative error
+            a photo is worth; iterations.
 
     Returns:
-        Parameters, and the energy before and after. The parameters are the old ones if nothing got better.
+        Parameters; where no step lowered the energy they are the old ones.
     """
-    identity_strength, precision, iterations = strength
-    curvature, descent = _dense(system, identity_strength)
-    lower = torch.linalg.cholesky(curvature)
-    albedo = model.diffuse_albedo(parameters.diffuse)
+    basis, weighing, precision, iterations = how
+    shading = _prepare(model, crops, fit.parameters, (basis.identity_count, precision))
+    observed, state = _landmark_state(basis, fit, person)
+    persons = len(state.identity)
+    damping = observed.rays.new_full((persons,), START_DAMPING)
+    for _ in range(iterations):
+        linear = linearize(basis, observed, state, weighing)
+        parameters = _with_state(fit.parameters, state, person)
+        samples, system, before = _linearize_photos(shading, parameters, linear.system)
+        trial = damped_step(observed, state, replace(linear, system=system), damping, weighing)
+        after = _photo_costs(shading, _with_state(fit.parameters, trial, person), samples)
+        before = before + linear.cost + prior_cost(basis, state, person, weighing)
+        after = after + _landmark_cost(basis, observed, trial, linear, weighing)
+        better = group_sum(before - after, person, persons) > 0
+        state = state.where(better, trial, person)
+        damping = torch.where(better, damping * 0.3, damping * 10).clamp(1e-5, 1e3)
+    return _with_state(fit.parameters, state, person)
 
-    def energy(step: Tensor) -> Tensor:
-        moved = apply_step(parameters, step, len(system.own))
-        error = _photo_error(model, photos, moved, albedo)
-        return 0.5 * step @ curvature @ step - descent @ step + 0.5 * precision * error
 
-    white = torch.zeros(len(descent), device=descent.device, requires_grad=True)
-    optimizer = torch.optim.LBFGS(
-        [white],
-        max_iter=iterations,
-        max_eval=2 * iterations,
-        history_size=iterations,
-        line_search_fn="strong_wolfe",
+def _landmark_cost(
+    basis: LandmarkBasis, observed: Observed, trial: State, linear: Linearized, weighing: LandmarkFitSettings
+) -> Float[Tensor, " B"]:
+    data = trial_cost(basis, observed, trial, linear)
+    return data + prior_cost(basis, trial, observed.person, weighing)
+
+
+def _landmark_state(basis: LandmarkBasis, fit: FaceFit, person: Tensor) -> tuple[Observed, State]:
+    parameters, camera = fit.parameters, fit.parameters.camera
+    if not isinstance(camera, PerspectiveCamera):
+        raise InputError("expected a fit with a perspective camera, got a weak-perspective one.")
+    rays = (fit.detected_px - camera.principal[:, None]) / camera.focal[:, None, None]
+    pose = parameters.pose
+    first = torch.stack([(person == number).nonzero()[0, 0] for number in range(int(person.max()) + 1)])
+    identity = parameters.identity[first, : basis.identity_count]
+    state = State(pose.rotation, pose.translation, identity, parameters.expression)
+    weights = torch.ones_like(rays[..., 0])
+    return Observed(rays.mT.contiguous(), weights, person, pose.translation[:, 2].clone()), state
+
+
+def _with_state(parameters: HeadParameters, state: State, person: Tensor) -> HeadParameters:
+    identity = parameters.identity.clone()
+    identity[:, : state.identity.shape[1]] = state.identity[person]
+    pose = Pose(state.rotation, state.translation)
+    return replace(parameters, identity=identity, expression=state.expression, pose=pose)
+
+
+def _prepare(
+    model: FaceModel, crops: FaceCrops, parameters: HeadParameters, how: tuple[int, float]
+) -> _Shading:
+    identities = min(how[0], SHADED_MODES)
+    basis = torch.cat([model.identity_basis[:identities], model.expression_basis]).flatten(1)
+    return _Shading(
+        model=model,
+        crops=crops,
+        brightness=_with_slopes(crops.images),
+        light=parameters.light.coefficients,
+        albedo=model.diffuse_albedo(parameters.diffuse),
+        basis=basis.mT.contiguous(),
+        identities=identities,
+        ring=_rings(model.topology.faces, len(model.mean)),
+        precision=how[1],
     )
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        value = energy(torch.linalg.solve_triangular(lower.mT, white[:, None], upper=True)[:, 0])
-        value.backward()
-        return value
 
-    with torch.enable_grad():
-        optimizer.step(closure)
-    with torch.no_grad():
-        step = torch.linalg.solve_triangular(lower.mT, white[:, None], upper=True)[:, 0]
-        before, after = float(energy(torch.zeros_like(step))), float(energy(step))
-        if not after < before:
-            return parameters, before, before
-        return apply_step(parameters, step, len(system.own)), before, after
+def _rings(faces: Tensor, vertices: int) -> _Ring:
+    flat = faces.flatten()
+    count = torch.bincount(flat, minlength=vertices)
+    return _Ring(flat.argsort(stable=True) // 3, count.cumsum(0) - count, count)
 
 
-def apply_step(parameters: HeadParameters, step: Float[Tensor, " D"], photos: int) -> HeadParameters:
-    """Parameters after a step: own unknowns (pose, expression) photo by photo, then identity."""
-    expressions = parameters.expression.shape[1]
-    own = step[: photos * (POSE + expressions)].view(photos, -1)
-    shared = step[photos * (POSE + expressions) :]
-    pose = Pose(
-        rotation_from_axis_angle(own[:, :3]) @ parameters.pose.rotation,
-        parameters.pose.translation + own[:, 3:POSE],
+def _linearize_photos(
+    shading: _Shading, parameters: HeadParameters, system: ArrowSystem
+) -> tuple[list[SurfaceSamples], ArrowSystem, Float[Tensor, " B"]]:
+    """Samples and photo energy of each photo, and the landmarks' normal equations with the photos' added."""
+    samples, costs = surface_samples(shading, parameters), []
+    camera = _camera_vertices(shading, parameters)
+    parts = {name: getattr(system, name).clone() for name in system.__dataclass_fields__}
+    k = shading.identities
+    for row, points in enumerate(samples):
+        residual, pull, slide = _residual(shading, row, points, camera[row], jacobian=True)
+        weight = points.weight * _tukey(residual, points.weight)
+        samples[row] = replace(points, weight=weight)
+        costs.append((weight * residual**2).sum())
+        pose = parameters.pose.rotation[row], parameters.pose.translation[row]
+        jacobian = _jacobian(shading, points, camera[row], (pull, slide), pose)
+        own = torch.cat([jacobian[:, :6], jacobian[:, 6 + k :]], 1)
+        shared = jacobian[:, 6 : 6 + k]
+        weighted = own * weight[:, None]
+        parts["own"][row] += weighted.mT @ own
+        parts["cross"][row, :, :k] += weighted.mT @ shared
+        parts["shared"][row, :k, :k] += (shared * weight[:, None]).mT @ shared
+        parts["own_descent"][row] -= weighted.mT @ residual
+        parts["shared_descent"][row, :k] -= shared.mT @ (weight * residual)
+    return samples, ArrowSystem(**parts), torch.stack(costs)
+
+
+def _photo_costs(
+    shading: _Shading, parameters: HeadParameters, samples: list[SurfaceSamples]
+) -> Float[Tensor, " B"]:
+    camera = _camera_vertices(shading, parameters)
+    costs = []
+    for row, points in enumerate(samples):
+        residual, _, _ = _residual(shading, row, points, camera[row], jacobian=False)
+        costs.append((points.weight * residual**2).sum())
+    return torch.stack(costs)
+
+
+def _camera_vertices(shading: _Shading, parameters: HeadParameters) -> Float[Tensor, "B V 3"]:
+    vertices = shading.model.vertices(parameters.identity, parameters.expression)
+    return parameters.pose.camera_from_head(vertices)
+
+
+def surface_samples(shading: _Shading, parameters: HeadParameters) -> list[SurfaceSamples]:
+    """What each pixel of the crops shows, with trust by how it faces the camera."""
+    fragments, weight = skin_weight(shading.model, shading.crops, parameters)
+    samples = []
+    for row, trust in enumerate(weight):
+        seen = trust > 0.1
+        corners = shading.model.topology.faces[fragments.triangle[row][seen].long()]
+        barycentric, share = fragments.barycentric[row][seen], trust[seen]
+        color = shading.crops.images[row][seen]
+        typical = luminance(color).median() + DARK if len(color) else color.new_tensor(1.0)
+        albedo = (shading.albedo[row][corners] * barycentric[..., None]).sum(1) / typical
+        share = share / share.sum().clamp_min(1e-9) * shading.precision
+        samples.append(SurfaceSamples(corners, barycentric, albedo, typical, share))
+    return samples
+
+
+def _residual(
+    shading: _Shading, row: int, samples: SurfaceSamples, camera: Float[Tensor, "V 3"], *, jacobian: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Rendered minus seen brightness, and its gradients by each vertex' normal sum and by the point."""
+    corners, barycentric = samples.corners, samples.barycentric
+    triangles = face_normals(camera[None], shading.model.topology.faces)[0]
+    sums = torch.zeros_like(camera)
+    for corner in range(3):
+        sums.index_add_(0, shading.model.topology.faces[:, corner], triangles)
+    lengths = sums.norm(dim=-1).clamp_min(1e-9)
+    own = (sums / lengths[:, None])[corners]  # (P, 3, 3)
+    mixed = (own * barycentric[..., None]).sum(1)
+    normal = unit(mixed)
+    light = SphericalHarmonicsLight(shading.light[row : row + 1])
+    lit = light.shading(normal[None])[0]
+    drawn = luminance(samples.albedo * lit)
+    point = (camera[corners] * barycentric[..., None]).sum(1)
+    seen, slope = _seen(shading, row, point)
+    residual = drawn - seen / samples.typical
+    if not jacobian:
+        return residual, mixed, point
+    weights = samples.albedo * (lit > 0) * samples.albedo.new_tensor(LUMINANCE_WEIGHTS)
+    bend = torch.einsum("pkd,kc,pc->pd", sh_basis_gradient(normal), shading.light[row], weights)
+    bend = _across(bend, normal) / mixed.norm(dim=-1, keepdim=True).clamp_min(1e-9)
+    pull = _across(bend[:, None], own) * (barycentric / lengths[corners])[..., None]
+    return residual, pull, -slope / samples.typical
+
+
+def _across(vectors: Tensor, normals: Tensor) -> Tensor:
+    return vectors - (vectors * normals).sum(-1, keepdim=True) * normals
+
+
+def _seen(shading: _Shading, row: int, points: Float[Tensor, "P 3"]) -> tuple[Tensor, Tensor]:
+    """Brightness of the photo where points are projected to, and its gradient by the points."""
+    camera, image = shading.crops.camera, shading.brightness[row]
+    if not isinstance(camera, PerspectiveCamera):
+        raise InputError("expected crops with a perspective camera, got a weak-perspective one.")
+    focal, principal = camera.focal[row], camera.principal[row]
+    rays = points[:, :2] / points[:, 2:]
+    pixels = focal * rays + principal
+    place = pixels / pixels.new_tensor([image.shape[-1], image.shape[-2]]) * 2 - 1
+    found = grid_sample(image[None], place[None, None], padding_mode="border", align_corners=False)[0, :, 0]
+    value, across, down = found
+    by_ray = focal * torch.stack([across, down, -(across * rays[:, 0] + down * rays[:, 1])], 1)
+    return value, by_ray / points[:, 2:]
+
+
+def _jacobian(
+    shading: _Shading,
+    samples: SurfaceSamples,
+    camera: Float[Tensor, "V 3"],
+    gradients: tuple[Float[Tensor, "P 3 3"], Float[Tensor, "P 3"]],
+    pose: tuple[Float[Tensor, "3 3"], Float[Tensor, " 3"]],
+) -> Float[Tensor, "P D"]:
+    """Of the residuals by pose (turn, shift), identity and expression."""
+    rotation, translation = pose
+    row, vertex, force = _vertex_gradients(shading, samples, camera, gradients)
+    count = len(samples.weight)
+    motion = force.new_zeros(count, 6)
+    turn = torch.linalg.cross(camera[vertex] - translation, force)
+    motion.index_add_(0, row, torch.cat([turn, force], 1))
+    columns = (3 * vertex[:, None] + torch.arange(3, device=vertex.device)).flatten()
+    index = torch.stack([row.repeat_interleave(3), columns])
+    size = (count, len(shading.basis))
+    sparse = torch.sparse_coo_tensor(index, (force @ rotation).flatten(), size, check_invariants=False)
+    return torch.cat([motion, torch.sparse.mm(sparse.coalesce(), shading.basis)], 1)
+
+
+def _vertex_gradients(
+    shading: _Shading, samples: SurfaceSamples, camera: Tensor, gradients: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Sample, vertex, and gradient of its residual by that vertex (camera frame); pairs may repeat."""
+    pull, slide = gradients
+    ring, faces, device = shading.ring, shading.model.topology.faces, camera.device
+    around = ring.count[samples.corners.flatten()]
+    corner = torch.arange(len(around), device=device).repeat_interleave(around)
+    within = torch.arange(len(corner), device=device) - (around.cumsum(0) - around)[corner]
+    triangle = faces[ring.triangle[ring.first[samples.corners.flatten()][corner] + within]]
+    a, b, c = camera[triangle].unbind(1)
+    # The normal a x b + b x c + c x a of a triangle changes by da x (b - c) when a moves, and so on.
+    edges = torch.stack([b - c, c - a, a - b], 1)
+    bent = torch.linalg.cross(edges, pull.flatten(0, 1)[corner][:, None].expand_as(edges))
+    sample = corner // 3
+    slid = slide[:, None] * samples.barycentric[..., None]
+    own = torch.arange(len(slide), device=device).repeat_interleave(3)
+    return (
+        torch.cat([sample.repeat_interleave(3), own]),
+        torch.cat([triangle.flatten(), samples.corners.flatten()]),
+        torch.cat([bent.flatten(0, 1), slid.flatten(0, 1)]),
     )
-    return replace(
-        parameters,
-        identity=parameters.identity + pad(shared, (0, parameters.identity.shape[1] - len(shared))),
-        expression=(parameters.expression + own[:, POSE:]).clamp(0, 1),
-        pose=pose,
-    )
 
 
-def _dense(system: ArrowSystem, strength: float) -> tuple[Tensor, Tensor]:
-    """The block arrow of one person's photos as one matrix, and the negative gradient."""
-    photos, own, shared = system.cross.shape
-    size = photos * own
-    matrix = system.own.new_zeros(size + shared, size + shared)
-    for row in range(photos):
-        part = slice(row * own, (row + 1) * own)
-        matrix[part, part] = system.own[row]
-        matrix[part, size:] = system.cross[row]
-        matrix[size:, part] = system.cross[row].mT
-    matrix[size:, size:] = system.shared.sum(0) + strength * torch.eye(shared, device=matrix.device)
-    matrix.diagonal().mul_(1 + 1e-4)
-    # The landmark fit has converged: what is left of its gradient belongs to expressions at their bounds.
-    return matrix, matrix.new_zeros(len(matrix))
+def _tukey(residual: Tensor, weight: Tensor) -> Tensor:
+    """Weights by residual: hair, glasses, highlights and cast shadows do not count."""
+    if len(residual) == 0:
+        return weight
+    squared = residual**2
+    scale = squared.median().clamp_min(LEAST_SCALE**2)
+    return (1 - squared / (CUT**2 * scale)).clamp_min(0) ** 2
 
 
-def _photo_error(
-    model: FaceModel, photos: ShadedPhotos, parameters: HeadParameters, albedo: Tensor
-) -> Tensor:
-    """Weighted mean squared difference, summed over the photos; square roots so that shadows count too."""
-    faces = model.topology.faces
-    vertices = parameters.pose.camera_from_head(model.vertices(parameters.identity, parameters.expression))
-    fragments = rasterize(
-        photos.camera.project(vertices), faces, photos.camera.size, perspective=True, cull_back_faces=True
-    )
-    normals = interpolate(fragments, faces, vertex_normals(vertices, faces))
-    surface = interpolate(
-        fragments, faces, torch.cat([albedo, photos.mask.expand(len(albedo), -1)[..., None]], -1)
-    )
-    drawn = shade_diffuse(surface[..., :3], normals, parameters.light)
-    difference = _encode(drawn) - _encode(photos.images)
-    weight = photos.weight * (surface[..., 3] > 0.99)
-    return (weight[..., None] * difference**2).sum()
-
-
-def _encode(linear: Tensor) -> Tensor:
-    return torch.sqrt(linear.clamp_min(0) + 0.01)
+def _with_slopes(images: Float[Tensor, "B S S 3"]) -> Float[Tensor, "B 3 S S"]:
+    """Brightness of images and its central differences along x and y."""
+    value = luminance(images)
+    across, down = torch.zeros_like(value), torch.zeros_like(value)
+    across[..., 1:-1] = (value[..., 2:] - value[..., :-2]) / 2
+    down[:, 1:-1] = (value[:, 2:] - value[:, :-2]) / 2
+    return torch.stack([value, across, down], 1)

@@ -105,11 +105,6 @@ def select_rows(record: Record, rows: slice | Int64[Tensor, " N"]) -> Record:
     return cast(Record, _map(lambda value: value[rows], record))
 
 
-def put_rows(record: Record, rows: Int64[Tensor, " N"], new: Record) -> Record:
-    """A copy of a record with some rows of every tensor replaced."""
-    return cast(Record, _map(lambda value, part: value.index_copy(0, rows, part), record, new))
-
-
 def _map(function: Callable[..., Tensor], *records: object) -> object:
     first = records[0]
     if isinstance(first, Tensor):

@@ -11,7 +11,7 @@ class ReconstructionSettings:
     """Choices that change the result of a reconstruction.
 
     Attributes:
-        photometric: refine shape, albedo and light from the pixels after the landmark fit.
+        photometric: find albedo and light from the pixels after the landmark fit.
         texture_size: side of the square albedo map in pixels.
     """
 

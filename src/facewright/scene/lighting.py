@@ -75,6 +75,25 @@ def sh_basis(normals: Float[Tensor, "*N 3"]) -> Float[Tensor, "*N 9"]:
     return torch.stack(terms, dim=-1)
 
 
+def sh_basis_gradient(normals: Float[Tensor, "*N 3"]) -> Float[Tensor, "*N 9 3"]:
+    """Derivatives of the polynomials of ``sh_basis`` by x, y and z."""
+    x, y, z = normals.unbind(-1)
+    o, i = torch.zeros_like(x), torch.ones_like(x)
+    polynomials = (
+        (o, o, o),
+        (o, i, o),
+        (o, o, i),
+        (i, o, o),
+        (y, x, o),
+        (o, z, y),
+        (o, o, 6 * z),
+        (z, o, x),
+        (2 * x, -2 * y, o),
+    )
+    rows = [torch.stack(row, -1) * c for c, row in zip(SH_CONSTANTS, polynomials, strict=True)]
+    return torch.stack(rows, dim=-2)
+
+
 def ambient_light(
     batch: int, level: float = 1.0, *, device: torch.device | str = "cpu"
 ) -> SphericalHarmonicsLight:

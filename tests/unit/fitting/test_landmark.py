@@ -29,13 +29,21 @@ def shape_error(model, fit, truth):
 
 
 def test_exact_landmarks_give_the_head_back(model, basis, pixels, truth):
-    found = fit(model, basis, pixels, truth)
+    # A prior pulls the shape to the mean, and the pose makes up for it: hardly any here. Turning and bending
+    # the head look much alike in one photo, so the last degree takes many steps of the grouped metric.
+    weak = replace(EXACT, landmark_std=0.02, identity_strength=0.01, expression_strength=0.01, iterations=100)
+    found = fit(model, basis, pixels, truth, weak)
     mean_error = (model.mean - model.vertices(truth.identity)).norm(dim=-1).mean()
-    assert found.residual.max() < 2e-3
-    assert shape_error(model, found, truth).max() < 0.35 * mean_error
-    angle = torch.linalg.matrix_norm(found.parameters.pose.rotation - truth.pose.rotation)
-    assert angle.max() < 0.08
-    assert (found.parameters.expression - truth.expression).abs().mean() < 0.1
+    assert found.residual.max() < 4e-4
+    assert shape_error(model, found, truth).max() < 0.1 * mean_error
+
+    def angle(fit):
+        return torch.linalg.matrix_norm(fit.parameters.pose.rotation - truth.pose.rotation).max()
+
+    assert angle(found) < 0.01
+    assert (found.parameters.expression - truth.expression).abs().mean() < 0.03
+    # Control: ten steps are not enough.
+    assert angle(fit(model, basis, pixels, truth, replace(weak, iterations=10))) > 0.01
 
 
 def test_fitted_landmarks_are_on_the_fitted_head(model, basis, pixels, truth):
