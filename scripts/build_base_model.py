@@ -107,7 +107,7 @@ def scan_statistics(
     marks = np.setdiff1d(np.arange(468), OVAL)
     skin = _face_part(raw, mesh) == 0
     rows = surface_rows(dense[marks], vertices, mesh.faces[skin])
-    front = np.unique(mesh.faces[skin & face_anchor(raw, space.mean)[raw.quads].all(1)[mesh.quad]])
+    front = np.unique(mesh.faces[skin & face_anchor(raw, space.mean)[raw.quads].all(1)[mesh.quad]])  # pyright: ignore[reportIndexIssue]
     front = np.random.default_rng(SEED).choice(front, FIT_POINTS, replace=False)
     points = linear_points(mesh.matrix[front], space.mean, space.direction)
     landmarks = linear_points(rows @ mesh.matrix, space.mean, space.direction)
@@ -164,7 +164,7 @@ def assemble(
 
 def _rest_of_skin(raw: RawHead, space: RawSpace, mesh: AdaptiveMesh) -> np.ndarray:
     """Some dense vertices of ears, skull and neck."""
-    outside = ~face_anchor(raw, space.mean)[raw.quads].any(1)[mesh.quad]
+    outside = ~face_anchor(raw, space.mean)[raw.quads].any(1)[mesh.quad]  # pyright: ignore[reportIndexIssue]
     return np.unique(mesh.faces[outside & (_face_part(raw, mesh) == 0)])[::4]
 
 
@@ -208,7 +208,7 @@ def _stage(
     """Result of a slow step, kept in the work folder."""
     path = arguments.work / name
     if not path.exists():
-        np.savez(path, **make())
+        np.savez(path, **make())  # pyright: ignore[reportArgumentType]
     with np.load(path, allow_pickle=False) as stored:
         return dict(stored)
 

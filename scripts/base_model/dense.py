@@ -14,9 +14,9 @@ CORE_EDGE, RIM_EDGE = 2.2, 3.4  # mm: a quad with a longer mean edge is split, t
 def densify(raw: RawHead, uv: np.ndarray, uv_quads: np.ndarray, mean: np.ndarray) -> AdaptiveMesh:
     """Subdivide the source mesh adaptively; ``mean`` in the head frame, mm."""
     first = refine(raw.quads, len(mean), smooth=True)
-    second = refine(first.children, first.matrix.shape[0], smooth=True)
+    second = refine(first.children, first.matrix.shape[0], smooth=True)  # pyright: ignore[reportOptionalSubscript]
     uv_first = refine(uv_quads, len(uv), smooth=False)
-    uv_second = refine(uv_first.children, uv_first.matrix.shape[0], smooth=False)
+    uv_second = refine(uv_first.children, uv_first.matrix.shape[0], smooth=False)  # pyright: ignore[reportOptionalSubscript]
     return subdivide_where([first, second], [uv_first, uv_second], quad_depth(raw, mean), mean)
 
 

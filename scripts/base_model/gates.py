@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from base_model.picture import take
 from base_model.scan_statistics import ScanModel
@@ -71,7 +71,7 @@ def lid_penetration(model: FaceModel, heads: np.ndarray) -> np.ndarray:
         for side, name in enumerate(EYEBALLS):
             ball = head[model.parts[name].numpy()]
             offset = model.eye_centers[side].numpy() - model.mean[model.parts[name]].mean(0).numpy()
-            near = skin[cKDTree(ball).query(head[skin])[0] < LID_REACH]
+            near = skin[KDTree(ball).query(head[skin])[0] < LID_REACH]
             depths.append(_depth_in_ball(head[near], ball, offset))
         result.append(depths)
     return np.array(result)
@@ -90,7 +90,7 @@ def visible_eye(model: FaceModel, head: np.ndarray) -> int:
     faces = model.topology.faces.numpy()
     ball = (model.parts["left_eye"] | model.parts["right_eye"]).numpy()[faces].all(1)
     shot = take(head - AIM, faces, np.zeros_like(head), size=500, span=120.0)
-    return int(ball[shot.triangle[shot.triangle >= 0]].sum())
+    return int(ball[shot.triangle[shot.triangle >= 0]].sum())  # pyright: ignore[reportIndexIssue]
 
 
 def _depth_in_ball(lid: np.ndarray, ball: np.ndarray, offset: np.ndarray) -> float:
@@ -100,7 +100,7 @@ def _depth_in_ball(lid: np.ndarray, ball: np.ndarray, offset: np.ndarray) -> flo
     centre = ball.mean(0) + offset
     radius = np.linalg.norm(ball - centre, axis=1)
     height = np.linalg.norm(lid - centre, axis=1)
-    tree = cKDTree((ball - centre) / radius[:, None])
+    tree = KDTree((ball - centre) / radius[:, None])
     distance, nearest = tree.query((lid - centre) / height[:, None], k=3)
     weight = 1.0 / (distance + 1e-6)
     local = (radius[nearest] * weight).sum(1) / weight.sum(1)
@@ -149,7 +149,7 @@ def scan_fit(model: FaceModel, scans: ScanModel, people: int, seed: int) -> np.n
         _spread_out(scans, landmarks),
     )
     placed = landmarks.at(first.coefficients) @ first.rotation.T + first.shift
-    vertex = np.unique(scans.faces)[cKDTree(scans.neutral[np.unique(scans.faces)]).query(placed)[1]]
+    vertex = np.unique(scans.faces)[KDTree(scans.neutral[np.unique(scans.faces)]).query(placed)[1]]
     result = []
     for _ in range(people):
         person = scans.person(generator.standard_normal(len(scans.modes)))

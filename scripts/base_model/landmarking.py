@@ -23,9 +23,9 @@ class ReferenceLandmarker:
     """MediaPipe's face landmarker on arrays."""
 
     def __init__(self, model: Path) -> None:
-        import mediapipe as mp
-        from mediapipe.tasks.python import vision
-        from mediapipe.tasks.python.core.base_options import BaseOptions
+        import mediapipe as mp  # pyright: ignore[reportMissingImports]
+        from mediapipe.tasks.python import vision  # pyright: ignore[reportMissingImports]
+        from mediapipe.tasks.python.core.base_options import BaseOptions  # pyright: ignore[reportMissingImports]
 
         options = vision.FaceLandmarkerOptions(
             base_options=BaseOptions(model_asset_path=str(model)), min_face_detection_confidence=0.3

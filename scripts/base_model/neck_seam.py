@@ -63,7 +63,7 @@ def _welded(raw: RawHead, head: np.ndarray, throat: np.ndarray) -> tuple[np.ndar
     at = {int(vertex[t]): int(t) for t in np.unique(theirs)}
     replaced = np.arange(len(raw.uv))
     for coordinate in np.unique(mine):
-        replaced[coordinate] = at.get(int(vertex[coordinate]), coordinate)
+        replaced[coordinate] = at.get(int(vertex[coordinate]), coordinate)  # pyright: ignore[reportArgumentType, reportCallIssue]
     shared = replaced[np.unique(mine)]
     return replaced[raw.uv_quads], shared[np.isin(shared, theirs)]
 
@@ -98,7 +98,7 @@ def _harmonic(links: sparse.csr_matrix, uv: np.ndarray, loose: np.ndarray) -> np
     rows = links[loose]
     degree = np.asarray(rows.sum(axis=1)).ravel()
     system = sparse.diags(degree) - rows[:, loose]
-    return spsolve(system.tocsc(), rows[:, ~loose] @ uv[~loose])
+    return spsolve(system.tocsc(), rows[:, ~loose] @ uv[~loose])  # pyright: ignore[reportReturnType]
 
 
 def _links(quads: np.ndarray, count: int) -> sparse.csr_matrix:

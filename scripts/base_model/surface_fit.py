@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
 # Sample points of a triangle, and its corners.
@@ -24,7 +24,7 @@ class Surface:
 
     points: np.ndarray
     normals: np.ndarray
-    tree: cKDTree
+    tree: KDTree
     triangle: np.ndarray
     weights: np.ndarray
 
@@ -64,7 +64,7 @@ def sample_surface(vertices: np.ndarray, faces: np.ndarray) -> Surface:
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normal /= np.linalg.norm(normal, axis=1, keepdims=True) + 1e-12
     points = (corners[triangle] * weights[..., None]).sum(1)
-    return Surface(points, normal[triangle], cKDTree(points), triangle, weights)
+    return Surface(points, normal[triangle], KDTree(points), triangle, weights)
 
 
 def fit_surface(

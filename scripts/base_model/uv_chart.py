@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from base_model.neck_seam import islands
 from base_model.raw_space import mirror_map
@@ -64,8 +64,8 @@ def _upright(uv: np.ndarray, vertex: np.ndarray, mirror: np.ndarray) -> np.ndarr
     # Along the cut at the back a vertex has two places: the side tells which belongs to which.
     side = np.where(mirror[vertex] == vertex, np.sign(x) * (np.abs(x) > 0.02), 0.0)
     key, partner = np.stack([vertex, side], axis=1), np.stack([mirror[vertex], -side], axis=1)
-    gap, pair = cKDTree(key).query(partner)
-    if gap.max() > 0 or not np.array_equal(pair[pair], np.arange(len(pair))):
+    gap, pair = KDTree(key).query(partner)
+    if gap.max() > 0 or not np.array_equal(pair[pair], np.arange(len(pair))):  # pyright: ignore[reportArgumentType, reportIndexIssue]
         raise ValueError("the source's head chart does not pair left with right")
     x, y = 0.5 * (x - x[pair]), 0.5 * (y + y[pair])
     top = 1.0 - MARGIN - SKIN_FLOOR

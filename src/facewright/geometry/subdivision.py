@@ -50,7 +50,7 @@ def refine(quads: Array, count: int, *, smooth: bool) -> Level:
     else:
         vertex_rule, edge_rule = sparse.identity(count, format="csr"), middle
     matrix = sparse.vstack([vertex_rule, edge_rule, centre]).tocsr()
-    return Level(quads, count + edge_of, count + edges + np.arange(faces), matrix)
+    return Level(quads, count + edge_of, count + edges + np.arange(faces), matrix)  # pyright: ignore[reportArgumentType]
 
 
 def _rows(row: Array, column: Array, weight: float, shape: tuple[int, int]) -> sparse.csr_matrix:
@@ -135,9 +135,9 @@ def subdivide_where(levels: list[Level], uv_levels: list[Level], depth: Array, p
     uv_kept, uv_faces = np.unique(flat[..., 1], return_inverse=True)
     return AdaptiveMesh(
         faces.reshape(-1, 3),
-        full[kept].tocsr(),
+        full[kept].tocsr(),  # pyright: ignore[reportAttributeAccessIssue]
         uv_faces.reshape(-1, 3),
-        uv_full[uv_kept].tocsr(),
+        uv_full[uv_kept].tocsr(),  # pyright: ignore[reportAttributeAccessIssue]
         np.asarray(owners, dtype=np.int64),
     )
 
@@ -165,7 +165,7 @@ class _Walker:
         self.middle, self.uv_middle = _edge_middles(levels), _edge_middles(uv_levels)
         self.leaves: list[tuple[Array, Array]] = []
         alive, owner = np.arange(len(depth)), np.arange(len(depth))
-        self.used = np.zeros(levels[-1].matrix.shape[0], dtype=bool)
+        self.used = np.zeros(levels[-1].matrix.shape[0], dtype=bool)  # pyright: ignore[reportOptionalSubscript]
         for number, level_quads in enumerate(self.quads):
             stop = depth[owner] == number
             self.leaves.append((alive[stop], owner[stop]))

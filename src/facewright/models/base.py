@@ -47,7 +47,7 @@ def load_base_model(path: Path | None = None) -> FaceModel:
 def _assemble(tensors: dict[str, Tensor], metadata: dict[str, str]) -> FaceModel:
     regions, parts = _names(metadata, "regions"), _names(metadata, "parts")
     matrix = _subdivision(tensors)
-    count = matrix.shape[0]
+    count = matrix.shape[0]  # pyright: ignore[reportOptionalSubscript]
     mean, identity, expression = _subdivide(matrix, tensors)
     faces = tensors["faces"].long()
     uv_faces = tensors["uv_faces"].long()

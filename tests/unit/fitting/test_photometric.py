@@ -146,7 +146,7 @@ def test_a_face_outside_its_photo_is_named(model, basis, scene):
     truth, photos = scene
     fit = fitted(model, basis, truth)
     camera = fit.parameters.camera
-    away = replace(camera, principal=camera.principal + torch.tensor([[0.0, 0.0], [2000.0, 0.0]]))
+    away = replace(camera, principal=camera.principal + torch.tensor([[0.0, 0.0], [2000.0, 0.0]]))  # pyright: ignore[reportAttributeAccessIssue]
     moved = replace(
         fit,
         parameters=replace(fit.parameters, camera=away),

@@ -64,7 +64,7 @@ def scene(model):
     eyes = (pixels[:, 33] - pixels[:, 263]).norm(dim=-1)[:, None, None]
     noise = torch.randn(pixels.shape, generator=generator) * NOISE / 1.2533  # mean length of a 2D Gaussian
     basis = landmark_basis(model)
-    fit = fit_landmarks(model, pixels + noise * eyes, SIZE, focal=truth.camera.focal, basis=basis)
+    fit = fit_landmarks(model, pixels + noise * eyes, SIZE, focal=truth.camera.focal, basis=basis)  # pyright: ignore[reportAttributeAccessIssue]
     return truth, photos, fit, basis
 
 

@@ -34,7 +34,7 @@ def spiky():
 def test_distances_are_those_of_brute_force(surface):
     queries = np.random.default_rng(0).uniform(-14, 14, (40, 3))
     found = closest_points(index_surface(*surface), queries)
-    truth = brute_force(*surface, queries)
+    truth = brute_force(*surface, queries)  # pyright: ignore[reportCallIssue]
     assert (found.distance <= truth + 1e-9).all()
     assert (truth - found.distance).max() < 0.25
     np.testing.assert_allclose(np.linalg.norm(queries - found.points, axis=-1), found.distance, atol=1e-9)

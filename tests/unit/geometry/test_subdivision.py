@@ -23,7 +23,7 @@ CUBE_POINTS = np.array(
 
 def two_levels(quads: np.ndarray, count: int, *, smooth: bool) -> list[Level]:
     first = refine(quads, count, smooth=smooth)
-    return [first, refine(first.children, first.matrix.shape[0], smooth=smooth)]
+    return [first, refine(first.children, first.matrix.shape[0], smooth=smooth)]  # pyright: ignore[reportOptionalSubscript]
 
 
 def adaptive(size: int, depth: np.ndarray) -> tuple[AdaptiveMesh, np.ndarray]:
@@ -70,7 +70,7 @@ def test_mixed_depths_leave_no_crack() -> None:
     low, high = position.min(0)[:2], position.max(0)[:2]
     rim = (np.abs(position[:, :2] - low) < 1e-9) | (np.abs(position[:, :2] - high) < 1e-9)
     corner_loss = 4  # the four corners are rounded: the border rule of a corner is that of a smooth border
-    assert (rim[border].all(1).any(1)).sum() >= len(border) - 2 * corner_loss
+    assert (rim[border].all(1).any(1)).sum() >= len(border) - 2 * corner_loss  # pyright: ignore[reportArgumentType]
     assert len(border) == 4 * 6
 
 
