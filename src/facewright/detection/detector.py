@@ -99,9 +99,11 @@ def _resized(image: Float[Tensor, "1 1 H W"], scale: float) -> Float[Tensor, "1 
 def _peaks(output: Float[Tensor, "1 6 h w"], stride: int, min_score: float) -> Float[np.ndarray, "N 5"]:
     """Local maxima of the score as (x, y, side, roll, score) in px of the network's image."""
     logit = output[0, 0]
-    threshold = math.log(min_score / (1.0 - min_score))
+    high = logit >= math.log(min_score / (1.0 - min_score))
+    if not high.any():
+        return np.zeros((0, 5))
     highest = functional.max_pool2d(logit[None, None], 3, 1, 1)[0, 0]
-    rows, columns = torch.nonzero((logit >= threshold) & (logit == highest), as_tuple=True)
+    rows, columns = torch.nonzero(high & (logit == highest), as_tuple=True)
     values = output[0, :, rows, columns].double().cpu().numpy()
     row, column = rows.cpu().numpy(), columns.cpu().numpy()
     x = (column + 0.5 + values[1]) * stride
