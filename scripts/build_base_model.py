@@ -17,10 +17,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from base_model.appearance import Canvas, build_appearance, gaze_angle
+from base_model.appearance import Canvas, build_appearance, front_pole, gaze_angle
 from base_model.asset import BuiltModel, write_asset
 from base_model.dense import densify
-from base_model.expressions import expression_basis
+from base_model.expressions import expression_basis, lids_off_eyeball
 from base_model.identity import principal_components, teeth_behind_lips
 from base_model.landmark_sets import landmark_sets
 from base_model.landmarking import (
@@ -44,7 +44,7 @@ from base_model.uv_chart import texture_chart
 from facewright.core.assets import record_asset
 from facewright.geometry.subdivision import AdaptiveMesh
 
-VERSION = "2"
+VERSION = "3"
 SEED = 20261121
 COMPONENTS, COLOURS = 140, 28
 LANDMARK_HEADS = 80
@@ -137,7 +137,7 @@ def assemble(
     dense = _stage(
         arguments, "points.npz", lambda: {"points": _dense_points(raw, mesh, space, basis, arguments)}
     )
-    dense = dense["points"]
+    dense = _on_iris(dense["points"], vertices, mesh.faces, part)
     ear = mesh.matrix @ _ear_weight(raw) > 0.5
     regions = region_masks(
         vertices, vertex_normals(vertices, mesh.faces), dense, open_skin, ear & open_skin, cavity & ~open_skin
@@ -145,6 +145,7 @@ def assemble(
     canvas = Canvas(vertices, mesh.faces, mirror_map(vertices), regions, part, eye_centres)
     appearance = build_appearance(canvas, COLOURS, SEED)
     names, expressions = expression_basis(raw, space)
+    expressions = lids_off_eyeball(names, expressions, space, mesh, open_skin, part == 1)
     return BuiltModel(
         mean=space.mean,
         identity_basis=basis,
@@ -160,6 +161,15 @@ def assemble(
         eye_centres=eye_centres,
         appearance=appearance,
     )
+
+
+def _on_iris(dense: np.ndarray, vertices: np.ndarray, faces: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """Landmarks with those of the irises about the eyeballs' poles, where the irises are painted."""
+    dense = dense.copy()
+    for index, first in ((1, 473), (2, 468)):
+        pole = front_pole(vertices, faces, part == index)
+        dense[first : first + 5] += pole - dense[first]
+    return dense
 
 
 def _rest_of_skin(raw: RawHead, space: RawSpace, mesh: AdaptiveMesh) -> np.ndarray:

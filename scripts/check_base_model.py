@@ -23,6 +23,7 @@ from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 
 SEED = 7
+EYES_FORWARD = 3.0  # mm
 FACE_SHIFT = np.array([0.0, 14.0, 0.0])  # mm: puts the face, not the head, in the middle
 
 
@@ -72,19 +73,21 @@ def _asymmetry(model: FaceModel) -> float:
 
 
 def _random_gates(model: FaceModel, heads: int) -> list[tuple[str, float, float]]:
-    crossing, depth = [], []
+    crossing, depth, pushed = [], [], []
     for batch in gates.random_heads(model, heads, SEED):
         crossing.append(gates.lip_crossing(model, batch))
-        # One head in ten: each needs a picture.
-        depth.append(gates.lid_penetration(model, batch[::10]).max(1))
+        depth.append(gates.lid_margin_penetration(model, batch))
+        pushed.append(gates.lid_margin_penetration(model, batch[::10], EYES_FORWARD))
     lips, lids = np.concatenate(crossing), np.concatenate(depth)
+    caught = float((np.concatenate(pushed) > 0.5).mean())
     return [
         (f"{heads} random neutrals, lips crossing > 0.5 mm, share", float((lips > 0.5).mean()), 0.01),
         (
-            f"{len(lids)} random neutrals, seen lid > 0.5 mm in the eyeball, share",
+            f"{heads} random neutrals, lid margin > 0.5 mm in the eyeball, share",
             float((lids > 0.5).mean()),
             0.01,
         ),
+        ("control: the same unnoticed with eyeballs 3 mm forward, share", 1.0 - caught, 0.5),
     ]
 
 

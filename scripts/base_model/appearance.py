@@ -22,8 +22,9 @@ BLOTCH_SPREAD = (0.05, 0.06)  # of log melanin, log blood, for the smoothest
 IRIS = np.array([[0.055, 0.028, 0.014], [0.13, 0.07, 0.03], [0.16, 0.15, 0.07], [0.16, 0.22, 0.28]])
 IRIS_SHARE = (0.6, 0.15, 0.1, 0.15)
 SCLERA, PUPIL, TEETH = np.array([0.66, 0.62, 0.58]), np.array([0.006] * 3), np.array([0.60, 0.55, 0.45])
+FULL_LIGHT_DEPTH, NO_LIGHT_DEPTH, MOUTH_DARK = 5.0, 22.0, 0.12  # mm behind the upper incisors; share left
 CENTRING = 0.45
-IRIS_ANGLE, PUPIL_ANGLE = 0.42, 0.16  # rad, from the eyeball's front pole
+IRIS_ANGLE, PUPIL_ANGLE = 0.42, 0.19  # rad, from the eyeball's front pole: between rings of its mesh
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,11 +144,12 @@ def _with_parts(
     albedo = albedo * (1 - socket) + np.array([0.3, 0.1, 0.08]) * socket
     albedo[canvas.part == 3] = mucosa * 1.3
     albedo[canvas.part >= 4] = TEETH * (1.0 + 0.08 * z[11])
+    albedo = albedo * _mouth_shade(canvas)[:, None]
     iris = IRIS[0] if generator is None else IRIS[generator.choice(len(IRIS), p=IRIS_SHARE)]
     iris = iris * (1.0 if generator is None else np.exp(0.25 * generator.standard_normal()))
     for index in (1, 2):
         ball = canvas.part == index
-        angle = gaze_angle(canvas.vertices[ball] - canvas.eye_centres[index - 1])[:, None]
+        angle = _angle_from_pole(canvas, index)[:, None]
         limbus = _step(angle, IRIS_ANGLE)
         colour = (
             iris * (1.0 - 0.5 * _step(angle, 0.86 * IRIS_ANGLE)) * (1 - limbus)
@@ -156,6 +158,32 @@ def _with_parts(
         edge = _step(angle, PUPIL_ANGLE)
         albedo[ball] = PUPIL * (1 - edge) + colour * edge
     return albedo
+
+
+def _mouth_shade(canvas: Canvas) -> np.ndarray:
+    """(V,) share of light that reaches into the mouth: 1 at the front teeth, little at the back."""
+    inside = canvas.regions["inner_mouth"] | (canvas.part >= 3)
+    front = canvas.vertices[canvas.part == 4][:, 2].max()
+    depth = front - canvas.vertices[:, 2]
+    reach = np.clip(1.0 - (depth - FULL_LIGHT_DEPTH) / (NO_LIGHT_DEPTH - FULL_LIGHT_DEPTH), MOUTH_DARK, 1.0)
+    return np.where(inside, reach, 1.0)
+
+
+def front_pole(vertices: np.ndarray, faces: np.ndarray, ball: np.ndarray) -> np.ndarray:
+    """(3,) the front point of an eyeball (V,) that its mesh's rings surround; the most edges meet there."""
+    centre = 0.5 * (vertices[ball].max(0) + vertices[ball].min(0))
+    offset = vertices - centre
+    front = ball & (offset[:, 2] > 0.97 * np.linalg.norm(offset, axis=1))
+    return vertices[np.argmax(np.bincount(faces.ravel(), minlength=len(vertices)) * front)]
+
+
+def _angle_from_pole(canvas: Canvas, index: int) -> np.ndarray:
+    """Angle (N,) of the vertices of eyeball ``index`` (1 left, 2 right) from its front pole."""
+    ball, centre = canvas.part == index, canvas.eye_centres[index - 1]
+    axis = front_pole(canvas.vertices, canvas.faces, ball) - centre
+    offset = canvas.vertices[ball] - centre
+    cosine = offset @ axis / (np.linalg.norm(offset, axis=1) * np.linalg.norm(axis))
+    return np.arccos(np.clip(cosine, -1, 1))
 
 
 def gaze_angle(offset: np.ndarray) -> np.ndarray:

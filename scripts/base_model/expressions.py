@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from base_model.raw_space import RawSpace, flip
 from base_model.source import RawHead
+from facewright.geometry.subdivision import AdaptiveMesh
 
 STRENGTH = {"tongueOut": 1.4, "cheekPuff": 1.25}
+LID_CLEARANCE = 0.2  # mm over the mean's eyeball at full blink: other heads' lids lie a little deeper
+LID_REACH, LID_ROUNDS = 4.0, 15
 
 
 def expression_basis(raw: RawHead, space: RawSpace) -> tuple[tuple[str, ...], np.ndarray]:
@@ -19,6 +23,47 @@ def expression_basis(raw: RawHead, space: RawSpace) -> tuple[tuple[str, ...], np
     for name, factor in STRENGTH.items():
         shapes[names.index(name)] *= factor
     return tuple(names), shapes
+
+
+def lids_off_eyeball(
+    names: tuple[str, ...],
+    shapes: np.ndarray,
+    space: RawSpace,
+    mesh: AdaptiveMesh,
+    skin: np.ndarray,
+    ball: np.ndarray,
+) -> np.ndarray:
+    """Shapes (52,S,3) whose closed lids lie on the eyeballs instead of in them.
+
+    Args:
+        names: of the shapes.
+        shapes: displacements on the source topology.
+        space: its mean.
+        mesh: the dense mesh.
+        skin: (V,) dense vertices of the open skin.
+        ball: (V,) dense vertices of the left eyeball.
+    """
+    shapes = shapes.copy()
+    left = names.index("eyeBlinkLeft")
+    weight = mesh.matrix.T.multiply(mesh.matrix.T > 0.05).tocsr()
+    eye = (mesh.matrix @ space.mean)[ball]
+    centre = 0.5 * (eye.max(0) + eye.min(0))
+    radius = np.linalg.norm(eye - centre, axis=1)
+    tree = cKDTree((eye - centre) / radius[:, None])
+    # What lies in the ball at rest is hidden there, and to push it out would open the lids again.
+    rest = mesh.matrix @ space.mean - centre
+    outside = np.linalg.norm(rest, axis=1)
+    skin = skin & (outside > radius[tree.query(rest / outside[:, None])[1]])
+    for _ in range(LID_ROUNDS):
+        lids = mesh.matrix @ (space.mean + shapes[left])
+        height = np.linalg.norm(lids - centre, axis=1)
+        outward = (lids - centre) / height[:, None]
+        deep = radius[tree.query(outward)[1]] + LID_CLEARANCE - height
+        near = skin & (deep > 0) & (deep < LID_REACH)
+        push = np.where(near, deep, 0.0)[:, None] * outward
+        shapes[left] += (weight @ push) / np.maximum(weight @ near.astype(float), 1e-9)[:, None]
+    shapes[names.index("eyeBlinkRight")] = flip(shapes[left], space.mirror)
+    return shapes
 
 
 def _other_side(name: str) -> str:

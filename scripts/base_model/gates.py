@@ -9,6 +9,7 @@ import torch
 from scipy.spatial import KDTree
 
 from base_model.picture import take
+from base_model.region_masks import LEFT_LID_MARGIN, RIGHT_LID_MARGIN
 from base_model.scan_statistics import ScanModel
 from base_model.surface_fit import LinearPoints, fit_surface, sample_surface
 from facewright.models.face_model import FaceModel
@@ -67,6 +68,7 @@ def lid_penetration(model: FaceModel, heads: np.ndarray) -> np.ndarray:
     for head in heads:
         lids = np.flatnonzero((model.regions["eye_left"] | model.regions["eye_right"]).numpy())
         skin = np.intersect1d(lids, _seen_vertices(model, head))
+        skin = skin[model.regions["skin"].numpy()[skin]]
         depths = []
         for side, name in enumerate(EYEBALLS):
             ball = head[model.parts[name].numpy()]
@@ -74,6 +76,25 @@ def lid_penetration(model: FaceModel, heads: np.ndarray) -> np.ndarray:
             near = skin[KDTree(ball).query(head[skin])[0] < LID_REACH]
             depths.append(_depth_in_ball(head[near], ball, offset))
         result.append(depths)
+    return np.array(result)
+
+
+def lid_margin_penetration(model: FaceModel, heads: np.ndarray, forward: float = 0.0) -> np.ndarray:
+    """(n,) deepest point of the open lids' margin inside an eyeball, mm.
+
+    The margin is the dense landmarks' ring without the outer corner, behind which the ball turns away.
+    ``forward`` moves the eyeballs out of the head first: the gate's control.
+    """
+    points = model.landmark_points(torch.from_numpy(heads), "dense478").numpy()
+    result = []
+    for head, marks in zip(heads, points, strict=True):
+        depths = []
+        for side, ring in enumerate((LEFT_LID_MARGIN, RIGHT_LID_MARGIN)):
+            part = model.parts[EYEBALLS[side]]
+            offset = model.eye_centers[side].numpy() - model.mean[part].mean(0).numpy()
+            ball = head[part.numpy()] + np.array([0.0, 0.0, forward])
+            depths.append(_depth_in_ball(marks[list(ring[2:-1])], ball, offset))
+        result.append(max(depths))
     return np.array(result)
 
 

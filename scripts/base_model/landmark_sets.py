@@ -39,7 +39,7 @@ def landmark_sets(
     contour = np.zeros(len(points), dtype=bool)
     contour[list(OVAL)] = True
     contour[478:] = True
-    contour[[152, 478 + 8]] = False  # the chin's tip hardly slides
+    contour[478 + 8] = False  # the chin's tip hardly slides
     ibug = np.array([*range(478, 495), *IBUG_INNER])
     index = {"dense478": np.arange(478), "ibug68": ibug, "now7": ibug[list(NOW_IN_IBUG)]}
     return {name: (triangle[i], weights[i], contour[i]) for name, i in index.items()}

@@ -20,7 +20,10 @@ POSE_SLIDERS = re.compile(r"^(head-trans|head-angle|neck-trans|neck-scale-vert)"
 SLIDER_SPREAD = 0.25  # of each side, first guess
 MACRO_SAMPLES, MACRO_RANK = 600, 60
 ADULT = (0.6, 1.0)  # age phenotype: 2/3 young adult, 1 old
-TEETH_WIDTH, TEETH_BACK = 0.82, 4.0
+TEETH_WIDTH = 0.80
+# Moves (up, forward) in mm: the upper incisors end 2 mm below the lips' line and stand close behind the lip,
+# so that a smile shows them; the tongue rests behind the lower ones.
+MOUTH_MOVES = {4: (-2.4, 1.0), 5: (-2.4, -0.5), 3: (-3.5, -3.5)}
 SCALE_SPREAD = 0.015  # overall size beyond what the phenotypes hold
 
 
@@ -58,11 +61,11 @@ def build_raw_space(raw: RawHead, seed: int) -> RawSpace:
 
 
 def tuck_teeth(raw: RawHead, mean: np.ndarray) -> np.ndarray:
-    """Narrow and set back the teeth: the source's show at the corners of a closed mouth."""
+    """Narrow the teeth, which show at a closed mouth's corners, and place them for a smile."""
     mean = mean.copy()
-    for part in (4, 5):
-        teeth = raw.part == part
-        mean[teeth] = mean[teeth] * [TEETH_WIDTH, 1.0, 1.0] - [0.0, 0.0, TEETH_BACK]
+    for part, (up, forward) in MOUTH_MOVES.items():
+        width = TEETH_WIDTH if part != 3 else 1.0
+        mean[raw.part == part] = mean[raw.part == part] * [width, 1.0, 1.0] + [0.0, up, forward]
     return mean
 
 
