@@ -9,6 +9,7 @@ The photos' focal length is taken as unknown unless --focal says it.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from PIL import Image
 
 from facewright.fitting.landmark import fit_landmarks
-from facewright.fitting.photometric import refine_photometric
+from facewright.fitting.photometric import PhotometricFitSettings, refine_photometric
 from facewright.fitting.records import FaceFit
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
@@ -72,7 +73,12 @@ def main() -> None:
     )
     parser.add_argument("--focal", type=float, help="focal length of the photos in pixels")
     parser.add_argument("--no-photometric", action="store_true")
+    parser.add_argument("--shape-iterations", type=int, default=0, help="let the shape follow the shading")
+    parser.add_argument("--shape-precision", type=float, help="independent pixels of 100 %% error")
     arguments = parser.parse_args()
+    settings = PhotometricFitSettings(shape_iterations=arguments.shape_iterations)
+    if arguments.shape_precision is not None:
+        settings = replace(settings, shape_precision=arguments.shape_precision)
     model, scan = load_base_model(), read_scan(arguments.scan)
     photos = [read_photo(arguments.scan / name) for name in PHOTOS]
     points = detected(photos, arguments.landmarks, arguments.scan)
@@ -86,7 +92,7 @@ def main() -> None:
             print_row(f"landmarks, {name}, photo {row}", model, head(model, fit, row), scan)
         if arguments.no_photometric:
             continue
-        fit = refine_photometric(model, photos, fit, groups=groups)
+        fit = refine_photometric(model, photos, fit, groups=groups, settings=settings)
         for row in range(len(photos)):
             print_row(f"photometric, {name}, photo {row}", model, head(model, fit, row), scan)
 

@@ -95,7 +95,7 @@ def refine_photometric(
         basis = basis or landmark_basis(model)
         small = crop_faces(photos, fit, settings.shape_resolution)
         how = (basis, settings.landmarks, settings.shape_precision, settings.shape_iterations)
-        moved = refine_shape(model, small, replace(fit, parameters=parameters), person, how)
+        moved = refine_shape(model, small, replace(fit, parameters=parameters), person, how, settings.light)
         report(0.8)
         parameters = _appearance(model, crops, moved, person, settings)
     report(1.0)

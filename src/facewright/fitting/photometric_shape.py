@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from facewright.core.errors import InputError
+from facewright.fitting.appearance import LightPrior
 from facewright.fitting.face_crop import FaceCrops
 from facewright.fitting.landmark import damped_step, prior_cost
 from facewright.fitting.landmark_basis import LandmarkBasis
@@ -24,12 +25,12 @@ from facewright.fitting.records import FaceFit
 from facewright.fitting.settings import LandmarkFitSettings
 from facewright.fitting.skin import skin_weight
 from facewright.fitting.start import State
-from facewright.geometry.normals import face_normals
+from facewright.geometry.normals import face_normals, vertex_normals
 from facewright.image.color import LUMINANCE_WEIGHTS, luminance
 from facewright.models.face_model import FaceModel
 from facewright.render.shading import unit
 from facewright.scene.camera import PerspectiveCamera
-from facewright.scene.lighting import SphericalHarmonicsLight, sh_basis_gradient
+from facewright.scene.lighting import SH_CONSTANTS, SphericalHarmonicsLight, sh_basis, sh_basis_gradient
 from facewright.scene.parameters import HeadParameters
 from facewright.scene.pose import Pose
 
@@ -60,6 +61,28 @@ class SurfaceSamples:
     albedo: Float[Tensor, "P 3"]
     typical: Float[Tensor, ""]
     weight: Float[Tensor, " P"]
+    appearance: "_Appearance | None" = None
+
+
+@dataclass(frozen=True)
+class _Appearance:
+    """Change of light and albedo that a photo leaves open, to be eliminated; N = 9 + albedo coefficients.
+
+    Attributes:
+        jacobian: of the residuals.
+        lower: Cholesky factor of its curvature, prior included.
+        descent: of the prior.
+    """
+
+    jacobian: Float[Tensor, "P N"]
+    lower: Float[Tensor, "N N"]
+    descent: Float[Tensor, " N"]
+
+    def cost(self, weight: Tensor, residual: Tensor) -> Tensor:
+        """Of the residuals and the prior where light and albedo fit best, less the prior's constant."""
+        right = self.descent - self.jacobian.mT @ (weight * residual)
+        half = torch.linalg.solve_triangular(self.lower, right[:, None], upper=False)
+        return (weight * residual**2).sum() - (half**2).sum()
 
 
 @dataclass(frozen=True)
@@ -84,6 +107,8 @@ class _Shading:
     identities: int
     ring: _Ring
     precision: float
+    diffuse: Float[Tensor, "B K_diffuse"]
+    prior: LightPrior | None
 
 
 def refine_shape(
@@ -92,6 +117,7 @@ def refine_shape(
     fit: FaceFit,
     person: Int64[Tensor, " B"],
     how: tuple[LandmarkBasis, LandmarkFitSettings, float, int],
+    prior: LightPrior | None = None,
 ) -> HeadParameters:
     """Move identity, expression and pose towards the shading.
 
@@ -102,12 +128,13 @@ def refine_shape(
         person: which person each photo shows, 0 to P - 1.
         how: landmarks of the model; how they are weighed; how many independent pixels of 100 % relative error
             a photo is worth; iterations.
+        prior: of the light, which then may change with the shape, and so may the albedo; None: known.
 
     Returns:
         Parameters; where no step lowered the energy they are the old ones.
     """
     basis, weighing, precision, iterations = how
-    shading = _prepare(model, crops, fit.parameters, (basis.identity_count, precision))
+    shading = _prepare(model, crops, fit.parameters, (basis.identity_count, precision), prior)
     observed, state = _landmark_state(basis, fit, person)
     persons = len(state.identity)
     damping = observed.rays.new_full((persons,), START_DAMPING)
@@ -153,7 +180,11 @@ def _with_state(parameters: HeadParameters, state: State, person: Tensor) -> Hea
 
 
 def _prepare(
-    model: FaceModel, crops: FaceCrops, parameters: HeadParameters, how: tuple[int, float]
+    model: FaceModel,
+    crops: FaceCrops,
+    parameters: HeadParameters,
+    how: tuple[int, float],
+    prior: LightPrior | None,
 ) -> _Shading:
     identities = min(how[0], SHADED_MODES)
     basis = torch.cat([model.identity_basis[:identities], model.expression_basis]).flatten(1)
@@ -167,6 +198,8 @@ def _prepare(
         identities=identities,
         ring=_rings(model.topology.faces, len(model.mean)),
         precision=how[1],
+        diffuse=parameters.diffuse,
+        prior=prior,
     )
 
 
@@ -187,19 +220,62 @@ def _linearize_photos(
     for row, points in enumerate(samples):
         residual, pull, slide = _residual(shading, row, points, camera[row], jacobian=True)
         weight = points.weight * _tukey(residual, points.weight)
-        samples[row] = replace(points, weight=weight)
-        costs.append((weight * residual**2).sum())
+        points = replace(points, weight=weight)
+        samples[row] = replace(points, appearance=_appearance(shading, row, points, camera[row]))
+        costs.append(_cost(samples[row], residual))
         pose = parameters.pose.rotation[row], parameters.pose.translation[row]
         jacobian = _jacobian(shading, points, camera[row], (pull, slide), pose)
-        own = torch.cat([jacobian[:, :6], jacobian[:, 6 + k :]], 1)
-        shared = jacobian[:, 6 : 6 + k]
-        weighted = own * weight[:, None]
-        parts["own"][row] += weighted.mT @ own
-        parts["cross"][row, :, :k] += weighted.mT @ shared
-        parts["shared"][row, :k, :k] += (shared * weight[:, None]).mT @ shared
-        parts["own_descent"][row] -= weighted.mT @ residual
-        parts["shared_descent"][row, :k] -= shared.mT @ (weight * residual)
+        curvature, descent = _normal_equations(samples[row], jacobian, residual)
+        own = torch.cat([torch.arange(6), torch.arange(6 + k, len(descent))]).to(descent.device)
+        parts["own"][row] += curvature[own][:, own]
+        parts["cross"][row, :, :k] += curvature[own, 6 : 6 + k]
+        parts["shared"][row, :k, :k] += curvature[6 : 6 + k, 6 : 6 + k]
+        parts["own_descent"][row] += descent[own]
+        parts["shared_descent"][row, :k] += descent[6 : 6 + k]
     return samples, ArrowSystem(**parts), torch.stack(costs)
+
+
+def _normal_equations(samples: SurfaceSamples, jacobian: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
+    """Curvature and descent of a photo's energy, light and albedo eliminated (Schur complement)."""
+    weighted = jacobian * samples.weight[:, None]
+    curvature, descent = weighted.mT @ jacobian, -(weighted.mT @ residual)
+    free = samples.appearance
+    if free is None:
+        return curvature, descent
+    right = free.descent - free.jacobian.mT @ (samples.weight * residual)
+    columns = torch.cat([free.jacobian.mT @ weighted, right[:, None]], 1)
+    half = torch.linalg.solve_triangular(free.lower, columns, upper=False)
+    return curvature - half[:, :-1].mT @ half[:, :-1], descent - half[:, :-1].mT @ half[:, -1]
+
+
+def _cost(samples: SurfaceSamples, residual: Tensor) -> Tensor:
+    if samples.appearance is None:
+        return (samples.weight * residual**2).sum()
+    return samples.appearance.cost(samples.weight, residual)
+
+
+def _appearance(
+    shading: _Shading, row: int, samples: SurfaceSamples, camera: Float[Tensor, "V 3"]
+) -> _Appearance | None:
+    """How brightness follows white light and albedo, with their priors."""
+    prior = shading.prior
+    if prior is None:
+        return None
+    faces, corners = shading.model.topology.faces, samples.corners
+    share = samples.barycentric[..., None]
+    normal = unit((vertex_normals(camera[None], faces)[0][corners] * share).sum(1))
+    light = shading.light[row]
+    lit = SphericalHarmonicsLight(light[None]).shading(normal[None])[0]
+    by_light = sh_basis(normal) * luminance(samples.albedo * (lit > 0))[:, None]
+    change = (shading.model.diffuse_basis[:, corners] * share).sum(2) / samples.typical
+    jacobian = torch.cat([by_light, luminance(change * lit).mT], 1)
+    std = [prior.level_std / SH_CONSTANTS[0], *[prior.band_std[1]] * 3, *[prior.band_std[2]] * 5]
+    strength = torch.cat([light.new_tensor(std) ** -2, torch.ones_like(shading.diffuse[row])])
+    centre = torch.zeros_like(strength)
+    centre[0] = prior.level / SH_CONSTANTS[0]
+    now = torch.cat([light.mean(1), shading.diffuse[row]])
+    curvature = (jacobian * samples.weight[:, None]).mT @ jacobian + torch.diag(strength)
+    return _Appearance(jacobian, torch.linalg.cholesky(curvature), strength * (centre - now))
 
 
 def _photo_costs(
@@ -209,7 +285,7 @@ def _photo_costs(
     costs = []
     for row, points in enumerate(samples):
         residual, _, _ = _residual(shading, row, points, camera[row], jacobian=False)
-        costs.append((points.weight * residual**2).sum())
+        costs.append(_cost(points, residual))
     return torch.stack(costs)
 
 
