@@ -298,8 +298,10 @@ def surface_samples(shading: _Shading, parameters: HeadParameters) -> list[Surfa
     """What each pixel of the crops shows, with trust by how it faces the camera."""
     fragments, weight = skin_weight(shading.model, shading.crops, parameters)
     samples = []
+    place = torch.arange(weight.shape[1], device=weight.device)
+    chequer = (place[:, None] + place) % 2  # neighbours say nearly the same
     for row, trust in enumerate(weight):
-        seen = trust > 0.1
+        seen = (trust > 0.1) & (chequer == 0)
         corners = shading.model.topology.faces[fragments.triangle[row][seen].long()]
         barycentric, share = fragments.barycentric[row][seen], trust[seen]
         color = shading.crops.images[row][seen]

@@ -131,7 +131,9 @@ def test_points_of_weight_zero_do_not_set_the_focal_length(model, basis, pixels)
 
     def focal(points, weights):
         fit = fit_landmarks(model, points, SIZE, weights=weights, basis=basis, settings=settings)
-        return fit.parameters.camera.focal  # pyright: ignore[reportAttributeAccessIssue]
+        camera = fit.parameters.camera
+        assert isinstance(camera, PerspectiveCamera)
+        return camera.focal
 
     clean = focal(pixels, weights)
     torch.testing.assert_close(focal(broken, weights), clean)

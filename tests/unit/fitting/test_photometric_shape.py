@@ -8,6 +8,7 @@ import torch
 from facewright.fitting.face_crop import crop_faces
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import landmark_basis
+from facewright.fitting.photometric import PhotometricFitSettings, refine_photometric
 from facewright.fitting.photometric_shape import refine_shape
 from facewright.fitting.settings import LandmarkFitSettings
 from facewright.geometry.rotation import rotation_from_axis_angle
@@ -38,6 +39,7 @@ def scene(model):
     light = ambient_light(2, 0.75).coefficients.clone()
     light[:, 1:3] -= 0.25
     light[:, 3] += torch.tensor([0.5, -0.5])[:, None]
+    camera = PerspectiveCamera(torch.full((2,), 780.0), torch.full((2, 2), 120.0), SIZE)
     truth = HeadParameters(
         identity=torch.randn(2, model.identity_count, generator=generator),
         expression=model.expression_prior.mean.clamp(0, 1).expand(2, -1).clone(),
@@ -47,7 +49,7 @@ def scene(model):
             rotation_from_axis_angle(turn) @ torch.diag(torch.tensor([1.0, -1, -1])),
             torch.tensor([[0.0, 0, 900]]).repeat(2, 1),
         ),
-        camera=PerspectiveCamera(torch.full((2,), 780.0), torch.full((2, 2), 120.0), SIZE),
+        camera=camera,
         light=SphericalHarmonicsLight(light),
     )
     vertices = model.vertices(truth.identity, truth.expression)
@@ -64,7 +66,7 @@ def scene(model):
     eyes = (pixels[:, 33] - pixels[:, 263]).norm(dim=-1)[:, None, None]
     noise = torch.randn(pixels.shape, generator=generator) * NOISE / 1.2533  # mean length of a 2D Gaussian
     basis = landmark_basis(model)
-    fit = fit_landmarks(model, pixels + noise * eyes, SIZE, focal=truth.camera.focal, basis=basis)  # pyright: ignore[reportAttributeAccessIssue]
+    fit = fit_landmarks(model, pixels + noise * eyes, SIZE, focal=camera.focal, basis=basis)
     return truth, photos, fit, basis
 
 
@@ -97,3 +99,20 @@ def test_shading_under_known_light_improves_the_shape(model, scene):
     assert (wrong > 0.95 * before).all(), wrong / before
     wrong = shape_error(model, refined(model, scene, truth.light, -truth.diffuse), truth)
     assert (wrong > 0.95 * before).any(), wrong / before
+
+
+def test_shading_improves_the_shape_when_light_and_albedo_are_found_too(model, scene):
+    truth, photos, fit, basis = scene
+    before = shape_error(model, fit.parameters, truth)
+    settings = PhotometricFitSettings(shape_iterations=4, shape_precision=PRECISION)
+    after = shape_error(
+        model, refine_photometric(model, photos, fit, basis=basis, settings=settings).parameters, truth
+    )
+    assert (after < 0.97 * before).all(), after / before
+    assert after.mean() < 0.95 * before.mean(), after / before
+    # Control: without pixels that count, landmarks alone do not get there.
+    blind = replace(settings, shape_precision=0.0)
+    alone = shape_error(
+        model, refine_photometric(model, photos, fit, basis=basis, settings=blind).parameters, truth
+    )
+    assert alone.mean() > 0.95 * before.mean(), alone / before
