@@ -21,7 +21,7 @@ from facewright.image.io import photograph_from_array
 from facewright.image.warp import crop_box
 from facewright.pipeline.reconstruct import Reconstructor
 from facewright.pipeline.result import Reconstruction
-from facewright.pipeline.views import photo_overlay, turned_views, zoomed_camera
+from facewright.pipeline.views import clay_with_eyes, photo_overlay, turned_views, zoomed_camera
 from training_data.photos import SETS
 from training_data.split import is_kept_out
 
@@ -60,7 +60,8 @@ def row_of(head: Reconstruction) -> np.ndarray:
     overlay = photo_overlay(
         head.vertices, topology, head.parameters.pose, camera, linear_from_srgb(photo), opacity=0.7
     )
-    clay, textured = turned_views(head.vertices, topology, head.albedo, YAWS, PANEL, GREY)
+    eyes = clay_with_eyes(head.model)
+    clay, textured = turned_views(head.vertices, topology, head.albedo, YAWS, PANEL, GREY, clay=eyes)
     drawn = [srgb_from_linear(view) for view in (overlay, clay[0], clay[1], textured[0], textured[2])]
     row = torch.cat([photo, *drawn], dim=1).clamp(0, 1)
     return (row.numpy() * 255 + 0.5).astype(np.uint8)

@@ -14,7 +14,7 @@ from facewright.image.color import linear_from_srgb, srgb_from_linear
 from facewright.image.io import Photograph
 from facewright.image.warp import crop_box
 from facewright.models.face_model import FaceModel
-from facewright.pipeline.views import photo_overlay, turned_views, zoomed_camera
+from facewright.pipeline.views import clay_with_eyes, photo_overlay, turned_views, zoomed_camera
 from facewright.scene.parameters import HeadParameters
 
 PANEL, GAP, CAPTION, MARGIN, HEADER = 384, 14, 28, 28, 64
@@ -62,7 +62,8 @@ def draw_overview(head: OverviewContent) -> Image.Image:
     grey = tuple(float(v) for v in linear_from_srgb(torch.tensor(_rgb(PANEL_GREY))))
     background = (grey[0], grey[1], grey[2])
     vertices, topology = head.vertices, head.model.topology
-    clay, textured = turned_views(vertices, topology, head.albedo, yaws, PANEL, background)
+    eyes = clay_with_eyes(head.model)
+    clay, textured = turned_views(vertices, topology, head.albedo, yaws, PANEL, background, clay=eyes)
     names = [name for name, _ in VIEWS]
     albedo = _picture(head.albedo).resize((PANEL, PANEL), Image.Resampling.LANCZOS)
     rows = [

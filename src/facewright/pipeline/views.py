@@ -14,6 +14,7 @@ from torch.nn.functional import interpolate as resized
 
 from facewright.geometry.mesh import Topology
 from facewright.geometry.normals import vertex_normals
+from facewright.models.face_model import FaceModel
 from facewright.render.antialias import antialias
 from facewright.render.interpolate import interpolate
 from facewright.render.rasterize import rasterize
@@ -37,6 +38,8 @@ def turned_views(
     yaws: tuple[float, ...],
     size: int,
     background: tuple[float, float, float],
+    *,
+    clay: Float[Tensor, "V 3"] | None = None,
 ) -> tuple[Float[Tensor, "B S S 3"], Float[Tensor, "B S S 3"]]:
     """Draw a head from several sides, one picture a yaw, linear RGB: as clay, and with its texture.
 
@@ -47,6 +50,7 @@ def turned_views(
         yaws: radians; positive turns the subject's left cheek to the camera.
         size: side of a picture in pixels.
         background: linear RGB.
+        clay: colour of the clay at each vertex, linear RGB; the same everywhere if None.
     """
     count = len(yaws)
     middle = 0.5 * (vertices.min(0).values + vertices.max(0).values)
@@ -57,7 +61,7 @@ def turned_views(
     points = pose.camera_from_head((vertices - middle)[None].expand(count, -1, -1))
     normals = vertex_normals(points, topology.faces)
     even = _soft_light(count, 1.05, 0.3, points).shading(normals)
-    studio = torch.cat([_clay(points, normals), even], dim=-1)
+    studio = torch.cat([_clay(points, normals, clay), even], dim=-1)
     pixels = camera.project(points)
     fragments = rasterize(pixels, topology.faces, camera.size, perspective=True, cull_back_faces=True)
     shaded = interpolate(fragments, topology.faces, studio)
@@ -78,6 +82,7 @@ def photo_overlay(
     background: Float[Tensor, "H W 3"],
     *,
     opacity: float = 0.8,
+    clay: Float[Tensor, "V 3"] | None = None,
 ) -> Float[Tensor, "H W 3"]:
     """Lay the clay head over its photo (linear RGB), where the fit says that it is.
 
@@ -88,12 +93,14 @@ def photo_overlay(
         camera: of the picture, whose size it has.
         background: the photo in linear RGB.
         opacity: 1 hides the face under the mesh.
+        clay: as in ``turned_views``.
     """
     points = pose.camera_from_head(vertices[None])
     pixels = camera.project(points)
     perspective = isinstance(camera, PerspectiveCamera)
     fragments = rasterize(pixels, topology.faces, camera.size, perspective=perspective, cull_back_faces=True)
-    shaded = interpolate(fragments, topology.faces, _clay(points, vertex_normals(points, topology.faces)))
+    shaded = _clay(points, vertex_normals(points, topology.faces), clay)
+    shaded = interpolate(fragments, topology.faces, shaded)
     covered = fragments.covered[..., None].to(shaded.dtype)
     drawing = antialias(
         torch.cat([shaded, covered], -1), fragments, pixels, topology.faces, edges=topology.edges
@@ -118,14 +125,24 @@ def _turned(yaws: tuple[float, ...]) -> Tensor:
     return torch.tensor(matrices)
 
 
-def _clay(points: Tensor, normals: Tensor) -> Tensor:
+def clay_with_eyes(model: FaceModel) -> Float[Tensor, "V 3"]:
+    """Clay whose eyeballs keep the lightness of white, iris and pupil: blank ones look like closed lids."""
+    colors = model.mean.new_tensor(CLAY).repeat(len(model.mean), 1)
+    for name in ("left_eye", "right_eye"):
+        if name in model.parts:
+            eye = model.parts[name]
+            colors[eye] = model.diffuse_mean[eye].mean(-1, keepdim=True).expand(-1, 3)
+    return colors
+
+
+def _clay(points: Tensor, normals: Tensor, colors: Tensor | None) -> Tensor:
     """Colour of clay under a studio light from above at the camera's left."""
     count = points.shape[0]
     nearest = points[..., 2].min(dim=1).values
     aside = torch.full_like(nearest, -700.0)
     place = torch.stack([aside, aside, nearest - 900], dim=-1)
     bulb = PointLight(place, points.new_tensor([[0.75, 0.73, 0.70]]).expand(count, 3))
-    clay = points.new_tensor(CLAY).expand_as(points)
+    clay = (points.new_tensor(CLAY) if colors is None else colors).expand_as(points)
     soft = shade_diffuse(clay, normals, _soft_light(count, 0.42, 0.18, points))
     specular = points.new_full((*points.shape[:-1], 1), CLAY_SPECULAR)
     return (
