@@ -41,8 +41,8 @@ class PhotometricFitSettings:
         light: prior of the light.
         shape_iterations: steps of the refinement of identity, expression and pose; 0, the default, leaves
             them alone: on renderings the shape gets better, on real photos not reliably. With 4 steps the two
-            photos of a scanned face together came nearer to the scan, size aside (mean distance 1.30 to 1.19
-            and 1.21 to 1.10 mm), but each alone went away from it (1.40 to 1.43 and 1.36 to 1.40 mm).
+            photos of a scanned face together came nearer to the scan (mean distance 1.36 to 1.33 and 1.32 to
+            1.31 mm), but each alone went away from it (1.45 to 1.47 and 1.37 to 1.41 mm).
         shape_precision: how many independent pixels of 100 % relative error a photo is worth against
             landmarks and priors.
         shape_resolution: side (px) of the crop that the shape is compared with.
@@ -54,7 +54,7 @@ class PhotometricFitSettings:
     precision: float = 1.0e3
     light: LightPrior = field(default_factory=LightPrior)
     shape_iterations: int = 0
-    shape_precision: float = 3.0e4
+    shape_precision: float = 1.0e4
     shape_resolution: int = 96
     landmarks: LandmarkFitSettings = field(default_factory=LandmarkFitSettings)
 
