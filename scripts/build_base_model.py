@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -265,4 +266,7 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    # The sign and order of principal directions depend on how sums are split among threads, and the kept
+    # statistics are coefficients of such directions.
+    with threadpool_limits(1):
+        main()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from base_model.raw_space import RawSpace, flip
 from base_model.source import RawHead
@@ -49,7 +49,7 @@ def lids_off_eyeball(
     eye = (mesh.matrix @ space.mean)[ball]
     centre = 0.5 * (eye.max(0) + eye.min(0))
     radius = np.linalg.norm(eye - centre, axis=1)
-    tree = cKDTree((eye - centre) / radius[:, None])
+    tree = KDTree((eye - centre) / radius[:, None])
     # What lies in the ball at rest is hidden there, and to push it out would open the lids again.
     rest = mesh.matrix @ space.mean - centre
     outside = np.linalg.norm(rest, axis=1)
