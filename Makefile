@@ -6,7 +6,9 @@ BIN := .venv/bin
 
 setup: .venv/.ready
 
+# A few minutes the first time: PyTorch and what it needs are about 1.6 GB on disk.
 .venv/.ready: pyproject.toml constraints.txt
+	@echo 'setting up .venv: a few minutes and about 1.6 GB the first time'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
