@@ -23,15 +23,15 @@ lint: .venv/.ready
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
-test: lint tests/gltf_validator/node_modules
+test: lint tests/gltf_readers/node_modules
 	$(BIN)/pytest
 
-# The Khronos glTF-Validator, where npm is there; its tests say so and skip where it is not.
-tests/gltf_validator/node_modules: tests/gltf_validator/package.json
-	if command -v npm >/dev/null; then npm install --prefix tests/gltf_validator --no-audit --no-fund --no-package-lock --silent; fi
+# The Khronos glTF-Validator and three.js, where npm is there; their tests say so and skip where it is not.
+tests/gltf_readers/node_modules: tests/gltf_readers/package.json
+	if command -v npm >/dev/null; then npm install --prefix tests/gltf_readers --no-audit --no-fund --no-package-lock --silent; fi
 
 bench: .venv/.ready
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv out facewright_demo tests/gltf_validator/node_modules
+	rm -rf .venv out facewright_demo tests/gltf_readers/node_modules
