@@ -134,6 +134,30 @@ def write_json(path: Path, value: object) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Keep other processes that ask the same out of a folder while the block runs.
+
+    Raises:
+        OutputError: another process is in it.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / f".facewright.lock{PARTIAL}", timeout=0)
+    with output_errors(folder):
+        try:
+            lock.acquire()
+        except Timeout:
+            raise OutputError(
+                f"cannot write {folder}: another run is writing there: wait for it or choose another folder."
+            ) from None
+        try:
+            yield
+        finally:
+            Path(lock.lock_file).unlink(missing_ok=True)
+            lock.release()
+
+
 def make_writable_folder(path: Path) -> None:
     """Make a folder if it is not there and prove that files can be written into it.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from facewright.core.errors import FacewrightError, HiddenFaceError, ImageError, NoFaceError, OutputError
-from facewright.core.files import make_writable_folder, output_errors
+from facewright.core.files import make_writable_folder, only_writer, output_errors
 from facewright.core.log import logger
 from facewright.core.progress import ProgressBar
 from facewright.image.io import Photograph, PhotoLimits, read_photo
@@ -30,6 +30,11 @@ SETTLED_ERRORS = (
 @runtime_checkable
 class Saveable(Protocol):
     """A result that can be written into a folder, whole or not at all."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Reasons to look twice at it, one line each."""
+        ...
 
     def save(self, folder: Path) -> None:
         """Write the files."""
@@ -79,10 +84,10 @@ def run_batch(
         How many were done; ``report_problem`` says that the results are there but the report is not.
 
     Raises:
-        OutputError: the output folder cannot be written.
+        OutputError: the output folder cannot be written, or another run is writing there.
     """
     make_writable_folder(out)
-    with ProgressBar(len(photos), shown=progress) as bar:
+    with only_writer(out), ProgressBar(len(photos), shown=progress) as bar:
         run = _Run(out, engine, settings, made_with, bar if progress else None)
         summary = run(photos)
     return replace(summary, report_problem=run.report_problem)
@@ -256,7 +261,9 @@ class _Run:
         for name in self._left(task):
             if name not in saved:
                 shutil.rmtree(self.out / name, ignore_errors=True)
-        return replace(self._entry(task, start), folders=tuple(saved))
+        told = [(index, warning) for index, head in enumerate(heads) for warning in head.warnings]
+        warnings = [f"face {index + 1}: {text}" if len(heads) > 1 else text for index, text in told]
+        return replace(self._entry(task, start), folders=tuple(saved), warnings=tuple(warnings))
 
     def _left(self, task: _Task) -> tuple[str, ...]:
         """Folders that an earlier run made for an input and that are still there."""
@@ -294,6 +301,8 @@ class _Run:
             where = ", ".join(str(self.out / name) for name in entry.folders)
             told = f"{entry.input}: {where}" if entry.status == "done" else f"{entry.input}: {entry.reason}"
             self.bar.line(f"{entry.status}  {told}")
+            for warning in entry.warnings:
+                self.bar.line(f"warning  {entry.input}: {warning}")
         try:
             self.report.record(entry)
             self.report_problem = ""

@@ -21,6 +21,7 @@ from facewright.image.io import Photograph, photograph_from_array, read_photo
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.pipeline.device import resolve_device
+from facewright.pipeline.doubts import doubts
 from facewright.pipeline.finder import Finder, ShippedFinder, find_faces
 from facewright.pipeline.result import Reconstruction
 from facewright.pipeline.settings import DeviceName, ReconstructionSettings
@@ -200,6 +201,7 @@ class Reconstructor:
             residual=float(fit.residual[0]),
             seconds=seconds,
             settings=self.settings,
+            warnings=doubts(fit.parameters.pose, float(fit.residual[0])),
         )
 
 

@@ -31,6 +31,7 @@ class Entry:
         seconds: time spent on it; work on several photos at once is divided among them.
         photo_sha256: of the file that was read.
         made_with: versions and settings; other ones make another result.
+        warnings: reasons to look twice at the heads, one line each.
     """
 
     input: str
@@ -42,6 +43,7 @@ class Entry:
     seconds: float = 0.0
     photo_sha256: str = ""
     made_with: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ def _read(path: Path) -> dict[str, Entry]:
 
 
 def _entry(item: Mapping[str, Any]) -> Entry:
-    entry = Entry(**{**item, "folders": tuple(item["folders"])})
+    told = {"folders": tuple(item["folders"]), "warnings": tuple(item.get("warnings", ()))}
+    entry = Entry(**{**item, **told})
     if not isinstance(entry.path, str) or entry.status not in ("done", "failed"):
         raise ValueError("an entry without path or status")
     for name in entry.folders:

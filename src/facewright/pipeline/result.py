@@ -45,6 +45,7 @@ class Reconstruction:
             distance between the outer eye corners.
         seconds: time spent in each stage; what was done for several heads at once is divided among them.
         settings: what the user chose.
+        warnings: reasons to look twice at this head, one line each.
     """
 
     photo: Photograph
@@ -58,6 +59,7 @@ class Reconstruction:
     residual: float
     seconds: Mapping[str, float]
     settings: ReconstructionSettings
+    warnings: tuple[str, ...] = ()
 
     @property
     def neutral(self) -> Float[Tensor, "V 3"]:
@@ -129,6 +131,7 @@ class Reconstruction:
                 "settings": asdict(self.settings),
                 "photo_sha256": self.photo.sha256,
                 "landmark_residual": self.residual,
+                "warnings": list(self.warnings),
                 "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             },
         )

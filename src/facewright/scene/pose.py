@@ -30,6 +30,11 @@ class Pose:
         """Move points (mm) from the camera frame to the head frame."""
         return (points_camera - self.translation[:, None]) @ self.rotation
 
+    def away(self) -> Float[Tensor, " B"]:
+        """Angle (radians) between where the face looks and the line from the head to the camera."""
+        forward, to_camera = self.rotation[:, :, 2], -self.translation
+        return torch.atan2(torch.linalg.cross(forward, to_camera).norm(dim=-1), (forward * to_camera).sum(-1))
+
     def to(self, device: torch.device | str) -> "Pose":
         """Return the same poses on another device."""
         return Pose(self.rotation.to(device), self.translation.to(device))

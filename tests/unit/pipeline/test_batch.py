@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from facewright.core.errors import AssetError, FacewrightError, HiddenFaceError, NoFaceError, OutputError
-from facewright.core.files import atomic_folder
+from facewright.core.files import atomic_folder, only_writer
 from facewright.image.io import Photograph
 from facewright.pipeline.batch import Summary, run_batch
 from facewright.pipeline.folders import HEAD_FILES, MARKER, is_head_folder
@@ -23,6 +23,10 @@ from facewright.pipeline.settings import BatchSettings
 class Head:
     text: str
     sha256: str = ""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return ("it looks away.",) if self.text.startswith("aside") else ()
 
     def save(self, folder: Path) -> None:
         with atomic_folder(folder, replaceable=is_head_folder) as partial:
@@ -113,6 +117,27 @@ def test_one_bad_file_never_stops_the_rest(tmp_path: Path) -> None:
     assert "0 bytes" in found["f.png"][2]
     assert "no file" in found["missing.png"][2]
     assert found["e.png"] == ("done", None, None)
+
+
+def test_two_runs_do_not_write_one_folder(tmp_path: Path) -> None:
+    path, out = photo(tmp_path / "a.png", 1), tmp_path / "out"
+    out.mkdir()
+    with only_writer(out), pytest.raises(OutputError, match="another run is writing there"):
+        run(out, [path])
+    assert files(out) == []
+    assert run(out, [path]) == Summary(1, 0, 0)
+    assert sorted(entry.name for entry in out.iterdir()) == ["a", "report.json"], "no lock stays behind"
+
+
+def test_warnings_reach_the_report_and_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths, out = [photo(tmp_path / "aside.png", 2), photo(tmp_path / "front.png", 1)], tmp_path / "out"
+    run_batch(expand_inputs(paths), out, Engine, BatchSettings(all_faces=True), {})
+    told = entries(out)
+    assert told["aside.png"]["warnings"] == ["face 1: it looks away.", "face 2: it looks away."]
+    assert told["front.png"]["warnings"] == []
+    assert f"warning  {paths[0]}: face 2: it looks away." in capsys.readouterr().err.splitlines()
 
 
 def test_resume_does_only_what_is_not_done(tmp_path: Path) -> None:
