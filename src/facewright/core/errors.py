@@ -24,8 +24,12 @@ class ImageError(InputError):
     """A file is not a photo that can be read, or is too small or too large."""
 
 
+class ScanError(InputError):
+    """A file is not a scan that can be read, or is damaged, empty or too large."""
+
+
 class NoFaceError(FacewrightError):
-    """No face, or no face that is good enough, was found in a photo."""
+    """No face, or no face that is good enough, was found in a photo or on a scan."""
 
 
 class AssetError(FacewrightError):

@@ -1,0 +1,258 @@
+"""Scan files: what each kind gives, and what damaged or hostile ones are told."""
+
+import io
+import json
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+from facewright.core.errors import ScanError
+from facewright.geometry.scan import ScanLimits
+from facewright.geometry.scan_io import read_scan, scan_suffixes
+
+# A tetrahedron without its base: four vertices, three faces; coordinates that floats hold exactly.
+VERTICES = np.array([[0.0, 0.0, 0.0], [8.0, 0.0, 0.0], [0.0, 8.0, 0.0], [0.5, 0.25, 4.0]])
+FACES = np.array([[0, 1, 3], [1, 2, 3], [2, 0, 3]])
+COLORS = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [10, 20, 30]], dtype=np.uint8)
+
+OBJ = "\n".join(
+    ["mtllib m.mtl", "usemtl skin"]
+    + [f"v {x} {y} {z}" for x, y, z in VERTICES]
+    + ["vt 0 0", "vt 1 0", "vt 0 1", "vt .5 .5", "vt 1 1"]
+    + ["f 1/1 2/2 4/4", "f 2/2/1 3/3/1 4/4/1", "f -2/3 -4/5 -1/4"]
+)
+VTK = "\n".join(
+    ["# vtk DataFile Version 3.0", "t", "ASCII", "DATASET POLYDATA", "POINTS 4 float"]
+    + [f"{x} {y} {z}" for x, y, z in VERTICES]
+    + ["POLYGONS 3 12", *(f"3 {a} {b} {c}" for a, b, c in FACES), "POINT_DATA 4"]
+    + ["TEXTURE_COORDINATES t 2 float", "0 0", "1 0", "0 1", ".5 .5"]
+    + ["COLOR_SCALARS rgb 3", *(" ".join(str(v / 255) for v in row) for row in COLORS), ""]
+)
+OFF = "\n".join(
+    ["OFF # comment", "4 3 0", *(f"{x} {y} {z}" for x, y, z in VERTICES)]
+    + [f"3 {a} {b} {c}" for a, b, c in FACES]
+)
+XYZ = "\n".join(
+    f"{x} {y} {z} {r} {g} {b}" for (x, y, z), (r, g, b) in zip(VERTICES, COLORS.tolist(), strict=True)
+)
+
+
+def files() -> dict[str, bytes]:
+    """One small scan in each kind of file."""
+    mesh = trimesh.Trimesh(VERTICES, FACES, vertex_colors=COLORS, process=False)
+    npz = io.BytesIO()
+    np.savez(npz, vertices=VERTICES.astype(np.float32), faces=FACES.astype(np.int32), colors=COLORS)
+    binary = VTK.split("POINTS")[0].replace("ASCII", "BINARY").encode() + b"POINTS 4 double\n"
+    binary += VERTICES.astype(">f8").tobytes() + b"\nPOLYGONS 3 12\n"
+    binary += np.insert(FACES, 0, 3, axis=1).astype(">i4").tobytes() + b"\n"
+    exported = {
+        "scan.ply": mesh.export(file_type="ply"),
+        "text.ply": mesh.export(file_type="ply", encoding="ascii"),
+        "scan.stl": mesh.export(file_type="stl"),
+        "text.stl": str(mesh.export(file_type="stl_ascii")).encode(),
+        "scan.glb": mesh.export(file_type="glb"),
+    }
+    texts = {"scan.obj": OBJ, "scan.vtk": VTK, "scan.off": OFF}
+    return {
+        **exported,
+        **{name: text.encode() for name, text in texts.items()},
+        "binary.vtk": binary,
+        "scan.npz": npz.getvalue(),
+    }
+
+
+@pytest.mark.parametrize("name", sorted(files()))
+def test_every_kind_gives_the_same_surface(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(files()[name])
+    scan = read_scan(tmp_path / name)
+    # STL and GLB may number vertices anew: compare where the corners are.
+    np.testing.assert_allclose(scan.vertices[scan.faces], VERTICES[FACES], atol=1e-5)
+    assert len(scan.vertices) == 4
+    if not name.endswith(".stl"):
+        np.testing.assert_array_equal(scan.vertices, VERTICES)
+    if name in ("scan.ply", "text.ply", "scan.glb", "scan.npz", "scan.vtk"):
+        assert scan.colors is not None
+        np.testing.assert_array_equal(scan.colors, COLORS)
+
+
+def test_every_known_suffix_is_tried_above() -> None:
+    assert {Path(name).suffix for name in files()} | {".xyz"} == scan_suffixes()
+
+
+def test_points_without_faces_keep_their_colours(tmp_path: Path) -> None:
+    (tmp_path / "cloud.xyz").write_text(XYZ)
+    scan = read_scan(tmp_path / "cloud.xyz")
+    assert scan.faces.shape == (0, 3)
+    np.testing.assert_array_equal(scan.vertices, VERTICES)
+    assert scan.colors is not None
+    np.testing.assert_array_equal(scan.colors, COLORS)
+
+
+def test_obj_brings_its_texture(tmp_path: Path) -> None:
+    (tmp_path / "scan.obj").write_text(OBJ)
+    (tmp_path / "m.mtl").write_text("newmtl skin\nmap_Kd my picture.png\n")
+    Image.new("RGB", (3, 2), (9, 8, 7)).save(tmp_path / "my picture.png")
+    scan = read_scan(tmp_path / "scan.obj")
+    assert scan.texture is not None
+    assert scan.texture.shape == (2, 3, 3)
+    assert scan.texture[0, 0].tolist() == [9, 8, 7]
+    assert scan.uv_faces is not None
+    assert scan.uv_faces.tolist() == [[0, 1, 3], [1, 2, 3], [2, 4, 3]]
+    assert scan.notes == ()
+
+
+@pytest.mark.parametrize(
+    "named", ["../secret.png", "{folder}/secret.png", "C:\\secret.png", "inside/link.png"]
+)
+def test_no_file_outside_of_the_folder_is_read(named: str, tmp_path: Path) -> None:
+    Image.new("RGB", (2, 2)).save(tmp_path / "secret.png")
+    folder = tmp_path / "scans"
+    (folder / "inside").mkdir(parents=True)
+    (folder / "inside" / "link.png").symlink_to(tmp_path / "secret.png")
+    (folder / "scan.obj").write_text(OBJ)
+    (folder / "m.mtl").write_text(f"newmtl skin\nmap_Kd {named.format(folder=tmp_path)}\n")
+    scan = read_scan(folder / "scan.obj")
+    assert scan.texture is None
+    assert any("outside" in note for note in scan.notes)
+    # The control: the same picture inside of the folder is read.
+    Image.new("RGB", (2, 2)).save(folder / "inside" / "open.png")
+    (folder / "m.mtl").write_text("newmtl skin\nmap_Kd inside/open.png\n")
+    assert read_scan(folder / "scan.obj").texture is not None
+
+
+def test_polygons_become_fans_and_loose_vertices_go(tmp_path: Path) -> None:
+    text = "v 9 9 9\nv 0 0 0 1 0 0\nv 1 0 0 0 1 0\nv 1 1 0 0 0 1\nv 0 1 0 1 1 1\nf 2 3 4 5\nf 2 2 3\n"
+    (tmp_path / "quad.obj").write_text(text.replace("v 9 9 9\n", "v 9 9 9 0 0 0\n"))
+    scan = read_scan(tmp_path / "quad.obj")
+    assert scan.faces.tolist() == [[0, 1, 2], [0, 2, 3]]
+    assert scan.file_vertex.tolist() == [1, 2, 3, 4]
+    assert scan.colors is not None
+    assert scan.colors[1].tolist() == [0, 255, 0]
+
+
+def test_a_stray_nan_that_no_face_uses_does_no_harm(tmp_path: Path) -> None:
+    text = "v nan 0 0\nv 0 0 0\nv 1 0 0\nv 1 1 0\nf 2 3 4\n"
+    (tmp_path / "a.obj").write_text(text)
+    assert len(read_scan(tmp_path / "a.obj").vertices) == 3
+    (tmp_path / "b.obj").write_text(text.replace("f 2", "f 1"))
+    with pytest.raises(ScanError, match="NaN"):
+        read_scan(tmp_path / "b.obj")
+
+
+BAD = {
+    "empty.obj": (b"", "empty"),
+    "range.obj": (OBJ.replace("f 1/1", "f 9/1").encode(), "vertices 0 to 8, but it has 0 to 3"),
+    "uvrange.obj": (OBJ.replace("f 1/1", "f 1/77").encode(), "texture coordinates"),
+    "zero.obj": (OBJ.replace("f 1/1", "f 0/1").encode(), "counts from 1"),
+    "faceless.obj": (b"# nothing\n", "no vertex"),
+    "words.obj": (b"v a b c\n", "no number"),
+    "short.obj": (OBJ[:-6].encode(), "damaged or cut short"),
+    "flat.obj": (b"v 0 0 0\nv 1 0 0\nf 1 2 1\n", "three different corners"),
+    "grid.vtk": (VTK.replace("POLYDATA", "STRUCTURED_GRID").encode(), "POLYDATA"),
+    "huge.vtk": (VTK.replace("POINTS 4", "POINTS 40000000000").encode(), "at most"),
+    "short.off": (OFF[:-10].encode(), "cut short"),
+    "odd.xyz": (b"1 2 3\n4 5\n", "same three"),
+    "nan.npz": (None, "NaN"),
+    "pickle.npz": (None, "damaged"),
+    "what.max": (b"x", "expected a file that ends in"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(BAD))
+def test_what_is_wrong_is_said(name: str, tmp_path: Path) -> None:
+    data, told = BAD[name]
+    if data is None:
+        stream = io.BytesIO()
+        bad = np.full((3, 3), np.nan) if name == "nan.npz" else np.array([[object()] * 3])
+        np.savez(stream, allow_pickle=True, vertices=bad)
+        data = stream.getvalue()
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(ScanError, match=told) as caught:
+        read_scan(tmp_path / name)
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_declared_counts_take_no_memory(tmp_path: Path) -> None:
+    header = b"ply\nformat binary_little_endian 1.0\nelement vertex %d\nproperty float x\nproperty float y\n"
+    header += b"property float z\nend_header\n"
+    (tmp_path / "a.ply").write_bytes(header % 10_000_000)
+    with pytest.raises(ScanError, match="cut short"):
+        read_scan(tmp_path / "a.ply")
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("vertices.npy", bytes(1 << 20))
+    (tmp_path / "b.npz").write_bytes(bomb.getvalue())
+    with pytest.raises(ScanError, match="unpacks"):
+        read_scan(tmp_path / "b.npz", ScanLimits(max_bytes=1 << 18))
+    (tmp_path / "c.stl").write_bytes(bytes(80) + struct.pack("<I", 1 << 31))
+    with pytest.raises(ScanError, match="triangles"):
+        read_scan(tmp_path / "c.stl")
+
+
+def test_a_glb_that_multiplies_itself_is_refused(tmp_path: Path) -> None:
+    data = files()["scan.glb"]
+    length = struct.unpack_from("<I", data, 12)[0]
+    tree = json.loads(data[20 : 20 + length])
+
+    def packed(changed: dict) -> bytes:
+        text = json.dumps(changed).encode()
+        text += b" " * (-len(text) % 4)
+        rest = data[20 + length :]
+        head = struct.pack("<4sII", b"glTF", 2, 20 + len(text) + len(rest))
+        return head + struct.pack("<I4s", len(text), b"JSON") + text + rest
+
+    (tmp_path / "same.glb").write_bytes(packed(tree))
+    assert len(read_scan(tmp_path / "same.glb").faces) == 3  # the control
+    twice = {**tree, "nodes": [*tree["nodes"], {"children": [0, 0]}]}
+    (tmp_path / "twice.glb").write_bytes(packed(twice))
+    with pytest.raises(ScanError, match="two parents"):
+        read_scan(tmp_path / "twice.glb")
+    huge = json.loads(json.dumps(tree))
+    for accessor in huge["accessors"]:
+        accessor["count"] = 10**12
+    (tmp_path / "huge.glb").write_bytes(packed(huge))
+    with pytest.raises(ScanError, match="at most"):
+        read_scan(tmp_path / "huge.glb")
+
+
+@pytest.mark.parametrize("name", sorted(files()))
+def test_damage_is_an_error_or_a_whole_scan(name: str, tmp_path: Path) -> None:
+    whole, generator = files()[name], np.random.default_rng(5)
+    path = tmp_path / name
+    refused = 0
+    for _ in range(12):
+        data = bytearray(whole[: generator.integers(1, len(whole))])
+        path.write_bytes(bytes(data))
+        refused += _refused(path)
+        data = bytearray(whole)
+        for place in generator.integers(0, len(whole), 6):
+            data[place] = generator.integers(0, 256)
+        path.write_bytes(bytes(data))
+        _refused(path)
+    assert refused >= 6  # text that lost only its last digits may still be whole
+
+
+def _refused(path: Path) -> bool:
+    try:
+        scan = read_scan(path)
+    except ScanError:
+        return True
+    assert np.isfinite(scan.vertices).all()
+    assert scan.faces.size == 0 or scan.faces.max() < len(scan.vertices)
+    return False
+
+
+@pytest.mark.shared
+def test_the_real_scans_are_read(shared_folder: Path) -> None:
+    counts = {"humface": 10319, "james_3dmd": 6339, "leeperrysmith": 8838, "vtk_fran": 2205}
+    for folder, count in counts.items():
+        scan = read_scan(shared_folder / "data" / "scans" / folder / "scan.obj")
+        assert len(scan.vertices) == count
+        assert (scan.texture is not None) == (folder not in ("humface",))
+    assert len(read_scan(shared_folder / "data" / "scans" / "sven_truedepth" / "scan.npz").faces) == 142659
