@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,12 @@ from torch import Tensor
 
 from facewright.core.assets import asset_path, read_safetensors
 from facewright.core.errors import AssetError
-from facewright.geometry.mesh import Topology, check_faces
+from facewright.geometry.mesh import Topology
+from facewright.models.checks import MAX_COMPONENTS, MAX_VALUES, MAX_VERTICES, check_whole
 from facewright.models.face_model import ExpressionPrior, FaceModel, LandmarkSet
 
 BASE_HEAD = "base_head.safetensors"
 FORMAT = "facewright base head 1"
-MAX_VERTICES, MAX_COMPONENTS = 200_000, 2_000
-MAX_VALUES = 1 << 28  # of the bases on the working mesh: 1 GiB
 
 
 def load_base_model(path: Path | None = None) -> FaceModel:
@@ -47,12 +45,9 @@ def load_base_model(path: Path | None = None) -> FaceModel:
 def _assemble(tensors: dict[str, Tensor], metadata: dict[str, str]) -> FaceModel:
     regions, parts = _names(metadata, "regions"), _names(metadata, "parts")
     matrix = _subdivision(tensors)
-    count = matrix.shape[0]  # pyright: ignore[reportOptionalSubscript]
     mean, identity, expression = _subdivide(matrix, tensors)
     faces = tensors["faces"].long()
     uv_faces = tensors["uv_faces"].long()
-    check_faces(faces, count)
-    check_faces(uv_faces, len(tensors["uv"]))
     region_bits, part = tensors["region_bits"], tensors["part"]
     model = FaceModel(
         name="base",
@@ -75,8 +70,7 @@ def _assemble(tensors: dict[str, Tensor], metadata: dict[str, str]) -> FaceModel
         landmarks={name: _landmarks(tensors, name) for name in _names(metadata, "landmark_sets")},
         eye_centers=tensors["eye_centers"].float(),
     )
-    _check_shapes(model)
-    _check_values(model)
+    check_whole(model)
     return model
 
 
@@ -85,59 +79,6 @@ def _names(metadata: dict[str, str], key: str) -> tuple[str, ...]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"{key} is no list of names")
     return tuple(names)
-
-
-def _check_shapes(model: FaceModel) -> None:
-    """Everything of a vertex, an expression or a landmark must be there once for each of them."""
-    count, expressions = len(model.mean), len(model.expression_names)
-    shapes = {
-        "mean": (model.mean, (count, 3)),
-        "identity_basis": (model.identity_basis, (model.identity_count, count, 3)),
-        "expression_basis": (model.expression_basis, (expressions, count, 3)),
-        "expression_prior_mean": (model.expression_prior.mean, (expressions,)),
-        "expression_prior_std": (model.expression_prior.std, (expressions,)),
-        "uv": (model.topology.uv, (len(model.topology.uv), 2)),
-        "faces": (model.topology.faces, (len(model.topology.uv_faces), 3)),
-        "uv_faces": (model.topology.uv_faces, (len(model.topology.faces), 3)),
-        "diffuse_mean": (model.diffuse_mean, (count, 3)),
-        "diffuse_basis": (model.diffuse_basis, (model.diffuse_count, count, 3)),
-        "specular_mean": (model.specular_mean, (count,)),
-        "specular_basis": (model.specular_basis, (len(model.specular_basis), count)),
-        "mirror": (model.mirror, (count,)),
-        "eye_centers": (model.eye_centers, (2, 3)),
-    }
-    shapes |= {f"mask {name}": (mask, (count,)) for name, mask in {**model.regions, **model.parts}.items()}
-    for name, points in model.landmarks.items():
-        number = len(points.triangle)
-        shapes[f"{name}.triangle"] = (points.triangle, (number,))
-        shapes[f"{name}.weights"] = (points.weights, (number, 3))
-        shapes[f"{name}.contour"] = (points.contour, (number,))
-    for name, (tensor, shape) in shapes.items():
-        if tuple(tensor.shape) != shape:
-            raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected {shape}")
-
-
-def _check_values(model: FaceModel) -> None:
-    """Numbers must be finite and indices point at something."""
-    floats = {
-        field.name: value
-        for field in fields(model)
-        if isinstance(value := getattr(model, field.name), Tensor) and value.is_floating_point()
-    }
-    floats |= {"expression_prior_mean": model.expression_prior.mean, "uv": model.topology.uv}
-    floats |= {"expression_prior_std": model.expression_prior.std}
-    floats |= {f"{name}.weights": points.weights for name, points in model.landmarks.items()}
-    for name, values in floats.items():
-        if not bool(values.isfinite().all()):
-            raise ValueError(f"{name} holds numbers that are not finite")
-    indices = {"mirror": (model.mirror, len(model.mean))}
-    triangles = len(model.topology.faces)
-    indices |= {f"{name}.triangle": (points.triangle, triangles) for name, points in model.landmarks.items()}
-    for name, (index, count) in indices.items():
-        if bool(((index < 0) | (index >= count)).any()):
-            raise ValueError(f"{name} points outside of [0, {count})")
-    if not torch.equal(model.mirror[model.mirror], torch.arange(len(model.mean))):
-        raise ValueError("mirror does not lead back to where it started")
 
 
 def _subdivision(tensors: dict[str, Tensor]) -> sparse.csr_matrix:
