@@ -44,7 +44,8 @@ class SurfaceIndex:
     Attributes:
         vertices: positions.
         faces: triangles.
-        tree: of the vertices.
+        carriers: the vertices of short triangles; no other vertex leads to a surface point.
+        tree: of the carriers.
         fan_start: where each vertex's incident short triangles start in ``fan``, and the end.
         fan: incident short triangles of vertex 0, 1, ...
         reach: a point of a short triangle is within this distance of one of its corners.
@@ -55,6 +56,7 @@ class SurfaceIndex:
 
     vertices: Float[ndarray, "V 3"]
     faces: Int64[ndarray, "F 3"]
+    carriers: Int64[ndarray, " R"]
     tree: KDTree
     fan_start: Int64[ndarray, " S"]
     fan: Int64[ndarray, " C"]
@@ -85,13 +87,15 @@ def index_surface(vertices: Float[ndarray, "V 3"], faces: Int64[ndarray, "F 3"])
     is_long = longest > LONG * np.median(longest)
     short = np.flatnonzero(~is_long)
     start, fan = _fans(faces, short, len(vertices))
+    carriers = np.unique(faces[short])
     long = np.flatnonzero(is_long)
     centroids = corners[long].mean(1)
     spread = np.linalg.norm(corners[long] - centroids[:, None], axis=-1)
     return SurfaceIndex(
         vertices=vertices,
         faces=faces,
-        tree=KDTree(vertices),
+        carriers=carriers,
+        tree=KDTree(vertices[carriers]),
         fan_start=start,
         fan=fan,
         reach=float(COVER * longest[short].max(initial=0.0)),
@@ -109,7 +113,7 @@ def closest_points(surface: SurfaceIndex, queries: Float[ndarray, "N 3"]) -> Clo
         queries: points in the frame of the surface.
     """
     queries = np.ascontiguousarray(queries, dtype=np.float64)
-    count = min(NEIGHBOURS, len(surface.vertices))
+    count = min(NEIGHBOURS, len(surface.carriers))
     near_distance, near = surface.tree.query(queries, k=count)
     near, near_distance = near.reshape(len(queries), count), near_distance.reshape(len(queries), count)
     best = np.full(len(queries), np.inf)
@@ -117,14 +121,16 @@ def closest_points(surface: SurfaceIndex, queries: Float[ndarray, "N 3"]) -> Clo
     weights = np.zeros((len(queries), 3))
     arrays = (surface.vertices, surface.faces, surface.fan_start, surface.fan)
     rows = np.arange(len(queries) + 1, dtype=np.int64) * count
-    search_fans(queries, *arrays, rows, near.astype(np.int64).ravel(), best, triangle, weights)
+    search_fans(queries, *arrays, rows, surface.carriers[near.ravel()], best, triangle, weights)
 
     # All vertices within `bound` must have been seen; the tree has shown those nearer than the last one.
     bound = np.where(np.isfinite(best), np.sqrt(best), near_distance[:, 0]) + surface.reach
-    open_rows = np.flatnonzero((near_distance[:, -1] < bound) & (count < len(surface.vertices)))
+    open_rows = np.flatnonzero((near_distance[:, -1] < bound) & (count < len(surface.carriers)))
     if len(open_rows):
         found = surface.tree.query_ball_point(queries[open_rows], bound[open_rows] * (1 + 1e-9))
-        _search_more(queries, arrays, open_rows, list(found), (best, triangle, weights))
+        listed, starts = _packed(list(found))
+        listed = surface.carriers[listed]
+        _search_more(queries, arrays, open_rows, listed, starts, (best, triangle, weights))
     if surface.long_tree is not None:
         found = surface.long_tree.query_ball_point(queries, np.sqrt(best) + surface.long_radius)
         listed, starts = _packed(list(found))
@@ -152,11 +158,11 @@ def _search_more(
     queries: ndarray,
     arrays: tuple[ndarray, ndarray, ndarray, ndarray],
     rows: ndarray,
-    lists: list[list[int]],
+    listed: ndarray,
+    starts: ndarray,
     result: tuple[ndarray, ndarray, ndarray],
 ) -> None:
-    flat, starts = _packed(lists)
     best, triangle, weights = (array[rows].copy() for array in result)
-    search_fans(queries[rows], *arrays, starts, flat, best, triangle, weights)
+    search_fans(queries[rows], *arrays, starts, listed, best, triangle, weights)
     for array, part in zip(result, (best, triangle, weights), strict=True):
         array[rows] = part

@@ -70,3 +70,14 @@ def test_an_empty_or_broken_surface_is_refused():
         index_surface(np.zeros((3, 3)), np.zeros((0, 3), dtype=np.int64))
     with pytest.raises(InputError, match="finite"):
         index_surface(np.full((3, 3), np.nan), np.array([[0, 1, 2]]))
+
+
+def test_vertices_without_triangles_do_not_lead_astray():
+    """Eyeballs left out of a head keep their vertices: a query inside must still find the skin."""
+    vertices, faces = grid(9)
+    stray = np.random.default_rng(2).normal([0, 0, 60], 0.1, (30, 3))
+    queries = np.array([[0.3, 0.2, 60.0], [1.0, -2.0, 55.0]])
+    found = closest_points(index_surface(np.concatenate([vertices, stray]), faces), queries)
+    expected = closest_points(index_surface(vertices, faces), queries)
+    np.testing.assert_allclose(found.distance, expected.distance)
+    assert (found.triangle >= 0).all()
