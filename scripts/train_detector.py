@@ -1,14 +1,11 @@
 """Train the face detector on synthetic scenes made of the labelled photographs and write its checkpoint.
 
-Example: ``python scripts/train_detector.py --data ../shared/data --turned build/turned.npz``.
+Example: ``python scripts/train_detector.py --data ../shared/data --made build/turned.npz``.
 Run again with the same ``--out`` it goes on from the last checkpoint.
 """
 
 import argparse
-import json
 import math
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +16,8 @@ from facewright.detection.crop import CROP_MARGIN
 from facewright.networks.blocks import channels_last
 from facewright.networks.heads import FaceNetwork
 from training_data.canvases import SceneBatches, backdrop_bank
-from training_data.photos import join, load_photos
-from training_data.replicas import Replica, save_checkpoint, take_step, update_average
-from training_data.turned import load_turned
+from training_data.loop import Schedule, train
+from training_data.photos import join, load_made, load_photos
 
 CANVAS = 256
 # Extents of the landmarks in px that each stride answers for; where they overlap both do.
@@ -57,9 +53,11 @@ def targets(frames: np.ndarray, stride: int, extents: tuple[float, float]) -> tu
     return score, values
 
 
-def losses(network: nn.Module, batches: SceneBatches, count: int) -> tuple[Tensor, list[float]]:
+def losses(
+    network: nn.Module, batches: SceneBatches, count: int, rng: np.random.Generator
+) -> tuple[Tensor, dict[str, float]]:
     """Focal loss of the scores and L1 loss of the frames over one batch of scenes."""
-    scenes = batches(count)
+    scenes = batches(count, rng)
     maps = network(torch.from_numpy(scenes.canvases)[:, None].contiguous(memory_format=torch.channels_last))
     focal, frame, faces = torch.zeros(()), torch.zeros(()), 0.0
     for output, stride, extents in zip(maps, FaceNetwork.STRIDES, EXTENTS, strict=True):
@@ -79,65 +77,7 @@ def losses(network: nn.Module, batches: SceneBatches, count: int) -> tuple[Tenso
         frame = frame + (predicted[:, 3:] - wanted[:, 3:]).abs().sum()
         faces += float(positive.sum())
     faces = max(faces, 1.0)
-    return (focal + frame) / faces, [focal.item() / faces, frame.item() / faces]
-
-
-def learning_rate(step: int, steps: int, peak: float) -> float:
-    """Warm-up over 200 steps, then half a cosine to a hundredth of the peak."""
-    if step < 200:
-        return peak * (step + 1) / 200
-    return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0))))
-
-
-def train(options: argparse.Namespace) -> None:
-    """The training loop; journal and checkpoints go to ``options.out``."""
-    torch.set_num_threads(1)
-    options.out.mkdir(parents=True, exist_ok=True)
-    photos = load_photos(options.data)
-    seen = photos.select(~photos.kept_out)
-    if options.turned:
-        seen = join([seen, load_turned(options.turned)])
-    torch.manual_seed(options.seed)
-    network = channels_last(FaceNetwork())
-    average = channels_last(FaceNetwork())
-    average.load_state_dict(network.state_dict())
-    optimiser = torch.optim.AdamW(network.parameters(), lr=options.rate, weight_decay=0.02, fused=True)
-    checkpoint, start = options.out / "checkpoint.pt", 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        start = state["step"]
-    bank = backdrop_bank(seen, np.random.default_rng(options.seed), options.backdrops, CANVAS + 128)
-    replicas = []
-    for index in range(options.workers):
-        batches = SceneBatches(seen, bank, CANVAS, np.random.default_rng((options.seed, start, index)))
-        share = options.batch // options.workers
-        replicas.append(Replica(network, lambda copy, b=batches, n=share: losses(copy, b, n)))
-    print(f"{len(seen)} photos, {len(bank)} backdrops; step {start} of {options.steps}", flush=True)
-    pool = ThreadPoolExecutor(options.workers)
-    clock, sums = time.time(), np.zeros(2)
-    for step in range(start, options.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, options.steps, options.rate)
-        sums += np.mean([run.result() for run in [pool.submit(replica) for replica in replicas]], 0)
-        take_step(network, replicas, optimiser)
-        update_average(average, network, step)
-        if (step + 1) % options.journal == 0 or step + 1 == options.steps:
-            seconds, clock = time.time() - clock, time.time()
-            sums /= options.journal
-            line = {
-                "step": step + 1, "score": round(sums[0], 4), "frame": round(sums[1], 4),
-                "per_second": round(options.journal * options.batch / seconds),
-            }  # fmt: skip
-            print(json.dumps(line), flush=True)
-            sums[:] = 0
-            save_checkpoint(
-                checkpoint, network=network.state_dict(), average=average.state_dict(),
-                optimiser=optimiser.state_dict(), step=step + 1,
-            )  # fmt: skip
-    pool.shutdown()
+    return (focal + frame) / faces, {"score": focal.item() / faces, "frame": frame.item() / faces}
 
 
 def main() -> None:
@@ -145,15 +85,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, default=Path("build/detector"))
-    parser.add_argument("--turned", type=Path, help="faces turned by scripts/turn_faces.py")
+    parser.add_argument("--made", type=Path, nargs="*", help="of turn_faces.py and render_faces.py")
     parser.add_argument("--backdrops", type=int, default=1500)
     parser.add_argument("--steps", type=int, default=4500)
-    parser.add_argument("--batch", type=int, default=24)
-    parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--journal", type=int, default=100)
-    train(parser.parse_args())
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    photos = load_photos(options.data)
+    seen = join([photos.select(~photos.kept_out), *(load_made(path) for path in options.made or ())])
+    torch.manual_seed(options.seed)
+    network = channels_last(FaceNetwork())
+    bank = backdrop_bank(seen, np.random.default_rng(options.seed), options.backdrops, CANVAS + 128)
+    print(f"{len(seen)} photos, {len(bank)} backdrops", flush=True)
+    workers = []
+    for _ in range(options.workers):
+        scenes = SceneBatches(seen, bank, CANVAS)
+        workers.append(lambda copy, count, rng, scenes=scenes: losses(copy, scenes, count, rng))
+    schedule = Schedule(options.steps, 24, 3e-3, 200, options.workers, 100, options.seed)
+    train(network, workers, schedule, options.out)
 
 
 if __name__ == "__main__":

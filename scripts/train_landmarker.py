@@ -1,15 +1,13 @@
-"""Train the 478-point landmark network on the labelled photographs and write the shipped weights.
+"""Train one of the two 478-point landmark networks on the labelled photographs and write its checkpoint.
 
-Example: ``python scripts/train_landmarker.py --data ../shared/data --out build/landmarker --steps 15000``.
+Example: ``python scripts/train_landmarker.py second --data ../shared/data --made build/turned.npz
+build/rendered.npz --backdrops build/backdrops.npz --out build/second --steps 5000``.
+The first look is small and sees what the detector leaves; the second is finer and sees what the first leaves.
 Run again with the same ``--out`` it goes on from the last checkpoint.
 """
 
 import argparse
-import json
 import math
-import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +16,21 @@ from torch import Tensor, nn
 
 from facewright.networks.blocks import channels_last, fold_batch_norm
 from facewright.networks.heads import LandmarkNetwork, LandmarkNetworkSettings
+from facewright.networks.weights import read_weights
 from training_data.canvases import Backdrops, backdrop_bank, load_backdrops
 from training_data.landmark_batches import (
+    FIRST,
     OUTER_EYE,
+    SECOND,
     Batch,
     LandmarkBatches,
+    Look,
     evaluation_batch,
     mirror_table,
     shape_modes,
 )
-from training_data.photos import PhotoSet, join, load_photos
-from training_data.replicas import Replica, save_checkpoint, take_step, update_average
-from training_data.turned import load_turned
+from training_data.loop import Schedule, train
+from training_data.photos import PhotoSet, join, load_made, load_photos
 
 # Eyes with lids, lips and irises count more: a method reads the expression from them.
 RIGHT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
@@ -39,6 +40,12 @@ LIPS = (
     78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415,
 )  # fmt: skip
 IRISES = tuple(range(468, 478))
+LOOKS = {"first": FIRST, "second": SECOND}
+SETTINGS = {
+    "first": LandmarkNetworkSettings(64, (16, 32, 64, 96), lateral=24, hidden=160, modes=64),
+    "second": LandmarkNetworkSettings(160, spots=64),
+}
+HELD_SPREAD = {"first": (0.03, 0.06, 0.07), "second": (0.012, 0.025, 0.04)}  # of the kept-out crops
 DEPTH_WEIGHT = 0.3
 PRESENCE_WEIGHT = 0.05
 
@@ -69,119 +76,99 @@ def errors_2d(points: np.ndarray, target: np.ndarray) -> np.ndarray:
     return distance / eyes
 
 
-def evaluate(network: nn.Module, batch: Batch) -> tuple[float, float]:
+def evaluate(network: nn.Module, batch: Batch) -> dict[str, float]:
     """Mean and 99th percentile of the error, in per cent of the outer eye distance."""
     folded = fold_batch_norm(network)
     with torch.inference_mode():
         parts = [folded(torch.from_numpy(part)[:, None])[0] for part in np.array_split(batch.crops, 8)]
     errors = 100 * errors_2d(torch.cat(parts).numpy(), batch.points)
-    return float(errors.mean()), float(np.percentile(errors, 99))
+    return {"kept_out_mean": float(errors.mean()), "kept_out_p99": float(np.percentile(errors, 99))}
 
 
-def learning_rate(step: int, steps: int, peak: float) -> float:
-    """Warm-up over 300 steps, then half a cosine to a hundredth of the peak."""
-    if step < 300:
-        return peak * (step + 1) / 300
-    return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0))))
-
-
-def build(photos: PhotoSet, mirror: np.ndarray, seed: int) -> LandmarkNetwork:
+def build(
+    photos: PhotoSet, mirror: np.ndarray, settings: LandmarkNetworkSettings, look: Look, seed: int
+) -> LandmarkNetwork:
     """A fresh network whose last layer holds the principal modes of the training shapes."""
     torch.manual_seed(seed)
-    settings = LandmarkNetworkSettings()
     network = LandmarkNetwork(settings)
-    mean, modes = shape_modes(photos.landmarks, mirror, settings.modes, seed)
+    mean, modes = shape_modes(photos.landmarks, mirror, look, settings.modes, seed)
     network.start_from_modes(torch.from_numpy(mean), torch.from_numpy(modes))
-    return channels_last(network)
+    return network
+
+
+def grow(network: LandmarkNetwork, trained: LandmarkNetwork) -> None:
+    """Start ``network`` from one of the same widths that was trained on crops of another size."""
+    state = trained.state_dict()
+    sizes = [n.settings.input_size // 2 ** len(n.settings.widths) for n in (trained, network)]
+    parts, start = [], 0
+    for channels, scale in ((network.settings.widths[-1], 1), (network.settings.lateral, 2)):
+        before, after = (size * scale for size in sizes)
+        block = state["hidden.weight"][:, start : start + channels * before**2]
+        maps = block.unflatten(1, (channels, before, before))
+        # Each weight spreads over the cells that cover its place.
+        spread = nn.functional.interpolate(maps, (after, after), mode="bilinear", align_corners=False)
+        parts.append((spread * (before / after) ** 2).flatten(1))
+        start += channels * before**2
+    state["hidden.weight"] = torch.cat(parts, 1)
+    missing = network.load_state_dict(state, strict=False)
+    if missing.unexpected_keys:
+        raise ValueError(f"weights of no layer of this network: {missing.unexpected_keys}")
 
 
 def losses(
-    network: nn.Module, batches: LandmarkBatches, count: int, weights: Tensor
-) -> tuple[Tensor, list[float]]:
+    network: nn.Module, batches: LandmarkBatches, count: int, rng: np.random.Generator
+) -> tuple[Tensor, dict[str, float]]:
     """Landmark and presence loss over one batch of crops."""
-    batch = batches(count)
+    batch = batches(count, rng)
     crops = torch.from_numpy(batch.crops)[:, None].contiguous(memory_format=torch.channels_last)
     present = torch.from_numpy(batch.presence)
     points, logit = network(crops)
-    loss_points = landmark_loss(points, torch.from_numpy(batch.points), present, weights)
+    loss_points = landmark_loss(points, torch.from_numpy(batch.points), present, point_weights())
     loss_presence = nn.functional.binary_cross_entropy_with_logits(logit, present)
-    return loss_points + PRESENCE_WEIGHT * loss_presence, [loss_points.item(), loss_presence.item()]
+    terms = {"loss": loss_points.item(), "presence": loss_presence.item()}
+    return loss_points + PRESENCE_WEIGHT * loss_presence, terms
 
 
-def train(options: argparse.Namespace) -> None:
-    """The training loop; journal and checkpoints go to ``options.out``."""
-    torch.set_num_threads(1)
-    options.out.mkdir(parents=True, exist_ok=True)
-    photos = load_photos(options.data)
-    kept_out = photos.select(photos.kept_out)
-    seen = photos.select(~photos.kept_out)
-    mirror = mirror_table(seen.landmarks)
-    network, average = build(seen, mirror, options.seed), build(seen, mirror, options.seed)
-    if options.turned:
-        seen = join([seen, load_turned(options.turned)])
-    optimiser = torch.optim.AdamW(network.parameters(), lr=options.rate, weight_decay=0.02, fused=True)
-    checkpoint, start = options.out / "checkpoint.pt", 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        start = state["step"]
-    size = network.settings.input_size
-    if options.backdrops:
-        empty = load_backdrops(options.backdrops)
-    else:
-        bank = backdrop_bank(photos.select(~photos.kept_out), np.random.default_rng(options.seed), 1000, 384)
-        empty = Backdrops(bank, np.zeros((0, 5)), np.zeros((0, 5)))
-    share, weights, replicas = options.batch // options.workers, point_weights(), []
-    for index in range(options.workers):
-        rng = np.random.default_rng((options.seed, start, index))
-        batches = LandmarkBatches(seen, empty, mirror, size, rng)
-        replicas.append(Replica(network, lambda copy, b=batches: losses(copy, b, share, weights)))
-    held, _ = evaluation_batch(kept_out, 600, size, 7)
-    print(
-        f"{len(seen)} training photos, {len(kept_out)} kept out; step {start} of {options.steps}", flush=True
-    )
-    pool = ThreadPoolExecutor(options.workers)
-    clock, sums = time.time(), np.zeros(2)
-    for step in range(start, options.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, options.steps, options.rate)
-        sums += np.mean([run.result() for run in [pool.submit(replica) for replica in replicas]], 0)
-        take_step(network, replicas, optimiser)
-        update_average(average, network, step)
-        if (step + 1) % options.journal == 0 or step + 1 == options.steps:
-            seconds, clock = time.time() - clock, time.time()
-            mean, worst = evaluate(average, held)
-            sums /= options.journal
-            line = {
-                "step": step + 1, "loss": round(sums[0], 5), "presence": round(sums[1], 4),
-                "kept_out_mean": round(mean, 3), "kept_out_p99": round(worst, 3),
-                "per_second": round(options.journal * options.batch / seconds),
-            }  # fmt: skip
-            print(json.dumps(line), flush=True)
-            sums[:] = 0
-            save_checkpoint(
-                checkpoint, network=network.state_dict(), average=average.state_dict(),
-                optimiser=optimiser.state_dict(), step=step + 1,
-            )  # fmt: skip
-    pool.shutdown()
+def backdrops_of(path: Path | None, seen: PhotoSet, seed: int) -> Backdrops:
+    """Mined backdrops, or plain ones if none were mined."""
+    if path is not None:
+        return load_backdrops(path)
+    bank = backdrop_bank(seen, np.random.default_rng(seed), 1000, 384)
+    return Backdrops(bank, np.zeros((0, 5)), np.zeros((0, 5)))
 
 
 def main() -> None:
     """Read the options and train."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("look", choices=sorted(LOOKS))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, default=Path("build/landmarker"))
-    parser.add_argument("--turned", type=Path, help="faces turned by scripts/turn_faces.py")
+    parser.add_argument("--made", type=Path, nargs="*", help="of turn_faces.py and render_faces.py")
     parser.add_argument("--backdrops", type=Path, help="hard negatives of scripts/mine_false_faces.py")
-    parser.add_argument("--steps", type=int, default=15000)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--start", type=Path, help="weight file to grow from")
+    parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--journal", type=int, default=500)
-    train(parser.parse_args(sys.argv[1:]))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    photos = load_photos(options.data)
+    look, settings = LOOKS[options.look], SETTINGS[options.look]
+    kept_out, seen = photos.select(photos.kept_out), photos.select(~photos.kept_out)
+    mirror = mirror_table(seen.landmarks)
+    network = build(seen, mirror, settings, look, options.seed)
+    if options.start is not None:
+        grow(network, read_weights(options.start, LandmarkNetwork, LandmarkNetworkSettings))
+    empty = backdrops_of(options.backdrops, seen, options.seed)
+    seen = join([seen, *(load_made(path) for path in options.made or ())])
+    workers = []
+    for _ in range(options.workers):
+        batches = LandmarkBatches(seen, empty, mirror, settings.input_size, look)
+        workers.append(lambda copy, count, rng, batches=batches: losses(copy, batches, count, rng))
+    held, _ = evaluation_batch(kept_out, HELD_SPREAD[options.look], 600, settings.input_size, 7)
+    print(f"{len(seen)} training photos, {len(kept_out)} kept out", flush=True)
+    schedule = Schedule(options.steps, 64, options.rate, 300, options.workers, 200, options.seed)
+    train(channels_last(network), workers, schedule, options.out, lambda average: evaluate(average, held))
 
 
 if __name__ == "__main__":

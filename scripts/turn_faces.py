@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training_data.photos import load_photos
+from training_data.photos import load_photos, save_made
 from training_data.turned import turn_faces
 
 
@@ -19,8 +19,7 @@ def main() -> None:
     options = parser.parse_args()
     photos = load_photos(options.data)
     turned = turn_faces(photos.select(~photos.kept_out), options.count, np.random.default_rng(options.seed))
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(options.out, **{name: getattr(turned, name) for name in turned.__dataclass_fields__})
+    save_made(turned, options.out)
     print(f"{len(turned)} turned faces -> {options.out}")
 
 

@@ -140,19 +140,21 @@ def _off_face(photos: PhotoSet, index: int, rng: np.random.Generator, size: int)
 
 
 class SceneBatches:
-    """Draws scenes from a photo set and a bank of backdrops with one generator."""
+    """Draws scenes from a photo set and a bank of backdrops, each batch from the generator it is given."""
 
-    def __init__(self, photos: PhotoSet, bank: np.ndarray, size: int, rng: np.random.Generator) -> None:
-        self.photos, self.bank, self.size, self.rng = photos, bank, size, rng
+    def __init__(self, photos: PhotoSet, bank: np.ndarray, size: int) -> None:
+        self.photos, self.bank, self.size = photos, bank, size
+        self.rng = np.random.default_rng(0)  # of the batch being drawn
         self.places = np.concatenate([photos.offsets[:, None], photos.sizes], 1)
         self.colour = np.flatnonzero(photos.source == 1)
         self.frames = frames_from_landmarks(photos.landmarks[..., :2]).astype(np.float64)
-        share = np.array([1.0, 1.6, 0.9])[photos.source]
+        share = np.array([1.0, 1.6, 0.9, 0.9])[photos.source]
         self.probability = share / share.sum()
-        self.noise = rng.normal(0.0, 1.0, 1 << 20).astype(np.float32)
+        self.noise = self.rng.normal(0.0, 1.0, 1 << 20).astype(np.float32)
 
-    def __call__(self, count: int) -> Scenes:
+    def __call__(self, count: int, rng: np.random.Generator) -> Scenes:
         """``count`` scenes."""
+        self.rng = rng
         canvases = np.empty((count, self.size, self.size), np.float32)
         frames = np.zeros((count, MAX_FACES, 4))
         for index in range(count):

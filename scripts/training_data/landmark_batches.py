@@ -9,11 +9,33 @@ from facewright.detection.crop import crop_from_photo, frames_from_landmarks
 
 from . import warp
 from .canvases import Backdrops
-from .photos import PhotoSet
+from .photos import RENDERED, TURNED, PhotoSet
 
-NEGATIVES = 0.14
-TURNED, TURNED_SHARE = 2, 0.18  # source index of rotate-and-render faces, their share of the crops
+# Share of the crops of rotate-and-render faces and of renderings, by source index.
+SHARES = {TURNED: 0.15, RENDERED: 0.10}
 OUTER_EYE = (33, 263)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the crops of one look at a face are like.
+
+    Attributes:
+        spreads: mixture of (share, shift, zoom, roll): how far crops lie off, as standard deviations in parts
+            of the side, of the logarithm of the side, in radians.
+        negatives: share of the crops without a face.
+        noise: of the sensor, at most.
+    """
+
+    spreads: tuple[tuple[float, float, float, float], ...]
+    negatives: float
+    noise: float
+
+
+# The first look follows the detector, on photos (0.03, 0.06, 0.07) off and more in scenes of small faces; the
+# second follows the first, (0.010, 0.030, 0.012) off with long tails.
+FIRST = Look(((0.3, 0.030, 0.06, 0.07), (0.7, 0.055, 0.10, 0.20)), 0.20, 0.06)
+SECOND = Look(((0.75, 0.011, 0.030, 0.014), (0.25, 0.025, 0.060, 0.040)), 0.06, 0.03)
 
 
 @dataclass(frozen=True)
@@ -49,13 +71,13 @@ def mirror_table(landmarks: np.ndarray) -> np.ndarray:
 
 
 def shape_modes(
-    landmarks: np.ndarray, mirror: np.ndarray, count: int, seed: int
+    landmarks: np.ndarray, mirror: np.ndarray, look: Look, count: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean (478, 3) and principal modes (count, 478, 3), one standard deviation each, of jittered targets."""
     rng = np.random.default_rng(seed)
     pick = rng.integers(0, len(landmarks), 6000)
     shapes = landmarks[pick].astype(np.float64)
-    frames = _jitter(rng, frames_from_landmarks(shapes[..., :2]), len(pick))
+    frames = _jitter(rng, frames_from_landmarks(shapes[..., :2]), look)
     flat = np.concatenate(
         [crop_from_photo(shapes[..., :2], frames), shapes[..., 2:] / frames[:, None, 2:3]], -1
     )
@@ -68,27 +90,24 @@ def shape_modes(
     return mean.reshape(-1, 3).astype(np.float32), modes.reshape(count, -1, 3).astype(np.float32)
 
 
-def _jitter(rng: np.random.Generator, frames: np.ndarray, count: int) -> np.ndarray:
-    """Displaced frames: half as after a first landmark pass, half as after the detector."""
-    wide = rng.random(count) < 0.5
-    shift = rng.normal(0.0, 1.0, (count, 2)).clip(-2.2, 2.2) * np.where(wide, 0.055, 0.012)[:, None]
-    zoom = np.exp(rng.normal(0.0, 1.0, count).clip(-2.2, 2.2) * np.where(wide, 0.10, 0.025))
-    roll = rng.normal(0.0, 1.0, count).clip(-2.2, 2.2) * np.where(wide, 0.20, 0.04)
+def _jitter(rng: np.random.Generator, frames: np.ndarray, look: Look) -> np.ndarray:
+    """Frames (N, 4) displaced as those of ``look`` are."""
+    spreads = np.array(look.spreads)
+    spread = spreads[rng.choice(len(spreads), len(frames), p=spreads[:, 0]), 1:]
+    off = rng.normal(0.0, 1.0, (len(frames), 4)).clip(-2.5, 2.5)
     out = frames.astype(np.float64).copy()
-    out[:, :2] += shift * frames[:, 2:3]
-    out[:, 2] *= zoom
-    out[:, 3] += roll
+    out[:, :2] += off[:, :2] * spread[:, :1] * frames[:, 2:3]
+    out[:, 2] *= np.exp(off[:, 2] * spread[:, 1])
+    out[:, 3] += off[:, 3] * spread[:, 2]
     return out
 
 
 class LandmarkBatches:
-    """Draws augmented batches from a photo set with one generator."""
+    """Draws augmented batches from a photo set, each from the generator it is given."""
 
-    def __init__(
-        self, photos: PhotoSet, empty: Backdrops, mirror: np.ndarray, size: int, rng: np.random.Generator
-    ) -> None:
-        """Draw from ``photos``, and negatives also from ``empty``."""
-        self.photos, self.mirror, self.size, self.rng = photos, mirror, size, rng
+    def __init__(self, photos: PhotoSet, empty: Backdrops, mirror: np.ndarray, size: int, look: Look) -> None:
+        """Draw crops of ``size`` px from ``photos``, and negatives also from ``empty``."""
+        self.photos, self.mirror, self.size, self.look = photos, mirror, size, look
         bank = empty.images
         self.pixels = np.concatenate([photos.pixels, bank.ravel()])
         self.places = np.concatenate([photos.offsets[:, None], photos.sizes], 1)
@@ -103,23 +122,23 @@ class LandmarkBatches:
         # Turned heads, open mouths and closed eyes are rare in photographs; draw them more often.
         nose = upright_shapes(photos.landmarks)[:, 1]
         turned = np.abs(nose[:, 0] - 0.5) / 0.15
-        weight = 1.0 + turned.clip(0, 2) + 1.5 * names[:, 25] + 1.0 * np.maximum(names[:, 9], names[:, 10])
-        rendered = photos.source == TURNED
-        if rendered.any():
-            weight[rendered] *= (
-                TURNED_SHARE / (1 - TURNED_SHARE) * weight[~rendered].sum() / weight[rendered].sum()
-            )
+        weight = 1.0 + turned.clip(0, 2) + 3.0 * names[:, 25] + 1.5 * np.maximum(names[:, 9], names[:, 10])
+        shares = {source: share for source, share in SHARES.items() if (photos.source == source).any()}
+        photographed = ~np.isin(photos.source, list(SHARES))
+        weight[photographed] *= (1 - sum(shares.values())) / weight[photographed].sum()
+        for source, share in shares.items():
+            weight[photos.source == source] *= share / weight[photos.source == source].sum()
         self.probability = weight / weight.sum()
-        self.noise = rng.normal(0.0, 1.0, 1 << 20).astype(np.float32)
+        self.noise = np.random.default_rng(0).normal(0.0, 1.0, 1 << 20).astype(np.float32)
 
-    def __call__(self, count: int) -> Batch:
+    def __call__(self, count: int, rng: np.random.Generator) -> Batch:
         """``count`` augmented crops."""
-        rng, size = self.rng, self.size
+        size = self.size
         pick = rng.choice(len(self.photos), count, p=self.probability)
-        frames = _jitter(rng, self.frames[pick], count)
-        presence = (rng.random(count) >= NEGATIVES).astype(np.float32)
+        frames = _jitter(rng, self.frames[pick], self.look)
+        presence = (rng.random(count) >= self.look.negatives).astype(np.float32)
         places = self.places[pick]
-        self._spoil(places, frames, presence)
+        self._spoil(places, frames, presence, rng)
         flips = rng.random(count) < 0.5
         shapes = self.photos.landmarks[pick]
         points = np.concatenate(
@@ -146,12 +165,13 @@ class LandmarkBatches:
         warp.cut_batch(
             self.pixels, places, frames, flips, fills, backdrops, spots, rng.uniform(0, 255, count), crops
         )  # fmt: skip
-        self._degrade(crops)
+        self._degrade(crops, rng)
         return Batch(crops, points, presence)
 
-    def _spoil(self, places: np.ndarray, frames: np.ndarray, presence: np.ndarray) -> None:
+    def _spoil(
+        self, places: np.ndarray, frames: np.ndarray, presence: np.ndarray, rng: np.random.Generator
+    ) -> None:
         """Move the frames of negatives off the face (far aside, too small, too large) or to a backdrop."""
-        rng = self.rng
         for index in np.flatnonzero(presence == 0):
             kind = rng.integers(0, 8)
             if kind > 3:
@@ -177,9 +197,10 @@ class LandmarkBatches:
                 frames[index, 2] *= rng.uniform(2.8, 5.0)
             frames[index, 3] = rng.uniform(-0.8, 0.8)
 
-    def _degrade(self, crops: np.ndarray) -> None:
-        rng, size, count = self.rng, self.size, len(crops)
-        small = np.where(rng.random(count) < 0.25, np.exp(rng.uniform(np.log(28), np.log(100), count)), 0)
+    def _degrade(self, crops: np.ndarray, rng: np.random.Generator) -> None:
+        size, count = self.size, len(crops)
+        coarse = size * np.exp(rng.uniform(np.log(0.175), np.log(0.625), count))
+        small = np.where(rng.random(count) < 0.25, coarse, 0)
         angle = rng.uniform(0, np.pi, count)
         blurred = rng.random(count) < 0.2
         step = rng.uniform(0.5, 1.2, count)
@@ -191,7 +212,7 @@ class LandmarkBatches:
         covers[..., 2:4] = np.exp(rng.uniform(np.log(0.04), np.log(0.25), (count, 2, 2))) * size
         covers[..., 4] = rng.uniform(0, np.pi, (count, 2))
         covers[..., 5] = rng.uniform(0, 1, (count, 2))
-        covers[..., 6] = np.where(rng.random((count, 2)) < 0.13, rng.integers(1, 3, (count, 2)), 0)
+        covers[..., 6] = np.where(rng.random((count, 2)) < 0.10, rng.integers(1, 3, (count, 2)), 0)
         strong = rng.random(count) < 0.5
         exposures = np.stack(
             [
@@ -200,23 +221,30 @@ class LandmarkBatches:
                 rng.normal(0, 0.06, count),
                 np.where(strong, rng.normal(0, 0.5, count).clip(-1.2, 1.2), 0),
                 np.where(strong, rng.normal(0, 0.3, count).clip(-1, 1), 0),
-                np.where(rng.random(count) < 0.6, np.exp(rng.uniform(np.log(0.004), np.log(0.06), count)), 0),
+                np.where(
+                    rng.random(count) < 0.6,
+                    np.exp(rng.uniform(np.log(0.004), np.log(self.look.noise), count)),
+                    0,
+                ),
             ],
             1,
         )
+        sharp = np.where(rng.random(count) < 0.3, rng.uniform(0.2, 1.5, count), 0)
         starts = rng.integers(0, len(self.noise) - size * size, count)
-        warp.degrade_batch(crops, small.astype(np.int64), blurs, covers, exposures, self.noise, starts)
+        warp.degrade_batch(crops, small.astype(np.int64), blurs, sharp, covers, exposures, self.noise, starts)
 
 
-def evaluation_batch(photos: PhotoSet, count: int, size: int, seed: int) -> tuple[Batch, np.ndarray]:
-    """Kept-out crops with the small jitter of a second pass, and their frames; no degradation."""
+def evaluation_batch(
+    photos: PhotoSet, spread: tuple[float, float, float], count: int, size: int, seed: int
+) -> tuple[Batch, np.ndarray]:
+    """Kept-out crops that lie off by ``spread`` (shift, zoom, roll as in ``Look``), and their frames."""
     rng = np.random.default_rng(seed)
     pick = np.sort(rng.permutation(len(photos))[:count])
     chosen = photos.landmarks[pick]
     frames = frames_from_landmarks(chosen[..., :2]).astype(np.float64)
-    frames[:, :2] += rng.normal(0, 0.012, (len(pick), 2)) * frames[:, 2:3]
-    frames[:, 2] *= np.exp(rng.normal(0, 0.025, len(pick)))
-    frames[:, 3] += rng.normal(0, 0.04, len(pick))
+    frames[:, :2] += rng.normal(0, spread[0], (len(pick), 2)) * frames[:, 2:3]
+    frames[:, 2] *= np.exp(rng.normal(0, spread[1], len(pick)))
+    frames[:, 3] += rng.normal(0, spread[2], len(pick))
     places = np.concatenate([photos.offsets[:, None], photos.sizes], 1)[pick]
     crops = np.empty((len(pick), size, size), np.float32)
     zeros = np.zeros(len(pick))

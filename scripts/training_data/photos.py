@@ -15,6 +15,7 @@ from PIL import Image
 from .split import is_kept_out
 
 SETS = ("faces_in_the_wild", "faces_in_colour")
+TURNED, RENDERED = 2, 3  # sources beside the photographs: rotate-and-render, renderings of the base model
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class PhotoSet:
         landmarks: (N, 478, 3) px of the image, z in the same scale.
         expression: (N, 52) activations in [0, 1].
         kept_out: (N,) never to be trained on.
-        source: (N,) index into ``SETS``; 2 for turned faces.
+        source: (N,) index into ``SETS``, ``TURNED`` or ``RENDERED``.
     """
 
     pixels: np.ndarray
@@ -72,6 +73,18 @@ def join(sets: list[PhotoSet]) -> PhotoSet:
             for name in ("sizes", "landmarks", "expression", "kept_out", "source")
         ),
     )
+
+
+def save_made(photos: PhotoSet, path: Path) -> None:
+    """Write made faces (turned, rendered)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **{name: getattr(photos, name) for name in photos.__dataclass_fields__})
+
+
+def load_made(path: Path) -> PhotoSet:
+    """Read what ``scripts/turn_faces.py`` or ``scripts/render_faces.py`` wrote."""
+    with np.load(path, allow_pickle=False) as data:
+        return PhotoSet(**{name: data[name] for name in data.files})
 
 
 def load_set(root: Path, source: int, limit: int | None = None) -> PhotoSet:

@@ -7,6 +7,7 @@ import copy
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,17 +15,21 @@ from torch import Tensor, nn
 class Replica:
     """A copy of ``network`` that shares its parameters and keeps its own gradients and statistics."""
 
-    def __init__(self, network: nn.Module, losses: Callable[[nn.Module], tuple[Tensor, list[float]]]) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        losses: Callable[[nn.Module, np.random.Generator], tuple[Tensor, dict[str, float]]],
+    ) -> None:
         self.network = copy.deepcopy(network)
         for mine, shared in zip(self.network.parameters(), network.parameters(), strict=True):
             mine.data = shared.data
         self.parameters = list(self.network.parameters())
         self.losses = losses
 
-    def __call__(self) -> list[float]:
+    def __call__(self, rng: np.random.Generator) -> dict[str, float]:
         """Leave the gradients of one batch's loss in the replica; returns the loss terms."""
         torch.set_num_threads(1)
-        loss, terms = self.losses(self.network)
+        loss, terms = self.losses(self.network, rng)
         self.network.zero_grad()
         loss.backward()
         return terms

@@ -5,13 +5,12 @@
 """
 
 import itertools
-from pathlib import Path
 
 import numpy as np
 from scipy.spatial import Delaunay
 
 from .landmark_batches import upright_shapes
-from .photos import PhotoSet
+from .photos import TURNED, PhotoSet
 from .warp import render
 
 FACE_OVAL = (
@@ -22,12 +21,6 @@ FACE_OVAL = (
 RINGS = ((1.10, 0.22), (1.35, 0.50), (3.0, 0.75))
 MESH_POINTS = 468  # the ten iris points lie on the eyes' surface and would fold it
 SIZE = 192
-
-
-def load_turned(path: Path) -> PhotoSet:
-    """Read the photo set that ``scripts/turn_faces.py`` wrote."""
-    with np.load(path, allow_pickle=False) as data:
-        return PhotoSet(**{name: data[name] for name in data.files})
 
 
 def face_triangles(landmarks: np.ndarray) -> np.ndarray:
@@ -116,5 +109,5 @@ def turn_faces(photos: PhotoSet, count: int, rng: np.random.Generator) -> PhotoS
         np.stack(points),
         photos.expression[pick],
         np.zeros(count, bool),
-        np.full(count, 2, np.int64),
+        np.full(count, TURNED, np.int64),
     )

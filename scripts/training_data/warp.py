@@ -126,6 +126,23 @@ def blur(image, step_x, step_y, taps, scratch):
 
 
 @njit(nogil=True, cache=True, fastmath=True)
+def sharpen(image, strength, scratch):
+    """Add ``strength`` times what a 3x3 binomial mean takes away, as cameras do, in place."""
+    size_y, size_x = image.shape
+    for row in range(size_y):
+        up, down = max(row - 1, 0), min(row + 1, size_y - 1)
+        for column in range(size_x):
+            left, right = max(column - 1, 0), min(column + 1, size_x - 1)
+            corners = image[up, left] + image[up, right] + image[down, left] + image[down, right]
+            edges = image[up, column] + image[down, column] + image[row, left] + image[row, right]
+            mean = (corners + 2.0 * edges + 4.0 * image[row, column]) / 16.0
+            scratch[row, column] = image[row, column] + strength * (image[row, column] - mean)
+    for row in range(size_y):
+        for column in range(size_x):
+            image[row, column] = scratch[row, column]
+
+
+@njit(nogil=True, cache=True, fastmath=True)
 def cover(image, x, y, half_width, half_height, angle, level, round_shape, texture):
     """Draw a turned rectangle or ellipse of one level with ``texture`` noise over ``image``, in place."""
     size = image.shape[0]
@@ -168,11 +185,12 @@ def cut_batch(pixels, photos, frames, flips, fills, backdrops, backdrop_frames, 
 
 
 @njit(nogil=True, cache=True, fastmath=True)
-def degrade_batch(images, small, blurs, covers, exposures, noise, noise_starts):
-    """Occluders, blur, low resolution, exposure and noise for a batch, in place.
+def degrade_batch(images, small, blurs, sharp, covers, exposures, noise, noise_starts):
+    """Occluders, blur, low resolution, sharpening, exposure and noise for a batch, in place.
 
-    ``small`` (B,) px or 0; ``blurs`` (B, 3) step x, step y, taps (<= 1: none); ``covers`` (B, K, 7) x, y,
-    half sizes, angle, level, kind (0 none, 1 rectangle, 2 ellipse); ``exposures`` (B, 6).
+    ``small`` (B,) px or 0, at most the images' size; ``blurs`` (B, 3) step x, step y, taps (<= 1: none);
+    ``sharp`` (B,) strength; ``covers`` (B, K, 7) x, y, half sizes, angle, level, kind (0 none, 1 rectangle,
+    2 ellipse); ``exposures`` (B, 6).
     """
     size = images.shape[1]
     scratch = np.empty((size, size), np.float32)
@@ -193,6 +211,8 @@ def degrade_batch(images, small, blurs, covers, exposures, noise, noise_starts):
                 blur(image, -blurs[index, 1], blurs[index, 0], int(blurs[index, 2]), scratch)
         if small[index] > 0:
             lower_resolution(image, small[index], scratch)
+        if sharp[index] > 0.0:
+            sharpen(image, sharp[index], scratch)
         e = exposures[index]
         expose(image, e[0], e[1], e[2], e[3], e[4], noise, noise_starts[index], e[5])
 

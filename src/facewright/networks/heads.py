@@ -14,20 +14,53 @@ LANDMARKS = 478
 
 @dataclass(frozen=True)
 class LandmarkNetworkSettings:
-    """Sizes of the landmark network."""
+    """Sizes of the landmark network.
+
+    Attributes:
+        input_size: of the crop in px.
+        widths: channels of the stem and the stages.
+        lateral: channels that the last stage but one hands on.
+        hidden: units between features and shape coefficients.
+        modes: shape coefficients.
+        spots: places in the map of the second stage that are handed on as coordinates.
+    """
 
     input_size: int = 128
     widths: tuple[int, ...] = (16, 32, 64, 96, 128)
     lateral: int = 24
     hidden: int = 320
     modes: int = 200
+    spots: int = 0
+
+
+class Spots(nn.Module):
+    """Places of a map that learnt filters respond to, as the mean coordinates of a softmax over the map.
+
+    They move with the image by fractions of a cell, which fully connected features only learn to imitate.
+
+    **Source:** Finn et al., "Deep Spatial Autoencoders for Visuomotor Learning", 2016, section V.B.
+    """
+
+    def __init__(self, inputs: int, count: int) -> None:
+        super().__init__()
+        self.filters = nn.Conv2d(inputs, count, 1, bias=False)  # a softmax takes no notice of a bias
+
+    def forward(self, features: Float[Tensor, "B C h w"]) -> Float[Tensor, "B twice"]:
+        """Coordinates, first all x then all y, from -1 (left/top edge) to 1 (right/bottom edge)."""
+        height, width = features.shape[-2:]
+        share = self.filters(features).flatten(2).softmax(2).unflatten(2, (height, width))
+        kind = {"device": features.device, "dtype": features.dtype}
+        x = (2 * torch.arange(width, **kind) + 1) / width - 1
+        y = (2 * torch.arange(height, **kind) + 1) / height - 1
+        return torch.cat([share.sum(2) @ x, share.sum(3) @ y], 1)
 
 
 class LandmarkNetwork(nn.Module):
     """478 points and a face-presence logit from a square grey crop.
 
     The last layer starts as the principal modes of the training shapes in the crop, so the network regresses
-    whitened shape coefficients; the modes are then trained along.
+    whitened shape coefficients; the modes are then trained along. Coordinates of spots, where the settings
+    have some, enter the coefficients and move the points directly.
     """
 
     def __init__(self, settings: LandmarkNetworkSettings = LandmarkNetworkSettings()) -> None:
@@ -41,6 +74,12 @@ class LandmarkNetwork(nn.Module):
         self.modes = nn.Linear(settings.hidden, settings.modes)
         self.points = nn.Linear(settings.modes, LANDMARKS * 3)
         self.presence = nn.Linear(settings.hidden, 1)
+        if settings.spots:
+            self.spots = Spots(settings.widths[2], settings.spots)
+            self.shift = nn.Linear(2 * settings.spots, settings.modes, bias=False)
+            self.place = nn.Linear(2 * settings.spots, LANDMARKS * 3, bias=False)
+            nn.init.zeros_(self.shift.weight)
+            nn.init.zeros_(self.place.weight)
 
     def start_from_modes(self, mean: Float[Tensor, "N 3"], modes: Float[Tensor, "K N 3"]) -> None:
         """Set the last layer to ``mean`` + ``modes`` (one standard deviation each, crop units)."""
@@ -59,8 +98,13 @@ class LandmarkNetwork(nn.Module):
         features = self.backbone((crop - mean) / (contrast + 0.05))
         lateral = torch.relu(self.lateral(features[-2]))
         hidden = torch.relu(self.hidden(torch.cat([features[-1].flatten(1), lateral.flatten(1)], 1)))
-        points = self.points(self.modes(hidden)).unflatten(1, (LANDMARKS, 3))
-        return points, self.presence(hidden)[:, 0]
+        modes = self.modes(hidden)
+        if self.settings.spots:
+            spots = self.spots(features[1])
+            points = self.points(modes + self.shift(spots)) + self.place(spots)
+        else:
+            points = self.points(modes)
+        return points.unflatten(1, (LANDMARKS, 3)), self.presence(hidden)[:, 0]
 
 
 @dataclass(frozen=True)
