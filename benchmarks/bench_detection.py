@@ -1,17 +1,20 @@
-"""Detection + 478 landmarks on a decoded 1280x720 photo with 2 threads.
+"""Detection + 478 landmarks on a decoded 1280x720 photo with 2 threads, and the networks in both runtimes.
 
 ``python -m benchmarks.bench_detection``
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.harness import Timing, interleave, run, show
 from facewright.detection import FaceDetector, FaceLandmarker, detect
+from facewright.networks.heads import FaceNetwork, LandmarkNetwork
+from facewright.networks.runtime import onnxruntime_runner, torch_runner
 from facewright.pipeline.portraits import demo_portraits
 
 TARGET_MS = 20.0  # design: detection + landmarks, 1280x720, 2 CPU threads, image already decoded
@@ -43,8 +46,21 @@ def benchmark(seconds: float) -> list[Timing]:
         seconds=seconds,
         targets={"detect": TARGET_MS},
     )
+    timings += runtimes("detector's network, 384x640", FaceNetwork(), (1, 1, 384, 640), seconds)
+    landmarks = LandmarkNetwork()
+    side = landmarks.settings.input_size
+    timings += runtimes(f"landmark network, {side} px", landmarks, (1, 1, side, side), seconds)
     show(timings)
     return timings
+
+
+def runtimes(setting: str, network: nn.Module, shape: tuple[int, ...], seconds: float) -> list[Timing]:
+    """Time one network as it runs on a CPU and as it would run in torch; fresh weights do as well."""
+    images, cpu = torch.rand(shape), torch.device("cpu")
+    by = {"onnxruntime": onnxruntime_runner(network), "torch": torch_runner(network, cpu)}
+    return interleave(
+        setting, {name: partial(run_network, images) for name, run_network in by.items()}, seconds=seconds
+    )
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def show(timings: Sequence[Timing]) -> None:
 
 def environment() -> dict[str, object]:
     """What a timing depends on: processor, threads, load, versions."""
-    names = ("facewright", "torch", "numba", "numpy", "scipy")
+    names = ("facewright", "torch", "numba", "numpy", "onnxruntime", "scipy")
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),

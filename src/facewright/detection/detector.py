@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from facewright.core.assets import asset_path
-from facewright.networks.blocks import channels_last, fold_batch_norm
 from facewright.networks.heads import FaceNetwork, FaceNetworkSettings
+from facewright.networks.runtime import runner_of
 from facewright.networks.weights import read_weights
 
 from .crop import CROP_MARGIN, halve, luma
@@ -29,7 +29,7 @@ class FaceDetector:
 
     def __init__(self, network: nn.Module, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
-        self.network = channels_last(fold_batch_norm(network).to(self.device))
+        self.run = runner_of(network, self.device)
 
     @classmethod
     def load(cls, device: torch.device | str = "cpu", path: Path | None = None) -> "FaceDetector":
@@ -72,7 +72,7 @@ class FaceDetector:
         bottom = margin + (-(height + 2 * margin)) % STRIDE
         padded = functional.pad(level, (margin, right, margin, bottom), value=PAD_LEVEL)
         with torch.inference_mode():
-            maps = self.network(padded.contiguous(memory_format=torch.channels_last))
+            maps = self.run(padded)
         rows = [
             _peaks(output, stride, settings.min_score)
             for output, stride in zip(maps, FaceNetwork.STRIDES, strict=True)

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from facewright.core.assets import asset_path
-from facewright.networks.blocks import channels_last, fold_batch_norm
 from facewright.networks.heads import LandmarkNetwork, LandmarkNetworkSettings
+from facewright.networks.runtime import runner_of
 from facewright.networks.weights import read_weights
 
 from .crop import CROP_MARGIN, cut_crops, frames_from_landmarks, luma, photo_from_crop
@@ -25,7 +25,7 @@ class FaceLandmarker:
     def __init__(self, network: LandmarkNetwork, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
         self.size = network.settings.input_size
-        self.network: nn.Module = channels_last(fold_batch_norm(network).to(self.device))
+        self.run = runner_of(network, self.device)
 
     @classmethod
     def load(cls, device: torch.device | str = "cpu", path: Path | None = None) -> "FaceLandmarker":
@@ -61,8 +61,7 @@ class FaceLandmarker:
     ) -> tuple[Float[np.ndarray, "B 478 2"], Float[np.ndarray, " B"]]:
         """Landmarks in px of the photo and presence, from one look at each crop."""
         with torch.inference_mode():
-            crops = cut_crops(grey, frames, self.size).contiguous(memory_format=torch.channels_last)
-            in_crop, logits = self.network(crops)
+            in_crop, logits = self.run(cut_crops(grey, frames, self.size))
             packed = torch.cat([in_crop[..., :2].flatten(1), logits[:, None]], 1).double().cpu().numpy()
         points = photo_from_crop(packed[:, :-1].reshape(-1, 478, 2), frames)
         return points, 1.0 / (1.0 + np.exp(-packed[:, -1]))
