@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-FLOORS = ["cli", "pipeline", "export", "fitting", "detection | uv", "models | render | networks", "scene"]
+FLOORS = ["cli", "pipeline", "evaluation | export", "fitting", "detection | uv", "models | render | networks", "scene"]
 FLOORS += ["image | geometry", "core"]
 
 

@@ -1,0 +1,1 @@
+"""Honest errors: metrics as pure functions, published protocols by name, tables and pictures of a run."""

@@ -1,0 +1,204 @@
+"""How well codes of faces tell persons apart: clustering scores and verification."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+from numpy import ndarray
+
+from facewright.core.errors import InputError
+
+Metric = Literal["euclidean", "cosine"]
+ROWS = 1024  # rows of the distance matrix at once
+
+
+def silhouette(
+    codes: Float[ndarray, "N K"], labels: Int64[ndarray, " N"], metric: Metric = "euclidean"
+) -> float:
+    """Mean silhouette coefficient, from -1 to 1, higher is better; SCE (euclidean) or SCC (cosine).
+
+    A code that is alone in its class counts as 0.
+
+    Args:
+        codes: shape codes.
+        labels: person of each code.
+        metric: distance between codes; cosine is ``1 - cos``.
+
+    Raises:
+        InputError: fewer than 2 persons, as many persons as codes, or a code of length 0 under cosine.
+
+    **Source:** Rousseeuw 1987; Sphere Face Model, eq. 21.
+    **Differs:** (b - a) / max(a, b) and a mean; eq. 21 prints the opposite sign and a sum.
+    """
+    classes, owner = _classes(codes, labels)
+    count = len(classes)
+    sizes = np.bincount(owner, minlength=count).astype(np.float64)
+    member = np.zeros((len(codes), count))
+    member[np.arange(len(codes)), owner] = 1.0
+    scores = np.zeros(len(codes))
+    prepared = _prepared(codes, metric)
+    for start in range(0, len(codes), ROWS):
+        rows = slice(start, min(start + ROWS, len(codes)))
+        totals = _distances(prepared[rows], prepared, metric, start) @ member
+        mine = np.arange(totals.shape[0]), owner[rows]
+        own_size = sizes[owner[rows]]
+        inner = totals[mine] / np.maximum(own_size - 1, 1)
+        means = totals / sizes
+        means[mine] = np.inf
+        outer = means.min(1)
+        larger = np.maximum(inner, outer)
+        score = np.where(larger > 0, (outer - inner) / np.where(larger > 0, larger, 1), 0.0)
+        scores[rows] = np.where(own_size > 1, score, 0.0)
+    return float(scores.mean())
+
+
+def calinski_harabasz(codes: Float[ndarray, "N K"], labels: Int64[ndarray, " N"]) -> float:
+    """Spread between persons over spread within, higher is better.
+
+    Raises:
+        InputError: fewer than 2 persons, or as many persons as codes.
+
+    **Source:** Calinski & Harabasz 1974, ``tr(B) / tr(W) * (N - k) / (k - 1)``.
+    """
+    classes, owner = _classes(codes, labels)
+    count = len(classes)
+    values = codes.astype(np.float64)
+    sizes = np.bincount(owner, minlength=count)
+    means = np.zeros((count, values.shape[1]))
+    np.add.at(means, owner, values)
+    means /= sizes[:, None]
+    between = (sizes[:, None] * (means - values.mean(0)) ** 2).sum()
+    within = ((values - means[owner]) ** 2).sum()
+    if within == 0:
+        return 1.0
+    return float(between / within * (len(codes) - count) / (count - 1))
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How well similarities tell pairs of one person from pairs of two.
+
+    Attributes:
+        accuracy: mean over the folds, each with the threshold that is best on the others.
+        accuracy_std: standard deviation over the folds.
+        equal_error_rate: where false accepts and false rejects are equally frequent.
+        area_under_roc: probability that a pair of one person is more similar than a pair of two.
+    """
+
+    accuracy: float
+    accuracy_std: float
+    equal_error_rate: float
+    area_under_roc: float
+
+
+def pair_similarity(
+    first: Float[ndarray, "N K"], second: Float[ndarray, "N K"], metric: Metric = "cosine"
+) -> Float[ndarray, " N"]:
+    """Similarity of each pair of codes: the cosine, or minus the euclidean distance.
+
+    Raises:
+        InputError: a code has length 0 under cosine.
+    """
+    if metric == "cosine":
+        return (_prepared(first, metric) * _prepared(second, metric)).sum(1)
+    return -np.linalg.norm(first - second, axis=1)
+
+
+def verify(similarity: Float[ndarray, " N"], same: Bool[ndarray, " N"], folds: int = 10) -> Verification:
+    """Verification by the protocol of Labeled Faces in the Wild.
+
+    Args:
+        similarity: of each pair, higher is more alike.
+        same: whether the pair shows one person.
+        folds: consecutive groups of pairs, as the lists of LFW are ordered.
+
+    Raises:
+        InputError: fewer than 2 folds, fewer pairs than folds, or pairs of one kind only.
+    """
+    if not 2 <= folds <= len(similarity):
+        raise InputError(f"expected 2 to {len(similarity)} folds (one pair each at least), got {folds}.")
+    if same.all() or not same.any():
+        raise InputError("verification needs pairs of one person and pairs of two: got one kind only.")
+    accuracies = []
+    for fold in np.array_split(np.arange(len(similarity)), folds):
+        other = np.ones(len(similarity), dtype=bool)
+        other[fold] = False
+        threshold = _best_threshold(similarity[other], same[other])
+        accuracies.append(((similarity[fold] >= threshold) == same[fold]).mean())
+    false_accept, true_accept = roc_curve(similarity, same)
+    return Verification(
+        accuracy=float(np.mean(accuracies)),
+        accuracy_std=float(np.std(accuracies)),
+        equal_error_rate=_equal_error(false_accept, true_accept),
+        area_under_roc=float(np.trapezoid(true_accept, false_accept)),
+    )
+
+
+def roc_curve(
+    similarity: Float[ndarray, " N"], same: Bool[ndarray, " N"]
+) -> tuple[Float[ndarray, " T"], Float[ndarray, " T"]]:
+    """False accept rate and true accept rate from the strictest threshold to the most lenient."""
+    order = np.argsort(-similarity, kind="stable")
+    values, truth = similarity[order], same[order]
+    last = np.append(values[1:] != values[:-1], True)  # equal similarities are accepted together
+    accepted = np.cumsum(truth)[last], np.cumsum(~truth)[last]
+    true_accept = np.concatenate([[0.0], accepted[0] / truth.sum()])
+    return np.concatenate([[0.0], accepted[1] / (~truth).sum()]), true_accept
+
+
+def _best_threshold(similarity: ndarray, same: ndarray) -> float:
+    """The threshold with most pairs right, halfway between two similarities; the strictest of equals."""
+    order = np.argsort(-similarity, kind="stable")
+    values, truth = similarity[order], same[order]
+    right = (~same).sum() + np.concatenate([[0], np.cumsum(np.where(truth, 1, -1))])
+    allowed = np.concatenate([[True], values[1:] != values[:-1], [True]])
+    best = int(np.argmax(np.where(allowed, right, -1)))
+    if best == 0:
+        return float(np.nextafter(values[0], np.inf))
+    if best == len(values):
+        return float(values[-1])
+    return float(0.5 * (values[best - 1] + values[best]))
+
+
+def _equal_error(false_accept: ndarray, true_accept: ndarray) -> float:
+    """Where the ROC meets the line false accepts = false rejects, linear between its points."""
+    gap = false_accept - (1 - true_accept)
+    after = int(np.argmax(gap >= 0))
+    if after == 0:
+        return float(false_accept[0])
+    share = gap[after - 1] / (gap[after - 1] - gap[after])
+    return float(false_accept[after - 1] + share * (false_accept[after] - false_accept[after - 1]))
+
+
+def _classes(codes: ndarray, labels: ndarray) -> tuple[ndarray, ndarray]:
+    if not np.isfinite(codes).all():
+        raise InputError("codes must be finite, got NaN or infinity.")
+    classes, owner = np.unique(labels, return_inverse=True)
+    if not 2 <= len(classes) < len(codes):
+        raise InputError(
+            f"clustering scores need at least 2 persons and more codes than persons, got {len(classes)} "
+            f"persons and {len(codes)} codes."
+        )
+    return classes, owner
+
+
+def _prepared(codes: ndarray, metric: Metric) -> ndarray:
+    values = codes.astype(np.float64)
+    if metric == "euclidean":
+        return values
+    length = np.linalg.norm(values, axis=1, keepdims=True)
+    if not (length > 0).all():
+        raise InputError("the cosine of a code of length 0 is not defined: leave such codes out.")
+    return values / length
+
+
+def _distances(rows: ndarray, every: ndarray, metric: Metric, start: int) -> ndarray:
+    if metric == "cosine":
+        distance = 1 - rows @ every.T
+    else:
+        squares = (rows**2).sum(1)[:, None] + (every**2).sum(1) - 2 * rows @ every.T
+        distance = np.sqrt(np.maximum(squares, 0))
+    own = np.arange(len(rows))
+    distance[own, start + own] = 0.0
+    return distance
