@@ -1,8 +1,11 @@
-"""The shipped head model in words."""
+"""Head models in words."""
+
+from pathlib import Path
 
 from facewright.core.assets import read_manifest
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
+from facewright.models.storage import load_face_model, read_origin
 
 
 def describe_base_model() -> str:
@@ -17,6 +20,17 @@ def describe_base_model() -> str:
         for name, entry in read_manifest().items()
     ]
     return "\n".join([*describe(model), "files", *(f"  {line}" for line in sorted(licences))])
+
+
+def describe_model_file(path: Path) -> str:
+    """Sizes, names, licence and origin of a model file, as lines of text.
+
+    Raises:
+        AssetError: the file is missing, damaged, or no face model.
+    """
+    model, origin = load_face_model(path), read_origin(path)
+    told = [f"licence       {origin.licence}", f"source        {origin.source} ({origin.made_by})"]
+    return "\n".join([*describe(model), *told, *(f"note          {note}" for note in origin.notes)])
 
 
 def describe(model: FaceModel) -> list[str]:
