@@ -1,7 +1,7 @@
-"""``facewright model``: tell about head models, import those of others."""
+"""``facewright model``: tell about head models, import those of others, build one of scans."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -80,12 +80,69 @@ class ModelImport:
 
 
 @dataclass(frozen=True)
+class ModelBuild:
+    """Build a model of heads in one topology, such as what `facewright register` wrote.
+
+    Beside the model, FILE_curves.json, .csv and .png tell how compact, general and specific it is.
+    """
+
+    heads: Annotated[Positional[tuple[Path, ...]], arg(metavar="SCAN|FOLDER ...")]
+    """Meshes in mm, folders with head.npz, head.ply or head.obj, or folders of such."""
+    out: Annotated[Path, arg(metavar="FILE")]
+    """The model file to write, FILE.safetensors."""
+    name: str = "built"
+    """What the model is called."""
+    licence: str = "not stated: that of the heads"
+    """The licence of the heads, kept in the file."""
+    components: int | None = None
+    """Identity components at most; all if not given."""
+    variance_share: float | None = None
+    """As many components as carry this share (0 to 1) of the variance."""
+    with_scale: bool = False
+    """Take differences of size away."""
+    weights: Annotated[Path | None, arg(metavar="CSV")] = None
+    """Rows name,weight: how much a head counts; 1 if it is not listed."""
+    expressions: Annotated[Path | None, arg(metavar="CSV")] = None
+    """Rows neutral,expression,label. Without it, names tell: ANNA_neutral and ANNA_smile are a pair."""
+    expression_basis: Literal["labels", "pca"] = "labels"
+    """One shape a label (the mean offset), or principal components of all offsets."""
+    landmarks: Annotated[Path | None, arg(metavar="JSON")] = None
+    """For heads in another topology than facewright's: {"36": vertex, ...}, iBUG points counted from 0."""
+    curves: bool = True
+    """Also compute the three curves."""
+    debug: bool = False
+    """Print internal details and tracebacks."""
+
+    def run(self) -> int:
+        """Run the command.
+
+        Raises:
+            FacewrightError: the heads cannot make a model, or a file cannot be written.
+        """
+        if not self.heads:
+            raise InputError("expected heads: facewright model build SCAN|FOLDER ... --out FILE.")
+        check_model_name(self.out)
+        from facewright.pipeline.model_build import BuildSettings, build_model
+        from facewright.pipeline.model_curves_files import write_curves
+
+        given = {field.name: getattr(self, field.name) for field in fields(BuildSettings)}
+        built = build_model(self.heads, BuildSettings(**given))
+        write_and_tell(self.out, built.model, built.origin)
+        if built.curves is not None:
+            stem = self.out.with_name(f"{self.out.stem}_curves")
+            paths = write_curves(stem, {built.model.name: built.curves})
+            sys.stdout.write(f"curves        {', '.join(str(path) for path in paths)}\n")
+        return DONE
+
+
+@dataclass(frozen=True)
 class Model:
-    """Head models: tell about one, or import one of another project."""
+    """Head models: tell about one, import one of another project, or build one of scans."""
 
     command: (
         Annotated[ModelInfo, tyro.conf.subcommand("info")]
         | Annotated[ModelImport, tyro.conf.subcommand("import")]
+        | Annotated[ModelBuild, tyro.conf.subcommand("build")]
     )
 
     @property

@@ -29,13 +29,14 @@ class ProgressBar:
     Args:
         total: number of steps.
         shown: False never draws; True draws if the error stream is a terminal.
+        unit: what a step is.
     """
 
-    def __init__(self, total: int, *, shown: bool = True) -> None:
+    def __init__(self, total: int, *, shown: bool = True, unit: str = "photo") -> None:
         from tqdm import tqdm  # here: importing a module does no work that a library user did not ask for
 
         quiet = not (shown and sys.stderr.isatty())
-        self._bar = tqdm(total=total, disable=quiet, unit="photo", leave=False, dynamic_ncols=True)
+        self._bar = tqdm(total=total, disable=quiet, unit=unit, leave=False, dynamic_ncols=True)
 
     def __enter__(self) -> "ProgressBar":
         return self
