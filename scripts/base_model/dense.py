@@ -9,6 +9,7 @@ from base_model.source import PARTS, RawHead
 from facewright.geometry.subdivision import AdaptiveMesh, refine, subdivide_where
 
 CORE_EDGE, RIM_EDGE = 2.2, 3.4  # mm: a quad with a longer mean edge is split, twice as long: split twice
+REST_EDGE = 3.0  # mm: ears, scalp and neck are split once, so that their outlines are round
 
 
 def densify(raw: RawHead, uv: np.ndarray, uv_quads: np.ndarray, mean: np.ndarray) -> AdaptiveMesh:
@@ -31,7 +32,8 @@ def quad_depth(raw: RawHead, mean: np.ndarray) -> np.ndarray:
     away = centre - (eyes - np.array([0.0, 28.0, 0.0]))
     core = (np.abs(away[:, 0]) < 52.0) & (np.abs(away[:, 1]) < 68.0)
     limit = np.where(core, CORE_EDGE, RIM_EDGE)
-    depth = np.where(face, (edge > limit).astype(int) + (edge > 2.0 * limit), 0)
+    rest = (part == 0) & ~raw.cavity & (edge > REST_EDGE)
+    depth = np.where(face, (edge > limit).astype(int) + (edge > 2.0 * limit), rest)
     ball = np.isin(part, [PARTS.index("left_eye"), PARTS.index("right_eye")])
     depth[ball] = np.where(centre[ball, 2] > eyes[2], 2, 1)
     return depth
