@@ -9,7 +9,11 @@ from base_model.raw_space import RawSpace, flip
 from base_model.source import RawHead
 from facewright.geometry.subdivision import AdaptiveMesh
 
-STRENGTH = {"tongueOut": 1.4, "cheekPuff": 1.25}
+# The source's jaw opens 35 mm between the lips' margins, people's 45; mouthClose undoes it.
+STRENGTH = {"cheekPuff": 1.1, "jawOpen": 1.15, "mouthClose": 1.15}
+PUFF_SIDEWAYS = 0.4  # of the puffed cheek's way forward: the source's puff is not seen from the front
+TONGUE_JAW = 0.3  # of the open jaw: the source puts the tongue out through the closed lower lip
+TONGUE_LENGTH, TONGUE_LIFT = 1.25, 5.0  # factor; mm at the tip, so that it lies on the lip
 LID_CLEARANCE = 0.2  # mm over the mean's eyeball at full blink: other heads' lids lie a little deeper
 LID_REACH, LID_ROUNDS = 4.0, 15
 
@@ -22,6 +26,11 @@ def expression_basis(raw: RawHead, space: RawSpace) -> tuple[tuple[str, ...], np
     shapes = 0.5 * (shapes + flip(shapes[partner], space.mirror))
     for name, factor in STRENGTH.items():
         shapes[names.index(name)] *= factor
+    puff = shapes[names.index("cheekPuff")]
+    puff[:, 0] += PUFF_SIDEWAYS * np.sign(space.mean[:, 0]) * np.maximum(puff[:, 2], 0.0)
+    out = TONGUE_LENGTH * shapes[names.index("tongueOut")]
+    out[:, 1] += TONGUE_LIFT * np.clip(out[:, 2] / out[:, 2].max(), 0.0, 1.0) ** 2
+    shapes[names.index("tongueOut")] = out + TONGUE_JAW * shapes[names.index("jawOpen")]
     return tuple(names), shapes
 
 
