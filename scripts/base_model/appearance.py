@@ -16,9 +16,9 @@ from base_model.skin_optics import skin_rgb
 
 SAMPLES = 300
 MELANIN_RANGE = (0.012, 0.36)  # over all of mankind; drawn evenly in the brightness it gives
-LOG_BLOOD = (np.log(0.011), 0.35)
+LOG_BLOOD = (np.log(0.011), 0.28)
 BLOTCHES = 24  # Laplacian eigenfunctions
-BLOTCH_SPREAD = (0.05, 0.06)  # of log melanin, log blood, for the smoothest
+BLOTCH_SPREAD = (0.04, 0.04)  # of log melanin, log blood, for the smoothest
 IRIS = np.array([[0.055, 0.028, 0.014], [0.13, 0.07, 0.03], [0.16, 0.15, 0.07], [0.16, 0.22, 0.28]])
 IRIS_SHARE = (0.6, 0.15, 0.1, 0.15)
 SCLERA, PUPIL, TEETH = np.array([0.66, 0.62, 0.58]), np.array([0.006] * 3), np.array([0.60, 0.55, 0.45])
@@ -112,8 +112,8 @@ class Painter:
         )
         blood = LOG_BLOOD[0] + LOG_BLOOD[1] * z[1] + BLOTCH_SPREAD[1] * (blotch[1] @ self.waves)
         orbit = np.clip(soft["eye_left"] + soft["eye_right"], 0, 1)
-        blood = blood + (0.3 + 0.25 * z[2]) * (soft["cheek_left"] + soft["cheek_right"])
-        blood = blood + (0.25 + 0.2 * z[3]) * soft["nose"] + 0.3 * (soft["ear_left"] + soft["ear_right"])
+        blood = blood + (0.3 + 0.15 * z[2]) * (soft["cheek_left"] + soft["cheek_right"])
+        blood = blood + (0.25 + 0.15 * z[3]) * soft["nose"] + 0.3 * (soft["ear_left"] + soft["ear_right"])
         blood = blood + (1.35 + 0.3 * z[4]) * soft["lips"]
         melanin = melanin + (0.08 + 0.12 * z[5]) * orbit + (0.15 + 0.2 * z[6]) * soft["lips"]
         skin = skin_rgb(np.clip(np.exp(melanin), 0.008, 0.42), np.clip(np.exp(blood), 0.001, 0.12))
@@ -165,6 +165,9 @@ def _mouth_shade(canvas: Canvas) -> np.ndarray:
     inside = canvas.regions["inner_mouth"] | (canvas.part >= 3)
     front = canvas.vertices[canvas.part == 4][:, 2].max()
     depth = front - canvas.vertices[:, 2]
+    # The tongue is seen where it comes forward, so its own tip counts as the front.
+    tongue = canvas.part == 3
+    depth[tongue] -= np.maximum(depth[tongue].min() - FULL_LIGHT_DEPTH, 0.0)
     reach = np.clip(1.0 - (depth - FULL_LIGHT_DEPTH) / (NO_LIGHT_DEPTH - FULL_LIGHT_DEPTH), MOUTH_DARK, 1.0)
     return np.where(inside, reach, 1.0)
 
