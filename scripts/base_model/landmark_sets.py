@@ -14,6 +14,8 @@ IBUG_INNER = (
     *(61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181),
     *(78, 82, 13, 312, 308, 317, 14, 87),
 )
+# Upper and lower lip margin of the dense set, pairwise one above the other.
+LIP_PAIRS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318))
 RIGHT_JAW = (127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152)
 # iBUG 36, 39, 42, 45 (eye corners), 33 (nose), 48, 54 (mouth corners).
 NOW_IN_IBUG = (36, 39, 42, 45, 33, 48, 54)

@@ -34,11 +34,7 @@ def take(
 ) -> Shot:
     """Photograph a head (mm, head frame) with a pinhole camera; ``span`` mm fill the picture at the head."""
     distance = DISTANCE
-    c, s = np.cos(yaw), np.sin(yaw)
-    turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
-    c, s = np.cos(pitch), np.sin(pitch)
-    turn = np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ turn
-    posed = (vertices - np.asarray(CENTRE)) @ turn.T
+    posed = (vertices - np.asarray(CENTRE)) @ turned(yaw, pitch).T
     normal = vertex_normals(posed, faces)
     depth = distance - posed[:, 2]
     focal = size * distance / span
@@ -56,6 +52,14 @@ def take(
     image = np.full((size, size, 3), 118, dtype=np.uint8)
     image[seen] = (255.0 * np.clip(linear, 0, 1) ** (1 / 2.2)).astype(np.uint8)
     return Shot(image, triangle, barycentric)
+
+
+def turned(yaw: float, pitch: float) -> np.ndarray:
+    """(3,3) rotation of the head in front of the camera."""
+    c, s = np.cos(yaw), np.sin(yaw)
+    turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+    c, s = np.cos(pitch), np.sin(pitch)
+    return np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ turn
 
 
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
