@@ -38,7 +38,7 @@ from base_model.landmarking import (
 from base_model.neck_seam import stitch_neck
 from base_model.people import expression_prior, label_files
 from base_model.picture import vertex_normals
-from base_model.population import corrected, landmark_response, photo_statistics, seen_prior
+from base_model.population import SeenPrior, corrected, landmark_response, photo_statistics, seen_prior
 from base_model.raw_space import RawSpace, build_raw_space, face_anchor, flip, mirror_map
 from base_model.region_masks import LEFT_LID_MARGIN, region_masks
 from base_model.scan_statistics import fit_neutral, read_scan_model, scan_landmarks, transfer_modes
@@ -69,13 +69,9 @@ def main() -> None:
     print(f"raw space: {len(space.mean)} vertices, {len(space.direction)} directions")
     scans = _stage(arguments, "statistics.npz", lambda: _statistics(raw, space, arguments))
     space = _about(space, scans["mean"])
-    photos = _stage(
-        arguments,
-        "photo_statistics.npz",
-        lambda: _photo_statistics(raw, space, scans["factor"], arguments),
-    )
-    space = _about(space, photos["mean"])
-    basis, share = principal_components(space, photos["factor"], COMPONENTS)
+    mean, factor = _after_photos(raw, space, scans["factor"], arguments)
+    space = _about(space, mean)
+    basis, share = principal_components(space, factor, COMPONENTS)
     basis = teeth_behind_lips(basis, raw, _lips(raw))
     print(f"identity: {COMPONENTS} components hold {100 * share.sum():.2f} % of the variance")
     built = assemble(raw, space, _dense_mesh(raw, space.mean), basis, arguments)
@@ -94,9 +90,9 @@ def _about(space: RawSpace, coefficients: np.ndarray) -> RawSpace:
     return dataclasses.replace(space, mean=space.mean + 0.5 * (shift + flip(shift, space.mirror)))
 
 
-def _photo_statistics(
+def _after_photos(
     raw: RawHead, space: RawSpace, factor: np.ndarray, arguments: argparse.Namespace
-) -> dict[str, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Shift of the mean and covariance factor after photos of thousands of people."""
     mesh = _dense_mesh(raw, space.mean)
     basis, _ = principal_components(space, factor, COMPONENTS)
@@ -110,6 +106,24 @@ def _photo_statistics(
     rows = surface_rows(dense[:468], vertices, skin) @ mesh.matrix
     names, expressions = expression_basis(raw, space)
     prior = seen_prior(space, factor, rows, expressions)
+    found = _stage(
+        arguments,
+        "photo_statistics.npz",
+        lambda: _photo_statistics(raw, mesh, vertices, dense, (prior, space, names), arguments),
+    )
+    return corrected(prior, space, found["mean"], found["covariance"])
+
+
+def _photo_statistics(
+    raw: RawHead,
+    mesh: AdaptiveMesh,
+    vertices: np.ndarray,
+    dense: np.ndarray,
+    prior_of: tuple[SeenPrior, RawSpace, tuple[str, ...]],
+    arguments: argparse.Namespace,
+) -> dict[str, np.ndarray]:
+    """Mean and covariance of the seen latents, and how the landmarker answers to them."""
+    prior, space, names = prior_of
     landmarker = ReferenceLandmarker(arguments.shared / "models" / "face_landmarker.task")
     canvas = _canvas(raw, mesh, vertices, _on_iris(dense, vertices, mesh.faces, _part(raw, mesh)))
     response = _stage(
@@ -122,14 +136,12 @@ def _photo_statistics(
     print(
         f"landmarker: moves by {np.median(gain):.2f} of what the shape does (median, {len(gain)} directions)"
     )
-    found = photo_statistics(
-        prior, Response(**response), label_files(arguments.shared / "data")[0], names, SEED
-    )
+    labels = label_files(arguments.shared / "data")[0]
+    found = photo_statistics(prior, Response(**response), labels, names, SEED)
     error, spread = np.sqrt(np.diagonal(found.error, axis1=1, axis2=2).mean()), np.diag(found.covariance)
     print(f"photos: {len(found.posterior)} people, a landmark errs by {error:.2f} mm along an axis")
     print(f"photos: variance of the ten most seen directions {np.round(spread[:10], 2)} of the scans'")
-    mean, factor = corrected(prior, found)
-    return {"mean": mean, "factor": factor}
+    return {"mean": found.mean, "covariance": found.covariance}
 
 
 def _statistics(raw: RawHead, space: RawSpace, arguments: argparse.Namespace) -> dict[str, np.ndarray]:

@@ -24,7 +24,7 @@ RESPONSE_HEADS, ROUNDS = 300, 11
 MEAN_SHARE = 0.5  # of the photos' mean: their people are mostly men in the news
 # What variance photos may leave of a direction, and give it: where the landmarker sees little, the estimate
 # is of the landmarker more than of people.
-LEAST_VARIANCE, MOST_VARIANCE = 0.5, 3.0
+LEAST_VARIANCE, MOST_VARIANCE = 0.7, 3.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,10 +96,25 @@ def photo_statistics(
     return estimate(points, read_photos(labels, prior.marks, names, seed), ROUNDS)
 
 
-def corrected(prior: SeenPrior, found: PhotoStatistics) -> tuple[np.ndarray, np.ndarray]:
-    """Shift of the mean (D,) and the factor (D,R) of the raw coefficients' covariance."""
-    size = len(found.mean)
-    variance, direction = np.linalg.eigh(found.covariance)
+def corrected(
+    prior: SeenPrior, space: RawSpace, mean: np.ndarray, covariance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shift of the mean (D,) and the factor (D,R) of the raw coefficients' covariance.
+
+    Photos do not tell how large a head is, only what is taken for its distance does: the size stays.
+
+    Args:
+        prior: that the photos were seen with.
+        space: with the prior's mean; its last direction scales the head.
+        mean: (Q,) of the people's latents.
+        covariance: (Q,Q) of them.
+    """
+    size = len(mean)
+    variance, direction = np.linalg.eigh(covariance)
     root = direction * np.sqrt(np.clip(variance, LEAST_VARIANCE, MOST_VARIANCE))
     factor = np.concatenate([prior.factor[:, :size] @ root, prior.factor[:, size:]], axis=1)
-    return MEAN_SHARE * prior.factor[:, :size] @ found.mean, factor
+    shift = MEAN_SHARE * prior.factor[:, :size] @ mean
+    moved = space.mean + np.tensordot(shift, space.direction, 1)
+    before, after = ((prior.rows @ shape).std(0) for shape in (space.mean, moved))
+    shift[-1] += np.linalg.norm(before) / np.linalg.norm(after) - 1.0
+    return shift, factor
