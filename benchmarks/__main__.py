@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("render", "detection", "cli", "fitting")
+BENCHMARKS = ("render", "detection", "cli", "fitting", "registration")
 
 
 def main() -> int:

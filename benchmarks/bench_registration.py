@@ -1,0 +1,142 @@
+"""Non-rigid ICP against ``trimesh.registration.nricp_amberg``: same mesh, stages, iterations and weights.
+
+``python -m benchmarks.bench_registration`` (trimesh takes minutes at 20k vertices; it is run once a setting).
+
+The last lines tell the error of each: mean distance to the clean target and to each vertex's true place.
+"""
+
+import time
+
+import numpy as np
+from numpy import ndarray
+
+from benchmarks.harness import Timing, run, show
+from facewright.geometry.nearest import closest_points, index_surface
+from facewright.registration.correspondence import prepare_target
+from facewright.registration.nonrigid import ClosestPointTerm, LandmarkTerm, deform
+from facewright.registration.schedule import NonRigidSettings, Stage
+
+# trimesh's default stages: stiffness, landmarks, power of the normals' cosine.
+STAGES = ((0.01, 10.0, 0.5), (0.02, 5.0, 0.5), (0.03, 2.5, 0.5), (0.01, 0.0, 0.0))
+ITERATIONS = 4
+REPEATS = 3
+NOISE, LANDMARKS, FARTHEST = 0.002, 30, 0.1
+
+
+def face_like_cap(count: int) -> tuple[ndarray, ndarray]:
+    """About ``count`` vertices on the front of an ellipsoid with a nose, in [-1, 1]."""
+    rows = round(np.sqrt(count * 1.3))
+    columns = round(count / rows)
+    v, u = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, columns), indexing="ij")
+    x, y = 0.75 * np.sin(1.3 * u), np.sin(1.3 * v)
+    z = 0.9 * np.cos(1.3 * u) * np.cos(1.1 * v) + 0.2 * np.exp(-((x / 0.15) ** 2) - ((y + 0.1) / 0.25) ** 2)
+    corner = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
+    a, b, c, d = corner, corner + 1, corner + columns + 1, corner + columns
+    faces = np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)])
+    return np.stack([x, y, z], -1).reshape(-1, 3), faces.astype(np.int64)
+
+
+def deformed(points: ndarray) -> ndarray:
+    """A smooth deformation by a tenth of the size."""
+    generator = np.random.default_rng(1)
+    moved = points.copy()
+    for _ in range(8):
+        centre, push = generator.uniform(-0.8, 0.8, 3), 0.06 * generator.normal(size=3)
+        moved += np.exp(-((points - centre) ** 2).sum(1) / 0.3)[:, None] * push
+    return moved
+
+
+def benchmark(_seconds: float) -> list[Timing]:
+    """Time both at 5k and 20k template vertices."""
+    timings: list[Timing] = []
+    errors: list[str] = []
+    for count in (5_000, 20_000):
+        template, faces = face_like_cap(count)
+        clean, target_faces = face_like_cap(30_000)
+        clean = deformed(clean)
+        target = clean + NOISE * np.random.default_rng(2).normal(size=clean.shape)
+        chosen = np.random.default_rng(3).choice(len(template), LANDMARKS, replace=False)
+        truth = deformed(template)
+        setting = f"{len(template)} to {len(target)} vertices, {ITERATIONS * len(STAGES)} iterations"
+        solver, ours = _ours(template, faces, target, target_faces, (chosen, truth[chosen]))
+        results = {f"facewright, {solver}": (ours, REPEATS)}
+        if solver.startswith("pardiso"):
+            _, plain = _ours(template, faces, target, target_faces, (chosen, truth[chosen]), "superlu")
+            results["facewright, superlu (scipy)"] = (plain, 1)
+        peer = _trimesh(template, faces, target, target_faces, (chosen, truth[chosen]))
+        results["trimesh"] = (peer, 1)
+        surface = index_surface(clean, target_faces)
+        for name, (call, repeats) in results.items():
+            timing, vertices = _timed(setting, name, call, repeats)
+            timings.append(timing)
+            off = closest_points(surface, vertices).distance.mean()
+            slid = np.linalg.norm(vertices - truth, axis=1).mean()
+            errors.append(f"{setting}: {name}: surface {off:.5f}, correspondence {slid:.5f}")
+    show(timings)
+    print("\n".join(errors))
+    return timings
+
+
+def _timed(setting: str, name: str, call, repeats: int) -> tuple[Timing, ndarray]:  # noqa: ANN001
+    samples = []
+    vertices = np.zeros((0, 3))
+    for _ in range(repeats):
+        start, busy = time.perf_counter(), time.process_time()
+        vertices = call()
+        samples.append(((time.perf_counter() - start) * 1e3, (time.process_time() - busy) * 1e3))
+    wall, used = np.array(samples).T
+    low, median, high = np.percentile(wall, [25, 50, 75]).tolist()
+    return Timing(setting, name, median, (low, high), repeats, None, float(np.median(used))), vertices
+
+
+def _ours(template, faces, target, target_faces, landmarks, solver="auto"):  # noqa: ANN001, ANN202
+    """The solver's name, and a call that registers; all preparation is in it, as in trimesh's."""
+    scale = float(np.linalg.norm(np.ptp(template, axis=0)))  # of trimesh: the diagonal of the bounding box
+    # trimesh lists each inner edge twice, which makes its stiffness larger by the root of two.
+    stages = tuple(
+        Stage(stiffness * np.sqrt(2), marks, ITERATIONS, FARTHEST * scale, -1.0, power)
+        for stiffness, marks, power in STAGES
+    )
+    settings = NonRigidSettings(stages=stages, unit=scale, least_motion=0.0, solver=solver)
+    chosen, places = landmarks
+    carrier = np.array([np.flatnonzero((faces == vertex).any(1))[0] for vertex in chosen])
+    corner = (faces[carrier] == chosen[:, None]).astype(np.float64)
+
+    def call(chosen_settings: NonRigidSettings = settings) -> ndarray:
+        surface = prepare_target(target, target_faces)
+        surface.border[:] = False  # trimesh believes matches on the rim
+        terms = [
+            ClosestPointTerm(surface, faces, np.ones(len(template))),
+            LandmarkTerm(carrier, corner, places, np.ones(len(chosen))),
+        ]
+        result = deform(template, faces, terms, chosen_settings)
+        call.solver = result.solver  # pyright: ignore[reportFunctionMemberAccess]
+        return result.vertices
+
+    few = NonRigidSettings(stages=stages[:1], unit=scale, least_motion=1e9, solver=solver)
+    call(few)  # compiles, and tells which solver runs
+    return call.solver, call  # pyright: ignore[reportFunctionMemberAccess]
+
+
+def _trimesh(template, faces, target, target_faces, landmarks):  # noqa: ANN001, ANN202
+    import trimesh
+    from trimesh.registration import nricp_amberg
+
+    chosen, places = landmarks
+
+    def call() -> ndarray:
+        return nricp_amberg(
+            trimesh.Trimesh(template, faces, process=False),
+            trimesh.Trimesh(target, target_faces, process=False),
+            source_landmarks=chosen,
+            target_positions=places,
+            steps=[[*stage, ITERATIONS] for stage in STAGES],
+            eps=-1e9,  # never stop before the iterations are done
+            distance_threshold=FARTHEST,
+        )
+
+    return call
+
+
+if __name__ == "__main__":
+    run(benchmark, "Non-rigid ICP against trimesh.")

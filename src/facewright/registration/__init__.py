@@ -1,0 +1,1 @@
+"""Face scans into the topology of the head model."""
