@@ -19,16 +19,29 @@ def rasterize(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Triangle, barycentric weights and depth of every pixel; see ``reference.rasterize``."""
     batch, (height, width) = pixels.shape[0], size
-    triangle = torch.full((batch, height, width), -1, dtype=torch.int32)
-    barycentric = pixels.new_empty(batch, height, width, 3)
-    depth = pixels.new_empty(batch, height, width)
+    triangle = _empty((batch, height, width), torch.int32)
+    barycentric = _empty((batch, height, width, 3), pixels.dtype)
+    depth = _empty((batch, height, width), pixels.dtype)
     corners, indices = _array(pixels), _array(faces)
     views = triangle.numpy(), barycentric.numpy(), depth.numpy()
-    tasks = []
-    for image, first, last in _bands(batch, height):
+    bands = _bands(batch, height)
+    tallest = max((last - first for _, first, last in bands), default=0)
+    flags = perspective, cull_back_faces
+    spare: list[tuple[np.ndarray, ...]] = []  # work space goes from image to image, as fresh memory is slow
+
+    def draw(image: int, first: int, last: int) -> None:
+        try:
+            nearest, corner, around = spare.pop()
+        except IndexError:
+            vertices = corners.shape[1]
+            nearest, corner = np.empty((tallest, width)), np.empty((vertices, 3))
+            around = np.empty((vertices, 4), np.int16)
         target = [view[image, first:last] for view in views]
-        tasks.append((corners[image], indices, first, perspective, cull_back_faces, *target))
-    run_tasks(_rasterize_band, tasks)
+        work = nearest[: last - first], corner, around
+        cpu_kernels.rasterize_band(corners[image], indices, first, height, flags, work, *target)
+        spare.append((nearest, corner, around))
+
+    run_tasks(draw, bands)
     return triangle, barycentric, depth
 
 
@@ -42,10 +55,9 @@ def rasterize_backward(
 ) -> Tensor:
     """Gradient of ``pixels`` by the closed form of ``cpu_kernels.rasterize_backward``."""
     batch = pixels.shape[0]
-    weights = (
-        np.empty((batch, 0, 0, 3), _dtype(pixels)) if grad_barycentric is None else _array(grad_barycentric)
-    )
-    depths = np.empty((batch, 0, 0), _dtype(pixels)) if grad_depth is None else _array(grad_depth)
+    none = pixels.new_empty(batch, 0, 0, 3)
+    weights = _array(none if grad_barycentric is None else grad_barycentric)
+    depths = _array(none[..., 0] if grad_depth is None else grad_depth)
     total = np.zeros(pixels.shape, np.float64)
     corners, indices, seen = _array(pixels), _array(faces), _array(triangle)
     run_tasks(
@@ -58,7 +70,7 @@ def rasterize_backward(
 def interpolate(attributes: Tensor, corners: Tensor, triangle: Tensor, barycentric: Tensor) -> Tensor:
     """Attributes blended at every pixel; 0 where empty."""
     batch, height, width = triangle.shape
-    out = attributes.new_empty(batch, height, width, attributes.shape[2])
+    out = _empty((batch, height, width, attributes.shape[2]), attributes.dtype)
     values, indices, seen, weights = (
         _array(attributes),
         _array(corners),
@@ -126,28 +138,17 @@ def find_crossings(pixels: Tensor, faces: Tensor, edges: EdgeTable, fragments: F
     return torch.from_numpy(np.concatenate(found))
 
 
+def _empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    # By numpy, which asks the system for large pages: filling a large batch is then several times as fast.
+    return torch.from_numpy(np.empty(shape, _dtype(dtype)))
+
+
 def _array(tensor: Tensor) -> np.ndarray:
     return tensor.detach().contiguous().numpy()
 
 
-def _dtype(tensor: Tensor) -> np.dtype:
-    return np.dtype(np.float64 if tensor.dtype == torch.float64 else np.float32)
-
-
-def _rasterize_band(
-    corners: np.ndarray,
-    indices: np.ndarray,
-    first_row: int,
-    perspective: bool,
-    cull: bool,
-    triangle: np.ndarray,
-    barycentric: np.ndarray,
-    depth: np.ndarray,
-) -> None:
-    nearest = np.full(triangle.shape, -np.inf)
-    cpu_kernels.rasterize_band(
-        corners, indices, first_row, perspective, cull, nearest, triangle, barycentric, depth
-    )
+def _dtype(dtype: torch.dtype) -> np.dtype:
+    return torch.empty(0, dtype=dtype).numpy().dtype
 
 
 def _bands(batch: int, height: int) -> list[tuple[int, int, int]]:

@@ -14,82 +14,97 @@ from numba import njit
 
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
-def rasterize_band(pixels, faces, first_row, perspective, cull, nearest, triangle, barycentric, depth):
-    """Nearest triangle, weights and depth of a band of rows; the rules are in ``reference``."""
+def rasterize_band(pixels, faces, first_row, height, flags, work, triangle, barycentric, depth):
+    """Nearest triangle, weights and depth of a band of rows; the rules are in ``reference``.
+
+    ``flags`` are (perspective, cull); ``work`` is uninitialised space: nearness (rows, W), and the two tables
+    (V, 3) float64 and (V, 4) int16 of ``_place``.
+    """
+    perspective, cull = flags
+    nearest, corner, around = work
     rows, width = triangle.shape
-    x_limit, y_first, y_limit = width - 1.0, float(first_row), first_row + rows - 1.0
+    _place(pixels, perspective, float(width), float(height), corner, around)
+    nearest[:] = -np.inf
+    triangle[:] = -1
+    barycentric[:] = 0.0
+    depth[:] = 0.0
     for face in range(faces.shape[0]):
-        i0, i1, i2 = faces[face, 0], faces[face, 1], faces[face, 2]
-        y0, y1, y2 = np.float64(pixels[i0, 1]), np.float64(pixels[i1, 1]), np.float64(pixels[i2, 1])
-        # Pixel centres at +0.5; min/max of a NaN is caught by the area test below.
-        y_low = max(math.ceil(min(y0, y1, y2) - 0.5), y_first)
-        y_high = min(math.floor(max(y0, y1, y2) - 0.5), y_limit)
-        if not y_low <= y_high:
+        # Unsigned, as a signed index may count from the end, which costs a test each time.
+        i0, i1, i2 = np.uint64(faces[face, 0]), np.uint64(faces[face, 1]), np.uint64(faces[face, 2])
+        x_low = min(around[i0, 0], around[i1, 0], around[i2, 0])
+        x_high = max(around[i0, 1], around[i1, 1], around[i2, 1])
+        y_low = max(min(around[i0, 2], around[i1, 2], around[i2, 2]), first_row)
+        y_high = min(max(around[i0, 3], around[i1, 3], around[i2, 3]), first_row + rows - 1)
+        if (x_low > x_high) | (y_low > y_high):
             continue
-        x0, x1, x2 = np.float64(pixels[i0, 0]), np.float64(pixels[i1, 0]), np.float64(pixels[i2, 0])
-        x_low = max(math.ceil(min(x0, x1, x2) - 0.5), 0.0)
-        x_high = min(math.floor(max(x0, x1, x2) - 0.5), x_limit)
-        if not x_low <= x_high:
-            continue
+        x0, y0, q0 = corner[i0, 0], corner[i0, 1], corner[i0, 2]
+        x1, y1, q1 = corner[i1, 0], corner[i1, 1], corner[i1, 2]
+        x2, y2, q2 = corner[i2, 0], corner[i2, 1], corner[i2, 2]
         area = (x1 - x0) * (y2 - y0) - (y1 - y0) * (x2 - x0)
-        if not 0.0 < abs(area) < np.inf or (cull and area > 0.0):
+        size, total = abs(area), q0 + q1 + q2
+        if not ((size > 0.0) & (size < np.inf) & (total == total)) or (cull and area > 0.0):
             continue
-        q0, q1, q2 = np.float64(pixels[i0, 2]), np.float64(pixels[i1, 2]), np.float64(pixels[i2, 2])
-        if not abs(q0) + abs(q1) + abs(q2) < np.inf:
-            continue
-        if perspective:
-            if not (q0 > 0.0 and q1 > 0.0 and q2 > 0.0):
-                continue
-            q0, q1, q2 = 1.0 / q0, 1.0 / q1, 1.0 / q2
-        else:
-            q0, q1, q2 = -q0, -q1, -q2
-        sign = 1.0 if area > 0.0 else -1.0
-        inverse = 1.0 / abs(area)
+        # The sign goes to x, where it costs nothing, and flips each edge function exactly.
+        sign, inverse = 1.0 if area > 0.0 else -1.0, 1.0 / size
         k0, k1, k2 = q0 * inverse, q1 * inverse, q2 * inverse
-        keep0 = _owns_edge(sign * (x2 - x1), sign * (y2 - y1))
-        keep1 = _owns_edge(sign * (x0 - x2), sign * (y0 - y2))
-        keep2 = _owns_edge(sign * (x1 - x0), sign * (y1 - y0))
-        for y in range(int(y_low), int(y_high) + 1):
+        x0, x1, x2 = sign * x0, sign * x1, sign * x2
+        least0 = _least(x2 - x1, sign * (y2 - y1))
+        least1 = _least(x0 - x2, sign * (y0 - y2))
+        least2 = _least(x1 - x0, sign * (y1 - y0))
+        for y in range(y_low, y_high + 1):
             ay, by, cy = y0 - (y + 0.5), y1 - (y + 0.5), y2 - (y + 0.5)
-            for x in range(int(x_low), int(x_high) + 1):
-                ax, bx, cx = x0 - (x + 0.5), x1 - (x + 0.5), x2 - (x + 0.5)
-                e0 = sign * (bx * cy - by * cx)
-                e1 = sign * (cx * ay - cy * ax)
-                e2 = sign * (ax * by - ay * bx)
-                if e0 < 0.0 or e1 < 0.0 or e2 < 0.0:
-                    continue
-                if (e0 == 0.0 and not keep0) or (e1 == 0.0 and not keep1) or (e2 == 0.0 and not keep2):
-                    continue
-                nearness = e0 * k0 + e1 * k1 + e2 * k2
-                if nearness > nearest[y - first_row, x]:
-                    nearest[y - first_row, x] = nearness
-                    triangle[y - first_row, x] = face
-    for row in range(rows):
-        for x in range(width):
-            face = triangle[row, x]
-            if face < 0:
-                depth[row, x] = 0.0
-                barycentric[row, x, 0] = 0.0
-                barycentric[row, x, 1] = 0.0
-                barycentric[row, x, 2] = 0.0
-                continue
-            u0, u1, u2, edge_sum, z0, z1, z2 = _weights(pixels, faces, face, x, row + first_row, perspective)
-            unit = 1.0 / (u0 + u1 + u2)
-            b0, b1, b2 = u0 * unit, u1 * unit, u2 * unit
-            barycentric[row, x, 0] = b0
-            barycentric[row, x, 1] = b1
-            barycentric[row, x, 2] = b2
-            if perspective:
-                depth[row, x] = edge_sum * z0 * z1 * z2 * unit
-            else:
-                depth[row, x] = b0 * z0 + b1 * z1 + b2 * z2
+            row = np.uint64(y - first_row)
+            for x in range(x_low, x_high + 1):
+                center, column = sign * (x + 0.5), np.uint64(x)
+                ax, bx, cx = x0 - center, x1 - center, x2 - center
+                e0 = bx * cy - by * cx
+                e1 = cx * ay - cy * ax
+                e2 = ax * by - ay * bx
+                n0, n1, n2 = e0 * k0, e1 * k1, e2 * k2
+                near = n0 + n1 + n2
+                # One branch, as the processor guesses it wrong at every outline of a triangle.
+                if (e0 >= least0) & (e1 >= least1) & (e2 >= least2) & (near > nearest[row, column]):
+                    nearest[row, column] = near
+                    triangle[row, column] = face
+                    if not perspective:
+                        n0, n1, n2 = e0, e1, e2
+                    unit = 1.0 / (n0 + n1 + n2)
+                    barycentric[row, column, 0] = n0 * unit
+                    barycentric[row, column, 1] = n1 * unit
+                    barycentric[row, column, 2] = n2 * unit
+                    scaled = (e0 + e1 + e2) * inverse if perspective else -near * size
+                    depth[row, column] = scaled * unit
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+@no_type_check
+def _place(pixels, perspective, width, height, corner, around):
+    """What every triangle at a vertex asks of it, in float64.
+
+    ``corner``: (x, y, q), where q grows with nearness and is NaN where no triangle may be drawn.
+    ``around``: the first and last column, first and last row whose pixel centres a triangle with this corner
+    alone would span; clamped to the image, so that they fit int16. Their minima and maxima over the corners
+    are the box of the triangle. (min/max of a NaN is anything: the triangle's area is NaN then.)
+    """
+    for i in range(pixels.shape[0]):
+        x, y, z = np.float64(pixels[i, 0]), np.float64(pixels[i, 1]), np.float64(pixels[i, 2])
+        drawn = abs(z) < np.inf and (z > 0.0 or not perspective)
+        corner[i, 0], corner[i, 1] = x, y
+        corner[i, 2] = (1.0 / z if perspective else -z) if drawn else np.nan
+        around[i, 0] = np.int16(min(max(math.ceil(x - 0.5), 0.0), width))
+        around[i, 1] = np.int16(max(min(math.floor(x - 0.5), width - 1.0), -1.0))
+        around[i, 2] = np.int16(min(max(math.ceil(y - 0.5), 0.0), height))
+        around[i, 3] = np.int16(max(min(math.floor(y - 0.5), height - 1.0), -1.0))
 
 
 @njit(nogil=True, cache=True)
 @no_type_check
-def _owns_edge(dx, dy):
-    # Any rule that is true for exactly one of the two directions gives a shared edge to exactly one side.
-    return dy > 0.0 or (dy == 0.0 and dx > 0.0)
+def _least(dx, dy):
+    """The least value of an edge function that is inside: 0 if the triangle owns the edge, or just above it.
+
+    Any rule that is true for exactly one of the two directions gives a shared edge to exactly one side.
+    """
+    return 0.0 if (dy > 0.0) | ((dy == 0.0) & (dx > 0.0)) else 5e-324
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
