@@ -18,6 +18,7 @@ from facewright.geometry.alignment import align_points
 BLOCK = 3 * 1_024  # coordinates that are looked at together: whole vertices
 ROUNDS = 10  # of Procrustes; it settles within three or four
 SETTLED = 1e-3  # mm
+STEPS = 25
 LEFT_OUT = 300  # heads that are left out in turn, at most
 
 
@@ -155,6 +156,42 @@ def _gram(flat: ndarray, mean: ndarray, root: ndarray) -> ndarray:
     return gram
 
 
+def principal_axes(mean: Float[ndarray, "V 3"], basis: Float[ndarray, "K V 3"]) -> Components:
+    """The same distribution with orthogonal components in the order of their variance.
+
+    Args:
+        mean: of a linear model.
+        basis: displacement of one standard deviation of independent coefficients, in any order.
+    """
+    flat = basis.reshape(len(basis), -1)
+    variance, vectors = np.linalg.eigh(_gram(flat, np.zeros(flat.shape[1]), np.ones(len(flat))))
+    variance, vectors = variance[::-1].clip(0), vectors[:, ::-1]
+    rank = int((variance > 1e-9 * variance[0]).sum())
+    axes = (vectors[:, :rank].T @ flat).astype(np.float32)
+    return Components(np.asarray(mean, dtype=np.float64), axes.reshape(rank, *mean.shape), variance[:rank])
+
+
+def reconstruction_error(
+    model: Components, samples: Float[ndarray, "N V 3"], components: Int64[ndarray, " C"]
+) -> Float[ndarray, " C"]:
+    """Mean distance (mm) between the vertices of heads and their best reconstructions by a given model.
+
+    Args:
+        model: with orthogonal components.
+        samples: heads that the model was not built of, in its topology and frame.
+        components: numbers of components.
+    """
+    flat = model.basis.reshape(len(model.basis), -1)
+    unit = flat / np.linalg.norm(flat, axis=1, keepdims=True)
+    centred = samples.reshape(len(samples), -1) - model.mean.reshape(-1).astype(np.float32)
+    scores = centred @ unit.T
+    errors = np.empty(len(components))
+    for place, k in enumerate(components):
+        rest = centred - scores[:, :k] @ unit[:k]
+        errors[place] = np.linalg.norm(rest.reshape(len(rest), -1, 3), axis=2).mean()
+    return errors
+
+
 def compactness(variance: Float[ndarray, " R"], components: Int64[ndarray, " C"]) -> Float[ndarray, " C"]:
     """Share of the variance that the first components carry.
 
@@ -270,7 +307,7 @@ def _nearest_distance(heads: Tensor, samples: Tensor, lengths: Tensor) -> float:
 def model_curves(
     samples: Float[ndarray, "N V 3"],
     *,
-    steps: int = 25,
+    components: Int64[ndarray, " C"] | None = None,
     draws: int = 200,
     generator: torch.Generator | None = None,
 ) -> ModelCurves:
@@ -278,7 +315,7 @@ def model_curves(
 
     Args:
         samples: heads in one topology and one frame, mm.
-        steps: about how many numbers of components are looked at.
+        components: numbers of components to look at; about 25 up to all there are if None.
         draws: random heads for each point of specificity.
         generator: of the random heads; seeded with 0 if None.
 
@@ -292,7 +329,8 @@ def model_curves(
     model = principal_components(samples)
     most = min(len(model.basis), len(samples) - 2)
     left_out = torch.randperm(len(samples), generator=generator)[:LEFT_OUT].sort().values.numpy()
-    components = np.unique(np.round(np.linspace(0, most, min(steps, most + 1))).astype(np.int64))
+    if components is None:
+        components = np.unique(np.round(np.linspace(0, most, min(STEPS, most + 1))).astype(np.int64))
     return ModelCurves(
         components=components,
         compactness=compactness(model.variance, components),

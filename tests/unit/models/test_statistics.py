@@ -9,8 +9,10 @@ from facewright.models.statistics import (
     compactness,
     generalisation,
     model_curves,
+    principal_axes,
     principal_components,
     procrustes,
+    reconstruction_error,
     specificity,
 )
 
@@ -140,9 +142,28 @@ def test_compactness_and_specificity_of_known_models() -> None:
     assert (stranger > own + 5).all()
 
 
+def test_principal_axes_keep_the_distribution() -> None:
+    _, mean, basis = drawn(1)
+    generator = np.random.default_rng(4)
+    turn = np.linalg.qr(generator.standard_normal((3, 3)))[0]
+    model = principal_axes(mean, np.einsum("jk,kvc->jvc", turn, basis))
+    assert np.allclose(model.variance, (81, 16, 1), rtol=1e-4)
+    assert np.allclose(np.abs(model.basis[0]), np.abs(basis[0]), atol=1e-3)
+
+
+def test_error_of_a_given_model() -> None:
+    samples, mean, basis = drawn(30)
+    model = principal_axes(mean, basis)
+    errors = reconstruction_error(model, samples, np.array([0, 2, 3]))
+    away = np.linalg.norm(samples - mean, axis=2).mean()
+    assert errors[0] == pytest.approx(away, rel=1e-4)
+    assert errors[0] > errors[1] > errors[2]
+    assert errors[2] < 1e-4 * errors[0]
+
+
 def test_curves() -> None:
     samples, *_ = drawn(20, deviations=(9.0, 4.0, 2.0, 1.0, 1.0, 0.5))
-    curves = model_curves(samples, steps=5, draws=20)
+    curves = model_curves(samples, components=np.array([0, 1, 3, 6]), draws=20)
     assert curves.components[0] == 0
     assert (np.diff(curves.compactness) > 0).all()
     assert (np.diff(curves.generalisation) < 0).all()
