@@ -24,6 +24,9 @@ IRIS_SHARE = (0.6, 0.15, 0.1, 0.15)
 SCLERA, PUPIL, TEETH = np.array([0.66, 0.62, 0.58]), np.array([0.006] * 3), np.array([0.60, 0.55, 0.45])
 FULL_LIGHT_DEPTH, NO_LIGHT_DEPTH, MOUTH_DARK = 5.0, 22.0, 0.12  # mm behind the upper incisors; share left
 CENTRING = 0.45
+# Skin this many deviations darker than the mean keeps its hue: the other components reach black only at so
+# many deviations of their own.
+DARK_TONE, DARK_ROOM = 2.0, 3.5
 IRIS_ANGLE, PUPIL_ANGLE = 0.42, 0.19  # rad, from the eyeball's front pole: between rings of its mesh
 
 
@@ -71,7 +74,16 @@ def build_appearance(canvas: Canvas, components: int, seed: int) -> Appearance:
     specular_mean, specular_basis = _specular(canvas)
     mean = 0.5 * (light + dark) + offset
     mean, tone = (0.5 * (a + a[canvas.mirror]) for a in (mean, tone))
+    basis = basis * _room(canvas, mean - DARK_TONE * tone, basis)[:, None]
     return Appearance(mean, np.concatenate([tone[None], basis]), specular_mean, specular_basis)
+
+
+def _room(canvas: Canvas, dark: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """(V,) share of the components that dark skin (V,3) has room for: what is painted adds to any tone."""
+    spread = np.sqrt((basis**2).sum(0)) + 1e-9
+    share = np.clip((dark / (DARK_ROOM * spread)).min(1), 0.0, 1.0)
+    hair = canvas.regions["brow_left"] | canvas.regions["brow_right"]
+    return np.where(canvas.regions["skin"] & ~hair, soften(share, canvas), 1.0)
 
 
 @dataclasses.dataclass(frozen=True)
