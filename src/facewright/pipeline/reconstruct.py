@@ -25,7 +25,8 @@ from facewright.pipeline.doubts import doubts
 from facewright.pipeline.finder import Finder, ShippedFinder, find_faces
 from facewright.pipeline.result import Reconstruction
 from facewright.pipeline.settings import DeviceName, ReconstructionSettings
-from facewright.uv.head_texture import HeadChart, TextureSettings, head_texture
+from facewright.uv.head_chart import HeadChart
+from facewright.uv.head_texture import TextureSettings, head_texture
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+SKIN_SHININESS = 20.0  # Blinn-Phong exponent of skin, where none is measured
+
 
 @dataclass(frozen=True)
 class Material:
@@ -20,4 +22,4 @@ class Material:
     albedo: Float[Tensor, "N V 3"] | None = None
     albedo_map: Float[Tensor, "M H W 3"] | None = None
     specular: Float[Tensor, "P V"] | None = None
-    shininess: float | int = 20.0
+    shininess: float | int = SKIN_SHININESS

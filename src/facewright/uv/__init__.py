@@ -1,12 +1,15 @@
 """Texture maps: chart, photo to map, completion."""
 
 from facewright.uv.bake import bake, fill_gutter
+from facewright.uv.belief import BeliefSettings, believed
 from facewright.uv.chart import UvChart, mirrored_texels
 from facewright.uv.complete import CompletionSettings, complete
-from facewright.uv.head_texture import HeadChart, TextureSettings, head_texture, unwrap_photo
+from facewright.uv.head_chart import HeadChart
+from facewright.uv.head_texture import TextureSettings, head_texture, unwrap_photo
 from facewright.uv.unwrap import Illumination, UnwrapSettings, UvSamples, blend_samples, unwrap
 
 __all__ = [
+    "BeliefSettings",
     "CompletionSettings",
     "HeadChart",
     "Illumination",
@@ -15,6 +18,7 @@ __all__ = [
     "UvChart",
     "UvSamples",
     "bake",
+    "believed",
     "blend_samples",
     "complete",
     "fill_gutter",

@@ -16,7 +16,7 @@ from facewright.core.errors import InputError
 from facewright.uv.bake import fill_gutter
 from facewright.uv.chart import UvChart
 from facewright.uv.pyramid import blur, enlarge, push_pull, shrink
-from facewright.uv.unwrap import UvSamples
+from facewright.uv.unwrap import UvSamples, smoothstep
 
 LEAST_BLOCKS = 32  # seen blocks that make a median
 OFFSET = 0.02  # added to linear colours before the logarithm, so that black is finite
@@ -28,6 +28,8 @@ class CompletionSettings:
 
     Attributes:
         mirror: trust in a texel of the other half of the face, relative to the texel itself.
+        doubt: differences (log ratio) from the other half of the face, where that was seen better, from which
+            on a texel is believed less, and not at all.
         highlight: a texel brighter than its surroundings by more than this (log ratio) is damped...
         highlight_gain: ... its excess is multiplied by this.
         coarse: texels a side of the blocks in which colour is carried into hidden areas.
@@ -37,6 +39,7 @@ class CompletionSettings:
     """
 
     mirror: float = 0.85
+    doubt: tuple[float, float] = (0.5, 1.0)
     highlight: float = 0.2
     highlight_gain: float = 0.4
     coarse: int = 4
@@ -115,6 +118,9 @@ def _with_mirrored(
     source = source.clamp_min(0)
     other = ratio.flatten(2)[..., source].view_as(ratio)
     trust = settings.mirror * confidence.flatten(2)[..., source].view_as(confidence) * found
+    worse = ((trust - confidence) / 0.5).clamp(0, 1)
+    odd = smoothstep((ratio - other).abs().mean(1, keepdim=True), settings.doubt)
+    confidence = confidence * (1 - worse * odd)
     factor = 2 * settings.coarse
     difference, known = shrink(ratio - other, confidence * trust, factor)
     step = push_pull(difference, (4 * known).clamp(max=1) + settings.reach)

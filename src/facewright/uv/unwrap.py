@@ -17,8 +17,14 @@ from facewright.render.rasterize import rasterize
 from facewright.render.shading import shade_point_diffuse, shade_specular, unit
 from facewright.scene.camera import Camera, PerspectiveCamera
 from facewright.scene.lighting import PointLight, SphericalHarmonicsLight
+from facewright.scene.material import SKIN_SHININESS
 from facewright.uv.chart import UvChart
 from facewright.uv.pyramid import blur, enlarge, shrink
+
+LEAST_BLUE = 0.85  # blue over red of skin without its highlight, relative to the fitted albedo
+MOST_HIGHLIGHT = 0.6  # of the light that comes from a texel
+INSIDE_REACH = 60.0  # mm
+INSIDE_POOL = 4  # pixels of the depth buffer that are one step of the distance to the outline
 
 
 @dataclass(frozen=True)
@@ -28,10 +34,15 @@ class UvSamples:
     Attributes:
         color: linear RGB; albedo if the light was divided out; 0 where confidence is 0.
         confidence: 0 (nothing known) to 1.
+        inside: mm, as the camera sees them, from each texel to the outline of the head in the photo, up to
+            ``INSIDE_REACH``; beyond the outline is no skin. None: not known.
+        texels_a_pixel: side of a pixel of the photo in texels; 0: not known.
     """
 
     color: Float[Tensor, "S S 3"]
     confidence: Float[Tensor, "S S 1"]
+    inside: Float[Tensor, "S S 1"] | None = None
+    texels_a_pixel: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -66,12 +77,15 @@ class Illumination:
         bulb: point light, camera frame, or None.
         specular: specular intensity at the vertices, or None for a dull head.
         shininess: Blinn-Phong exponent.
+        albedo: diffuse albedo at the vertices as it was fitted; a highlight is then taken off only as far as
+            what is left has the colour of skin. None: it is taken off whole.
     """
 
     ambient: SphericalHarmonicsLight
     bulb: PointLight | None = None
     specular: Float[Tensor, " V"] | None = None
-    shininess: float = 20.0
+    shininess: float = SKIN_SHININESS
+    albedo: Float[Tensor, "V 3"] | None = None
 
 
 def unwrap(
@@ -108,17 +122,20 @@ def unwrap(
     towards = -(turned * _view(vertices_camera, camera)).sum(-1)
     front = chart.where((towards > 0)[topology.faces].any(-1)[chart.triangle])
     surface = _surface(front, vertices_camera, turned, camera)
-    hidden = _behind_something(surface, vertices_camera, topology, camera, settings)
+    view = _depth_view(vertices_camera, topology, camera, settings.depth_size)
+    hidden = _behind_something(surface, view, settings)
     confidence = smoothstep(surface.facing, settings.facing) * ~hidden
     confidence = confidence * _inside(surface.pixels, camera.size, settings.border)
     confidence = confidence * _feathered(chart, front, ~hidden & (surface.facing > 0), settings.feather)
-    color = _sampled(photo, surface.pixels[:, :2], confidence > 0)
+    color, span = _sampled(photo, surface.pixels[:, :2], confidence > 0)
     confidence = confidence * _not_burnt_out(color)
     if illumination is not None:
         color, trust = _without_light(front, color, surface, confidence, illumination, settings)
         confidence = confidence * trust
     color = torch.where(confidence[:, None] > 0, color, 0)
-    return UvSamples(front.scatter(color), front.scatter(confidence[:, None]))
+    inside = front.scatter(_inside_outline(surface, view)[:, None])
+    sharpness = 1 / span if span > 0 else 0.0
+    return UvSamples(front.scatter(color), front.scatter(confidence[:, None]), inside, sharpness)
 
 
 def blend_samples(samples: Sequence[UvSamples]) -> UvSamples:
@@ -168,25 +185,69 @@ def _view(points: Tensor, camera: Camera) -> Tensor:
     return points.new_tensor([0.0, 0.0, 1.0]).expand_as(points)
 
 
-def _behind_something(
-    surface: _Surface, vertices_camera: Tensor, topology: Topology, camera: Camera, settings: UnwrapSettings
-) -> Tensor:
-    """True where another part of the head is in front: a depth test in a buffer cropped to the head."""
+@dataclass(frozen=True)
+class _DepthView:
+    """The foremost surface in a picture cropped to the head.
+
+    Attributes:
+        depth: mm, 0 where the head is not.
+        low: pixel of the photo at the corner of the picture.
+        scale: pixels of the picture to one of the photo.
+        pixel_mm: side of a pixel at the head.
+    """
+
+    depth: Tensor
+    low: Tensor
+    scale: float
+    pixel_mm: float
+
+    def at(self, pixels: Tensor, values: Tensor) -> Tensor:
+        """Values of a picture of this one's extent at pixels of the photo."""
+        step = self.depth.shape[0] / values.shape[0], self.depth.shape[1] / values.shape[1]
+        place = (pixels[:, :2] - self.low) * self.scale
+        column = (place[:, 0] / step[1]).floor().long().clamp(0, values.shape[1] - 1)
+        row = (place[:, 1] / step[0]).floor().long().clamp(0, values.shape[0] - 1)
+        return values[row, column]
+
+
+def _depth_view(vertices_camera: Tensor, topology: Topology, camera: Camera, size: int) -> _DepthView:
     projected = camera.project(vertices_camera[None])
     low, high = projected[0, :, :2].amin(0), projected[0, :, :2].amax(0)
-    scale = (settings.depth_size / (high - low).max().clamp_min(1e-6)).item()
-    width, height = ((high - low) * scale).ceil().int().clamp(1, settings.depth_size + 1).tolist()
+    scale = (size / (high - low).max().clamp_min(1e-6)).item()
+    width, height = ((high - low) * scale).ceil().int().clamp(1, size + 1).tolist()
     projected[..., :2] = (projected[..., :2] - low) * scale
     perspective = isinstance(camera, PerspectiveCamera)
     depth = rasterize(projected, topology.faces, (height, width), perspective=perspective).depth[0]
-    place = ((surface.pixels[:, :2] - low) * scale).floor().long()
-    column, row = place[:, 0].clamp(0, width - 1), place[:, 1].clamp(0, height - 1)
-    foremost = depth[row, column]
+    extent = (vertices_camera.amax(0) - vertices_camera.amin(0))[:2].max()
+    return _DepthView(depth, low, scale, float(extent) / size)
+
+
+def _behind_something(surface: _Surface, view: _DepthView, settings: UnwrapSettings) -> Tensor:
+    """True where another part of the head is in front."""
+    foremost = view.at(surface.pixels, view.depth)
     # One buffer pixel of a slanted surface spans this much depth.
-    size_mm = (vertices_camera.amax(0) - vertices_camera.amin(0))[:2].max() / settings.depth_size
     slope = (1 - surface.facing.square()).clamp_min(0).sqrt() / surface.facing.clamp_min(0.1)
-    behind = surface.pixels[:, 2] > foremost + settings.depth_bias + slope * size_mm
+    behind = surface.pixels[:, 2] > foremost + settings.depth_bias + slope * view.pixel_mm
     return behind & (foremost > 0)
+
+
+def _inside_outline(surface: _Surface, view: _DepthView) -> Tensor:
+    """Distance (mm across the view) of each texel to the outline of the head, by widening what is outside.
+
+    The distance is the larger of its horizontal and vertical part: of two ways out, the shorter counts.
+    """
+    outside = (view.depth <= 0).to(view.depth.dtype)[None, None]
+    rows, columns = (-side % INSIDE_POOL for side in outside.shape[-2:])
+    outside = functional.pad(outside, (0, columns, 0, rows), value=1.0)
+    outside = functional.pad(functional.max_pool2d(outside, INSIDE_POOL), (1, 1, 1, 1), value=1.0)
+    step = INSIDE_POOL * view.pixel_mm
+    distance = torch.zeros_like(outside)
+    for _ in range(int(INSIDE_REACH / step)):
+        distance += step * (1 - outside)
+        outside = functional.max_pool2d(outside, 3, 1, 1)
+    distance = distance[0, 0, 1:-1, 1:-1].repeat_interleave(INSIDE_POOL, 0).repeat_interleave(INSIDE_POOL, 1)
+    height, width = view.depth.shape
+    return view.at(surface.pixels, distance[:height, :width])
 
 
 def _inside(pixels: Tensor, size: tuple[int, int], border: float) -> Tensor:
@@ -207,22 +268,22 @@ def _feathered(chart: UvChart, front: UvChart, seen: Tensor, feather: float) -> 
     return ((share.reshape(-1)[front.texel] - 0.5) * 2).clamp(0, 1) * seen
 
 
-def _sampled(photo: Tensor, pixels: Tensor, wanted: Tensor) -> Tensor:
-    """Linear colours of the photo at the wanted pixels, from a photo no finer than the texels."""
+def _sampled(photo: Tensor, pixels: Tensor, wanted: Tensor) -> tuple[Tensor, float]:
+    """Linear colours of the photo, no finer than the texels, at the wanted pixels; pixels to a texel."""
     color = torch.zeros(len(pixels), 3, dtype=photo.dtype, device=photo.device)
     if not bool(wanted.any()):
-        return color
+        return color, 0.0
     chosen = pixels[wanted]
     low = (chosen.amin(0).floor().long() - 2).clamp_min(0)
     high = (chosen.amax(0).ceil().long() + 2).tolist()
     crop = linear_from_srgb(photo[:, int(low[1]) : high[1], int(low[0]) : high[0]])[None]
     # Pixels that a texel spans, from the box of what is seen (an over-estimate by the empty corners).
-    span = float((chosen.amax(0) - chosen.amin(0)).prod()) / len(chosen)
-    factor = max(1, int(0.8 * span**0.5))
+    span = (float((chosen.amax(0) - chosen.amin(0)).prod()) / len(chosen)) ** 0.5
+    factor = max(1, int(0.8 * span))
     if factor > 1:
         crop = functional.avg_pool2d(crop, factor, ceil_mode=True)
     color[wanted] = sample_bilinear(crop, ((chosen - low) / factor)[None])[0]
-    return color
+    return color, span
 
 
 def _not_burnt_out(color: Tensor) -> Tensor:
@@ -246,11 +307,29 @@ def _without_light(
         shading = shading + shade_point_diffuse(torch.ones_like(normals), normals, points, bulb)[0]
         if illumination.specular is not None:
             intensity = chart.gather(illumination.specular[:, None])[None]
-            color = color - shade_specular(intensity, normals, points, bulb, illumination.shininess)[0]
+            highlight = shade_specular(intensity, normals, points, bulb, illumination.shininess)[0]
+            if illumination.albedo is not None:
+                skin = chart.gather(illumination.albedo)
+                highlight = highlight * _share_of_highlight(color, highlight, shading, skin)
+            color = color - highlight
     known = confidence > 0.5
     typical = shading[known if bool(known.any()) else confidence >= 0].median(0).values.clamp_min(1e-3)
     trust = smoothstep(luminance(shading) / luminance(typical), settings.shading_trust)
     return color.clamp_min(0) / torch.maximum(shading, typical * settings.shading_floor), trust
+
+
+def _share_of_highlight(color: Tensor, highlight: Tensor, shading: Tensor, skin: Tensor) -> Tensor:
+    """How much of a fitted highlight (0 to 1) a texel can have had.
+
+    A highlight has the colour of the light. Where more of it is taken off than was there, what is left is too
+    colourful for skin, blue first, and in a grey photo too dark.
+    """
+    left, taken = (each / shading.clamp_min(1e-3) for each in (color, highlight))
+    least = LEAST_BLUE * (skin[:, 2:] + 1e-3) / (skin[:, :1] + 1e-3)
+    room, spent = (each[:, 2:] - least * each[:, :1] for each in (left, taken))
+    share = torch.where(spent > 0, room / spent.clamp_min(1e-6), 1.0).clamp(0, 1)
+    brightest = MOST_HIGHLIGHT * luminance(color) / luminance(highlight).clamp_min(1e-6)
+    return torch.minimum(share, brightest[:, None])
 
 
 def _gain(samples: UvSamples, reference: UvSamples) -> Tensor:

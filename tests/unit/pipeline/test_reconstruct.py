@@ -16,7 +16,7 @@ from facewright.pipeline.finder import ShippedFinder, find_faces
 from facewright.pipeline.reconstruct import Reconstructor
 from facewright.pipeline.result import Reconstruction
 from facewright.pipeline.settings import ReconstructionSettings
-from facewright.uv.head_texture import HeadChart
+from facewright.uv.head_chart import HeadChart
 
 SIZE = 64  # of the texture
 

@@ -9,6 +9,7 @@ from tests.painted_head import SIZE, shoot
 from facewright.core.errors import InputError
 from facewright.scene.parameters import HeadParameters
 from facewright.uv import (
+    BeliefSettings,
     HeadChart,
     Illumination,
     TextureSettings,
@@ -144,7 +145,7 @@ def test_cloth_over_the_neck_is_not_taken_for_skin(miniature, truth):
         zeros(1, 3), zeros(1, 52), zeros(1, 1), zeros(1, 1), shot.pose, shot.camera, shot.light
     )
     inside = (chart.rim == 1)[..., 0]
-    trusting = TextureSettings(size=SIZE, clothing=(50.0, 60.0))
+    trusting = TextureSettings(size=SIZE, belief=BeliefSettings(clothing=(50.0, 60.0)))
     blue = {}
     for name, settings in (("wary", TextureSettings(size=SIZE)), ("trusting", trusting)):
         texture = head_texture(model, [shot.photo], [fit], chart=chart, settings=settings)

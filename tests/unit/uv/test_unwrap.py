@@ -115,6 +115,23 @@ def test_highlight_of_the_point_light_is_subtracted(chart, miniature, truth):
     assert relative_error(ignored, truth).median() > 0.05
 
 
+def test_a_highlight_that_was_not_there_is_not_taken_off(chart, miniature, truth):
+    """A lamp fitted too strong must not leave skin without blue."""
+    shot = shoot(miniature, truth)
+    bulb = PointLight(torch.tensor([[100.0, -150.0, 100.0]]), torch.full((1, 3), 0.9))
+    specular = torch.full((len(miniature.mean),), 0.5)
+    albedo = torch.tensor([0.36, 0.23, 0.16]).expand(len(specular), -1)
+    arguments = (chart, shot.photo, shot.vertices, miniature.topology, shot.camera)
+    blue = {}
+    for name, known in (("wary", albedo), ("gullible", None)):
+        light = Illumination(shot.light, bulb, specular, 20.0, known)
+        samples = unwrap(*arguments, illumination=light)
+        color = samples.color[samples.confidence[..., 0] > 0.5]
+        blue[name] = float(((color[:, 2] + 0.01) / (color[:, 0] + 0.01)).quantile(0.02))
+    assert blue["wary"] > 0.25
+    assert blue["gullible"] < 0.15
+
+
 def test_two_photos_know_more_than_one(chart, miniature, truth):
     left, right = (unwrapped(chart, miniature, shoot(miniature, truth, yaw)) for yaw in (-50.0, 50.0))
     darker = UvSamples(right.color * 0.7, right.confidence)  # another exposure
