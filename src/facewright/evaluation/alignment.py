@@ -116,7 +116,7 @@ def align_surface(
     rows, cost = _rows(surface, normals, points, alignment, settings, anchors)
     for _ in range(settings.steps):
         step = _solve(*rows, damping, settings.with_scale)
-        trial = _compose(step, alignment)
+        trial = composed(step, alignment)
         trial_rows, trial_cost = _rows(surface, normals, points, trial, settings, anchors)
         if trial_cost <= cost:
             movement = np.abs(moved(trial, moved(alignment.inverse(), points)) - points).max()
@@ -206,8 +206,8 @@ def _solve(
     )
 
 
-def _compose(second: Alignment, first: Alignment) -> Alignment:
-    """First ``first``, then ``second``."""
+def composed(second: Alignment, first: Alignment) -> Alignment:
+    """The motion that is first ``first``, then ``second``."""
     rotation = second.rotation @ first.rotation
     translation = second.apply(first.translation[:, None])[:, 0]
     return replace(first, rotation=rotation, translation=translation, scale=second.scale * first.scale)

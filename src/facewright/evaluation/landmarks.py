@@ -27,7 +27,16 @@ NAMES = (*NOW_SEVEN, "nose_tip", "chin")
 IN_IBUG68 = dict(zip(NAMES, (36, 39, 42, 45, 33, 48, 54, 30, 8), strict=True))
 IN_DENSE478 = dict(zip(NAMES, (33, 133, 362, 263, 2, 61, 291, 1, 152), strict=True))
 NUMBERED = {7: dict(zip(NOW_SEVEN, range(7), strict=True)), 68: IN_IBUG68, 478: IN_DENSE478}
-INNER = range(17, 68)  # iBUG points that are no contour: these mean the same point on every face
+# iBUG's points 17 to 67 (brows, nose, eyes, lips) are no contour: they mean the same point on every face.
+INNER_IN_IBUG68 = tuple(range(17, 68))
+INNER_IN_DENSE478 = (
+    *(70, 63, 105, 66, 107, 336, 296, 334, 293, 300),
+    *(168, 197, 5, 4, 98, 97, 2, 326, 327),
+    *(33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380),
+    *(61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181),
+    *(78, 82, 13, 312, 308, 317, 14, 87),
+)
+INNER = {68: INNER_IN_IBUG68, 478: INNER_IN_DENSE478}
 
 SUFFIXES = (".json", ".txt", ".pp", ".npy")
 MAX_BYTES = 16 << 20
@@ -40,15 +49,15 @@ class FaceLandmarks:
 
     Attributes:
         named: by name (``NAMES``); left and right are the subject's.
-        ibug68: the 68 points of iBUG, if the file had them.
+        inner51: iBUG's points 17 to 67, if the file had 68 or 478 points.
     """
 
     named: Mapping[str, Float[ndarray, "3"]]
-    ibug68: Float[ndarray, "68 3"] | None = None
+    inner51: Float[ndarray, "51 3"] | None = None
 
     def scaled(self, factor: float) -> "FaceLandmarks":
         """The same points in another unit."""
-        dense = None if self.ibug68 is None else self.ibug68 * factor
+        dense = None if self.inner51 is None else self.inner51 * factor
         return FaceLandmarks({name: point * factor for name, point in self.named.items()}, dense)
 
     def point(self, name: str) -> Float[ndarray, "3"]:
@@ -79,9 +88,9 @@ def shared_points(
     first: FaceLandmarks, second: FaceLandmarks
 ) -> tuple[Float[ndarray, "L 3"], Float[ndarray, "L 3"]]:
     """All points that mean the same on both faces: 51 of iBUG if both have them, else the shared names."""
+    if first.inner51 is not None and second.inner51 is not None:
+        return first.inner51, second.inner51
     names = [name for name in NAMES if name in first.named and name in second.named]
-    if first.ibug68 is not None and second.ibug68 is not None:
-        return first.ibug68[INNER], second.ibug68[INNER]
     return first.rows(names), second.rows(names)
 
 
@@ -97,7 +106,8 @@ def landmarks_from_rows(points: Float[ndarray, "L 3"], where: str) -> FaceLandma
     if not (np.abs(points) < LARGEST).all():
         raise InputError(f"{where}: a landmark is NaN, infinite or larger than any head.")
     named = {name: points[row] for name, row in numbered.items()}
-    return FaceLandmarks(named, points if len(points) == 68 else None)
+    inner = INNER.get(len(points))
+    return FaceLandmarks(named, None if inner is None else points[list(inner)])
 
 
 def read_landmarks(path: Path) -> FaceLandmarks:

@@ -51,7 +51,7 @@ def with_points(face, function, name=None):
     """The face with vertices and landmarks moved by a function of points."""
     marks = face.landmarks
     named = {key: function(point[None])[0] for key, point in marks.named.items()}
-    dense = None if marks.ibug68 is None else function(marks.ibug68)
+    dense = None if marks.inner51 is None else function(marks.inner51)
     return FaceSample(name or face.name, function(face.vertices), face.faces, FaceLandmarks(named, dense))
 
 

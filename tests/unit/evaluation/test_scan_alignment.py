@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import least_squares
+from scipy.spatial.transform import Rotation
 from tests.unit.evaluation.face_shapes import depth, sample, similarity, with_points
 
 from facewright.core.errors import InputError
 from facewright.evaluation.alignment import Anchors, IcpSettings, align_landmarks, align_surface, moved
+from facewright.evaluation.geometry_metrics import point_to_surface
 from facewright.geometry.alignment import Alignment
 from facewright.geometry.nearest import index_surface
 
@@ -45,6 +48,29 @@ def test_a_known_similarity_is_found(metric):
     rigid = align_surface(surface, scan, start, IcpSettings(with_scale=False, metric=metric))
     assert float(rigid.scale) == float(start.scale)  # control: without a scale the size stays wrong
     assert np.abs(moved(rigid, face.vertices) - motion(face.vertices)).max() > 0.5
+
+
+def test_the_minimum_is_that_of_a_general_optimizer():
+    """Two different surfaces, so that distances stay: seven parameters by scipy against ours."""
+    face, other = sample(31, 37), with_points(sample(25, 29), lambda p: p * [1.05, 0.96, 1.1])
+    surface, scan = (
+        index_surface(face.vertices, face.faces),
+        other.vertices[np.abs(other.vertices[:, 0]) < 60],
+    )
+
+    def motion(x):
+        rotation = torch.from_numpy(Rotation.from_rotvec(x[:3]).as_matrix())[None]
+        return Alignment(rotation, torch.from_numpy(x[3:6])[None], torch.from_numpy(np.exp(x[6:])))
+
+    def distances(x):
+        return point_to_surface(surface, moved(motion(x).inverse(), scan)) * np.exp(x[6])
+
+    peer = least_squares(distances, np.zeros(7), x_scale=[0.01, 0.01, 0.01, 1, 1, 1, 0.01])
+    settings = IcpSettings(with_scale=True, steps=200, tolerance=1e-7)
+    ours = align_surface(surface, scan, motion(np.zeros(7)), settings)
+    left = point_to_surface(surface, moved(ours.inverse(), scan)) * float(ours.scale)
+    assert (left**2).sum() <= 2 * peer.cost * (1 + 1e-4)
+    assert (left**2).sum() < 0.5 * (distances(np.zeros(7)) ** 2).sum()
 
 
 def test_far_points_do_not_pull_where_they_are_trimmed():
