@@ -10,6 +10,7 @@ import tyro
 
 import facewright
 from facewright.cli.demo import Demo
+from facewright.cli.evaluate import Evaluate
 from facewright.cli.exit_codes import DONE, INTERRUPTED, SOME_FAILED, USAGE
 from facewright.cli.model import Model
 from facewright.cli.reconstruct import Reconstruct
@@ -20,6 +21,7 @@ DESCRIPTION = "Photographs of a face into a 3D head that can be measured, relit,
 Command = (
     Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]
+    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Model, tyro.conf.subcommand("model")]
 )
 

@@ -20,7 +20,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["--help"], ["reconstruct", "--help"], ["demo", "-h"], ["model", "-h"]]
+    "arguments",
+    [[], ["--help"], ["reconstruct", "--help"], ["demo", "-h"], ["evaluate", "-h"], ["model", "-h"]],
 )
 def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 0
