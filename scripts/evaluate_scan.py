@@ -2,10 +2,10 @@
 
     python scripts/evaluate_scan.py [--scan ../shared/data/scans/james_3dmd] [--landmarks labels.npz]
 
-Protocol: the head with the photo's expression; scan points within 90 mm of the nose tip; alignment by the
-seven landmarks, then ICP (points further than 10 mm do not pull); distance of every scan point to the head.
-"rigid" keeps the fitted head's size, "similarity" also lets the scale free; distances are in the scan's mm.
-The photos' focal length is taken as unknown unless --focal says it.
+Protocol: ``metric`` of facewright.evaluation, on the skin of the head with the photo's expression: scan
+points within 90 mm of the nose tip; alignment by the seven landmarks, then ICP (points further than 10 mm do
+not pull); distance of every scan point to the head. "rigid" keeps the fitted head's size, "similarity" also
+lets the scale free; distances are in the scan's mm. The focal length is unknown unless --focal says it.
 """
 
 import argparse
@@ -16,12 +16,16 @@ import numpy as np
 import torch
 from PIL import Image
 
+from facewright.evaluation.geometry_metrics import kept_faces
+from facewright.evaluation.inputs import read_sample
+from facewright.evaluation.landmarks import landmarks_from_rows
+from facewright.evaluation.protocols import PROTOCOLS
+from facewright.evaluation.records import FaceSample
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.photometric import PhotometricFitSettings, refine_photometric
 from facewright.fitting.records import FaceFit
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
-from fit_evaluation.scan_error import Scan, read_scan, scan_error
 
 PHOTOS = ("photo_0.jpg", "photo_1.jpg")
 
@@ -46,14 +50,17 @@ def detected(photos: list[torch.Tensor], labels: Path | None, folder: Path) -> t
     return torch.stack([detect(photo)[0].points for photo in photos])
 
 
-def print_row(name: str, model: FaceModel, vertices: torch.Tensor, scan: Scan) -> None:
+def print_row(name: str, model: FaceModel, vertices: torch.Tensor, scan: FaceSample) -> None:
     """One line of the table."""
-    rigid = scan_error(model, vertices, scan, with_scale=False)
-    free = scan_error(model, vertices, scan, with_scale=True)
+    marks = model.landmark_points(vertices, "dense478").double().numpy()
+    faces = kept_faces(model.topology.faces.numpy(), model.parts["skin"].numpy())
+    sample = FaceSample(name, vertices.double().numpy(), faces, landmarks_from_rows(marks, name))
+    measured = PROTOCOLS["metric"](sample, scan)
+    rigid, free = (measured.parts[part].summary for part in ("rigid", "similarity"))
     print(
         f"{name:28s} | rigid: mean {rigid.mean:.2f} median {rigid.median:.2f} rms {rigid.rms:.2f} "
         f"p95 {rigid.p95:.2f} | similarity: mean {free.mean:.2f} median {free.median:.2f} rms {free.rms:.2f} "
-        f"scale {free.scale:.3f}",
+        f"scale {measured.values['similarity_scale']:.3f}",
         flush=True,
     )
 
@@ -79,12 +86,12 @@ def main() -> None:
     settings = PhotometricFitSettings(shape_iterations=arguments.shape_iterations)
     if arguments.shape_precision is not None:
         settings = replace(settings, shape_precision=arguments.shape_precision)
-    model, scan = load_base_model(), read_scan(arguments.scan)
+    model, scan = load_base_model(), read_sample(arguments.scan, None, "mm")
     photos = [read_photo(arguments.scan / name) for name in PHOTOS]
     points = detected(photos, arguments.landmarks, arguments.scan)
     sizes = [(photo.shape[1], photo.shape[2]) for photo in photos]
     focal = None if arguments.focal is None else torch.full((len(photos),), arguments.focal)
-    print(f"{len(scan.points)} scan points")
+    print(f"{len(scan.vertices)} scan points")
     print_row("mean head", model, model.mean, scan)
     for name, groups in (("alone", None), ("together", torch.zeros(len(photos), dtype=torch.int64))):
         fit = fit_landmarks(model, points, sizes, focal=focal, groups=groups)

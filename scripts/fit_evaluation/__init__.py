@@ -1,1 +1,0 @@
-"""Measuring fits: scans, detected landmarks, tables."""
