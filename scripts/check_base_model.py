@@ -24,6 +24,7 @@ from facewright.models.face_model import FaceModel
 
 SEED = 7
 EYES_FORWARD, LIP_RAISED = 3.0, 2.0  # mm: what the gates must notice
+DARK_TONE = -2.0  # standard deviations
 FACE_SHIFT = np.array([0.0, 14.0, 0.0])  # mm: puts the face, not the head, in the middle
 
 
@@ -40,6 +41,7 @@ def main() -> None:
     lines += _mean_gates(model)
     lines += _random_gates(model, arguments.heads)
     lines += _blink_gates(model)
+    lines.append(("300 dark heads, a spot of pure red, share", _saturated(model), 0.01))
     scans = arguments.shared / "data" / "ict_facekit.npz"
     if scans.exists():
         fits = gates.scan_fit(model, read_scan_model(scans), 6, SEED)
@@ -59,12 +61,17 @@ def _mean_gates(model: FaceModel) -> list[tuple[str, float, float]]:
     reach = gates.expression_reach(model)
     return [
         ("outer eye corners, distance from 90 mm", abs(gates.outer_eye_distance(model) - 90.0), 5.0),
+        ("lips' margins at jawOpen 1, distance from 42 mm", abs(gates.mouth_opening(model, 1.0) - 42.0), 5.0),
         ("foremost vertex to the nose tip, mm", gates.nose_lead(model), 5.0),
         ("face triangles that point inward (nostrils do), share", 1.0 - gates.outward_share(model), 0.1),
         ("expressions that move less than 1 mm, count", sum(r[0] < 1.0 for r in reach.values()), 0),
         ("one-sided expressions mostly on the wrong side, count", sum(r[1] < 0.6 for r in reach.values()), 0),
         ("mean head against its mirror image, mm", _asymmetry(model), 1e-3),
     ]
+
+
+def _saturated(model: FaceModel) -> float:
+    return float(gates.saturated_skin(model, DARK_TONE, 300, SEED).mean())
 
 
 def _asymmetry(model: FaceModel) -> float:

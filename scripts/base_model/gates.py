@@ -17,6 +17,7 @@ from facewright.models.face_model import FaceModel
 
 LID_REACH = 4.0  # mm: skin this near to an eyeball on the mean head can enter it
 HEADS_AT_A_TIME = 100
+LEAST_GREEN = 0.25  # of the red, on skin
 EYEBALLS = ("left_eye", "right_eye")
 AIM = np.array([0.0, 16.0, 0.0])  # from where pictures aim up to the eyes, mm
 WHOLE = ("jawLeft", "jawRight", "mouthLeft", "mouthRight")
@@ -26,6 +27,13 @@ def outer_eye_distance(model: FaceModel) -> float:
     """Distance of the outer eye corners on the mean, mm."""
     points = model.landmark_points(model.mean, "ibug68")
     return float((points[45] - points[36]).norm())
+
+
+def mouth_opening(model: FaceModel, activation: float) -> float:
+    """Distance of the lips' margins in the middle at that jawOpen, mm."""
+    jaw = model.expression_basis[model.expression_names.index("jawOpen")]
+    points = model.landmark_points(model.mean + activation * jaw, "dense478")
+    return float((points[LIP_PAIRS[0][0]] - points[LIP_PAIRS[0][1]]).norm())
 
 
 def nose_lead(model: FaceModel) -> float:
@@ -125,6 +133,19 @@ def _depth_in_ball(lid: np.ndarray, ball: np.ndarray, offset: np.ndarray) -> flo
     weight = 1.0 / (distance + 1e-6)
     local = (radius[nearest] * weight).sum(1) / weight.sum(1)
     return float(np.maximum(local - height, 0.0).max())
+
+
+def saturated_skin(model: FaceModel, tone: float, draws: int, seed: int) -> np.ndarray:
+    """(draws,) True where a hundredth of the face's skin, of that tone, is pure red."""
+    generator = torch.Generator().manual_seed(seed)
+    colours = torch.randn(draws, model.diffuse_count, generator=generator)
+    colours[:, 0] = tone
+    skin = model.regions["face"] & model.regions["skin"] & ~model.regions["lips"]
+    for side in ("left", "right"):
+        skin &= ~model.regions[f"brow_{side}"] & ~model.regions[f"eye_{side}"]
+    albedo = model.diffuse_albedo(colours)[:, skin]
+    hue = albedo[..., 1] / albedo[..., 0].clamp(min=1e-3)
+    return (hue.quantile(0.01, dim=1) < LEAST_GREEN).numpy()
 
 
 def expression_reach(model: FaceModel) -> dict[str, tuple[float, float]]:
