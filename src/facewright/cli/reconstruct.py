@@ -42,6 +42,8 @@ class Reconstruct:
     """A face_landmarker.task: find faces and landmarks with MediaPipe and not with the shipped networks."""
     texture_size: int = 1024
     """Side of the albedo map in pixels."""
+    model: Annotated[Path | None, arg(metavar="FILE")] = None
+    """A face model in the shipped head's topology, of `facewright model build` or `import --to-base`."""
     debug: bool = False
     """Print internal details and tracebacks."""
 
@@ -55,7 +57,11 @@ class Reconstruct:
             raise InputError("expected photos or folders: facewright reconstruct PHOTO ... --out DIR.")
         if not 64 <= self.texture_size <= MAX_TEXTURE:
             raise InputError(f"expected --texture-size from 64 to {MAX_TEXTURE}, got {self.texture_size}.")
-        settings = ReconstructionSettings(photometric=self.photometric, texture_size=self.texture_size)
+        settings = ReconstructionSettings(
+            photometric=self.photometric,
+            texture_size=self.texture_size,
+            model=str(self.model) if self.model else None,
+        )
         batch = BatchSettings(all_faces=self.all_faces, together=self.together, force=self.force)
         if self.together and self.all_faces:
             raise InputError("--together takes the main face of each photo: leave out --all-faces.")

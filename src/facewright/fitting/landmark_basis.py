@@ -71,7 +71,10 @@ def landmark_basis(model: FaceModel, name: str = LANDMARK_SET) -> LandmarkBasis:
         InputError: the model has no such landmark set.
     """
     if name not in model.landmarks:
-        raise InputError(f"model {model.name!r} has landmark sets {sorted(model.landmarks)}, not {name!r}.")
+        raise InputError(
+            f"model {model.name!r} has landmark sets {sorted(model.landmarks)}, not {name!r}: "
+            "bring an imported model into the shipped head's topology (facewright model import --to-base)."
+        )
     landmarks, lines = model.landmarks[name], contour_lines(model, name)
     identity_count = min(model.identity_count, IDENTITY_MODES)
     full_basis = torch.cat([model.identity_basis[:identity_count], model.expression_basis])

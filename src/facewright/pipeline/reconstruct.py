@@ -20,6 +20,7 @@ from facewright.fitting.records import FaceFit
 from facewright.image.io import Photograph, photograph_from_array, read_photo
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
+from facewright.models.storage import load_face_model
 from facewright.pipeline.device import resolve_device
 from facewright.pipeline.doubts import doubts
 from facewright.pipeline.finder import Finder, ShippedFinder, find_faces
@@ -66,11 +67,12 @@ class Reconstructor:
 
         Raises:
             AssetError: a model or weight file is missing or damaged.
+            InputError: the model of the settings has no dense landmarks.
             UnavailableError: the device is not there.
         """
         settings = settings or ReconstructionSettings()
         target = device if isinstance(device, torch.device) else resolve_device(device)
-        model = load_base_model().to(target)
+        model = (load_face_model(Path(settings.model)) if settings.model else load_base_model()).to(target)
         return cls(
             model,
             finder or ShippedFinder.load(target),

@@ -13,10 +13,12 @@ class ReconstructionSettings:
     Attributes:
         photometric: find albedo and light from the pixels after the landmark fit.
         texture_size: side of the square albedo map in pixels.
+        model: a face model file in the base head's topology; the shipped head if None.
     """
 
     photometric: bool = True
     texture_size: int = 1024
+    model: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """What a result depends on besides the photo: if any of it changes, the result is made anew."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import facewright
-from facewright.core.assets import read_manifest
+from facewright.core.assets import read_manifest, sha256
+from facewright.core.errors import AssetError
 from facewright.pipeline.settings import BatchSettings, ReconstructionSettings
 
 
@@ -12,8 +14,16 @@ def made_with(settings: ReconstructionSettings, batch: BatchSettings) -> dict[st
     """Versions and settings as JSON values, without what does not change a result (device, force).
 
     Raises:
-        AssetError: the manifest of the shipped files is missing or damaged.
+        AssetError: the manifest of the shipped files is missing or damaged, or a chosen model is missing.
     """
     assets = {name: entry["sha256"][:16] for name, entry in sorted(read_manifest().items())}
     choices = {**asdict(settings), "all_faces": batch.all_faces}
+    if settings.model:
+        choices["model"] = _checksum(Path(settings.model))
     return {"facewright": facewright.__version__, "assets": assets, "settings": choices}
+
+
+def _checksum(model: Path) -> str:
+    if not model.is_file():
+        raise AssetError(f"expected a face model file, found nothing at {model}.")
+    return sha256(model)[:16]

@@ -1,21 +1,24 @@
 """The stages in their order, over a miniature head and a finder that knows where the faces are."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from tests.unit.fitting.miniature_head import build_model, draw_parameters, landmarks_of
 
-from facewright.core.errors import HiddenFaceError, NoFaceError
+from facewright.core.errors import AssetError, HiddenFaceError, InputError, NoFaceError
 from facewright.detection import Landmarks
 from facewright.fitting.landmark_basis import landmark_basis
 from facewright.image.io import Photograph, photograph_from_array
+from facewright.models.storage import ModelOrigin, save_face_model
 from facewright.pipeline import reconstruct as stages
 from facewright.pipeline.finder import ShippedFinder, find_faces
 from facewright.pipeline.reconstruct import Reconstructor
 from facewright.pipeline.result import Reconstruction
-from facewright.pipeline.settings import ReconstructionSettings
+from facewright.pipeline.settings import BatchSettings, ReconstructionSettings
+from facewright.pipeline.versions import made_with
 from facewright.uv.head_chart import HeadChart
 
 SIZE = 64  # of the texture
@@ -154,3 +157,20 @@ def test_no_face_says_how_wide_one_must_be_in_this_photo() -> None:
     assert "about 24 pixels" in refused(Blind(), 1280)
     assert "about 96 pixels" in refused(Blind(), 1280, 4.0)
     assert "pixels" not in refused(lambda _: [], 1280)  # a plug-in has limits of its own
+
+
+def test_another_model_is_read_from_its_file(engine: Reconstructor, tmp_path: Path) -> None:
+    path, origin = tmp_path / "own.safetensors", ModelOrigin("CC0", "test", "test")
+    settings = replace(engine.settings, model=str(path))
+    with pytest.raises(AssetError, match="found nothing"):
+        made_with(settings, BatchSettings())
+    save_face_model(path, replace(engine.model, name="own"), origin)
+    loaded = Reconstructor.load(settings, torch.device("cpu"), finder=engine.finder)
+    assert loaded.model.name == "own"
+    assert torch.equal(loaded.basis.mean, engine.basis.mean)
+    before = made_with(settings, BatchSettings())
+    assert before != made_with(engine.settings, BatchSettings())
+    save_face_model(path, replace(engine.model, landmarks={}), origin)
+    assert made_with(settings, BatchSettings()) != before  # other contents under the same name
+    with pytest.raises(InputError, match="--to-base"):
+        Reconstructor.load(settings, torch.device("cpu"), finder=engine.finder)
