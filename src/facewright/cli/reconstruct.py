@@ -34,6 +34,8 @@ class Reconstruct:
     """Where to compute."""
     photometric: bool = True
     """Fit albedo and light to the pixels. With --no-photometric the photo's light stays in the texture."""
+    point_light: bool = False
+    """Fit one hard light and highlights as well; --no-point-light explains photos by soft light alone."""
     all_faces: bool = False
     """Reconstruct every face of a photo, not only the main one; the others go to DIR/<name>_face2/ ..."""
     force: bool = False
@@ -59,6 +61,7 @@ class Reconstruct:
             raise InputError(f"expected --texture-size from 64 to {MAX_TEXTURE}, got {self.texture_size}.")
         settings = ReconstructionSettings(
             photometric=self.photometric,
+            point_light=self.point_light and self.photometric,
             texture_size=self.texture_size,
             model=str(self.model) if self.model else None,
         )

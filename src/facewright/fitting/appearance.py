@@ -8,7 +8,7 @@ Gaussian), light is nearly white, mostly from all around, and as bright as a wel
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from facewright.scene.lighting import SH_CONSTANTS, SphericalHarmonicsLight, sh_basis
@@ -28,6 +28,7 @@ LARGEST = 0.25
 CUT = 4.0
 # Errors are relative to the face's median brightness; this much (linear) is added for very dark photos.
 DARK = 0.02
+LEAST_ERROR = 0.03  # relative error below which all pixels are believed alike
 LEAST_LEVEL = 0.1  # of the prior's level, to which contrast is still related
 BANDS = (0, 1, 1, 1, 2, 2, 2, 2, 2)
 
@@ -60,6 +61,10 @@ class PixelSamples:
         normals: unit, camera frame.
         albedo: mean albedo at the pixel.
         albedo_basis: its change per coefficient.
+        points: where the surface is, mm, camera frame.
+        specular: mean specular intensity at the pixel.
+        specular_basis: its change per coefficient.
+        clipped: channels that are as bright as the photo can say; the true colour may be brighter.
     """
 
     color: Float[Tensor, "P C"]
@@ -67,6 +72,10 @@ class PixelSamples:
     normals: Float[Tensor, "P 3"]
     albedo: Float[Tensor, "P C"]
     albedo_basis: Float[Tensor, "K P C"]
+    points: Float[Tensor, "P 3"]
+    specular: Float[Tensor, " P"]
+    specular_basis: Float[Tensor, "S P"]
+    clipped: Bool[Tensor, "P C"]
 
 
 def solve_appearance(
@@ -91,19 +100,22 @@ def solve_appearance(
         albedo[index], started = _start([samples[row] for row in rows], prior, precision)
         for row, light in zip(rows, started, strict=True):
             lights[row] = light
-    robust = [_robust(sample, albedo[person[row]], lights[row]) for row, sample in enumerate(samples)]
+    robust = [
+        robust_weight(sample, predicted(sample, albedo[person[row]], lights[row]))
+        for row, sample in enumerate(samples)
+    ]
     for strength in ROUNDS:
         for index in range(len(albedo)):
             rows = (person == index).nonzero()[:, 0].tolist()
             systems = [
                 _system(samples[r], albedo[index], lights[r], robust[r], prior, precision) for r in rows
             ]
-            step, light_steps = _solve_person(albedo[index], systems, strength)
+            step, light_steps = solve_person(albedo[index], systems, strength)
             albedo[index] += step
             for row, light_step in zip(rows, light_steps, strict=True):
                 lights[row] = lights[row] + light_step.view(channels[row], 9).mT
         for row, sample in enumerate(samples):
-            robust[row] = _robust(sample, albedo[person[row]], lights[row])
+            robust[row] = robust_weight(sample, predicted(sample, albedo[person[row]], lights[row]))
     full = torch.stack([light.expand(-1, 3) for light in lights])
     return albedo[person], full
 
@@ -120,7 +132,8 @@ def _start(
         lights.append([_light_alone(sample, albedos[-1], prior, precision) for sample in samples])
     for row, sample in enumerate(samples):
         own = [light[row] for light in lights]
-        errors = torch.stack([_relative_error(sample, *pair) for pair in zip(albedos, own, strict=True)])
+        guesses = [predicted(sample, *pair) for pair in zip(albedos, own, strict=True)]
+        errors = torch.stack([relative_error(sample, guess) for guess in guesses])
         # How far the photo is believed must not depend on the tone, or bad fits would look cheap.
         believed = (TYPICAL**2 / errors.median(1).values.min()).clamp(max=1)
         data = (errors.clamp(max=LARGEST) * sample.weight).sum(1) / sample.weight.sum().clamp_min(1e-9)
@@ -139,13 +152,13 @@ def _light_alone(
         matrix, right = _system(sample, albedo, light, robust, prior, precision)
         step = torch.linalg.solve(matrix[count:, count:], right[count:]).to(light.dtype)
         light = light + step.view(light.shape[1], 9).mT
-        robust = _robust(sample, albedo, light)
+        robust = robust_weight(sample, predicted(sample, albedo, light))
     return light
 
 
 def _light_cost(light: Float[Tensor, "9 C"], prior: LightPrior) -> Float[Tensor, ""]:
     """Twice the negative log prior of a light, without constants."""
-    curvature, centre = _light_prior(light.shape[1], prior, light)
+    curvature, centre = light_prior(light.shape[1], prior, light)
     offset = light.mT.flatten().double() - centre
     return offset @ curvature @ offset
 
@@ -154,35 +167,48 @@ def predicted(
     sample: PixelSamples, albedo: Float[Tensor, " K"], light: Float[Tensor, "9 C"]
 ) -> Float[Tensor, "P C"]:
     """Colour that albedo and light give the pixels."""
-    reflectance = (sample.albedo + torch.tensordot(albedo, sample.albedo_basis, 1)).clamp_min(0.005)
-    return reflectance * _shading(sample, light)
+    return reflectance(sample, albedo) * ambient_shading(sample, light)
 
 
-def _shading(sample: PixelSamples, light: Float[Tensor, "9 C"]) -> Float[Tensor, "P C"]:
+def reflectance(sample: PixelSamples, albedo: Float[Tensor, " K"]) -> Float[Tensor, "P C"]:
+    """Albedo of the pixels; never quite black."""
+    return (sample.albedo + torch.tensordot(albedo, sample.albedo_basis, 1)).clamp_min(0.005)
+
+
+def ambient_shading(sample: PixelSamples, light: Float[Tensor, "9 C"]) -> Float[Tensor, "P C"]:
     """What ``shade_diffuse`` would multiply the albedo by, for one channel (a grey photo) or three."""
     full = SphericalHarmonicsLight(light.expand(-1, 3)[None])
     return full.shading(sample.normals[None])[0, :, : light.shape[1]]
 
 
-def _trust(sample: PixelSamples, robust: Tensor, precision: float) -> Float[Tensor, "P C"]:
+def residual_trust(
+    sample: PixelSamples,
+    explained: Float[Tensor, "*D P C"],
+    robust: Float[Tensor, "*D P"],
+    precision: float,
+) -> Float[Tensor, "*D P C"]:
     """Weights of the residuals: relative errors, summing up to the given precision if all are robust."""
     weight = sample.weight * robust
     share = weight / sample.weight.sum().clamp_min(1e-9) * precision / sample.color.shape[1]
-    return (share / (sample.color.median() + DARK) ** 2)[:, None].expand_as(sample.color)
+    trust = (share / (sample.color.median() + DARK) ** 2)[..., None].expand_as(explained)
+    return trust.masked_fill(sample.clipped & (explained >= sample.color), 0)
 
 
-def _robust(sample: PixelSamples, albedo: Tensor, light: Tensor) -> Tensor:
+def robust_weight(sample: PixelSamples, explained: Float[Tensor, "P C"]) -> Float[Tensor, " P"]:
     """Weights by residual: hair, glasses, highlights and cast shadows do not count (Tukey)."""
-    squared = _relative_error(sample, albedo, light)
-    scale = squared.median().clamp_min(0.03**2)
+    squared = relative_error(sample, explained)
+    scale = squared.median().clamp_min(LEAST_ERROR**2)
     believed = (TYPICAL**2 / scale).clamp(max=1)
     return believed * (1 - squared / (CUT**2 * scale)).clamp_min(0) ** 2
 
 
-def _relative_error(sample: PixelSamples, albedo: Tensor, light: Tensor) -> Float[Tensor, " P"]:
-    """Squared error of each pixel relative to the brightness of the face."""
-    residual = (predicted(sample, albedo, light) - sample.color) / (sample.color.median() + DARK)
-    return (residual**2).mean(1)
+def relative_error(sample: PixelSamples, explained: Float[Tensor, "*D P C"]) -> Float[Tensor, "*D P"]:
+    """Squared error of each pixel relative to the brightness of the face.
+
+    A clipped channel is right whenever it is explained as at least as bright.
+    """
+    residual = (explained - sample.color).masked_fill(sample.clipped & (explained >= sample.color), 0)
+    return ((residual / (sample.color.median() + DARK)) ** 2).mean(-1)
 
 
 def _first_light(sample: PixelSamples, prior: LightPrior) -> Float[Tensor, "9 C"]:
@@ -196,28 +222,30 @@ def _system(
     sample: PixelSamples, albedo: Tensor, light: Tensor, robust: Tensor, prior: LightPrior, precision: float
 ) -> tuple[Tensor, Tensor]:
     """Normal equations of one photo: albedo, then light channel by channel, with the light's prior."""
-    trust = _trust(sample, robust, precision)
     basis = sh_basis(sample.normals)
-    shading = _shading(sample, light)
-    reflectance = (sample.albedo + torch.tensordot(albedo, sample.albedo_basis, 1)).clamp_min(0.005)
+    shading = ambient_shading(sample, light)
+    surface = reflectance(sample, albedo)
+    trust = residual_trust(sample, surface * shading, robust, precision)
     count, _, channels = sample.albedo_basis.shape
     size = count + 9 * channels
     jacobian = sample.color.new_zeros(size, *sample.color.shape)
     jacobian[:count] = sample.albedo_basis * shading
     for channel in range(channels):
         first = count + 9 * channel
-        jacobian[first : first + 9, :, channel] = (basis * reflectance[:, channel, None]).mT
+        jacobian[first : first + 9, :, channel] = (basis * surface[:, channel, None]).mT
     rows, weight = jacobian.flatten(1), trust.flatten()
-    residual = (sample.color - reflectance * shading).flatten()
+    residual = (sample.color - surface * shading).flatten()
     matrix = ((rows * weight) @ rows.mT).double()
     right = (rows @ (weight * residual)).double()
-    curvature, centre = _light_prior(channels, prior, light)
+    curvature, centre = light_prior(channels, prior, light)
     matrix[count:, count:] += curvature
     right[count:] -= curvature @ (light.mT.flatten().double() - centre)
     return matrix, right
 
 
-def _light_prior(channels: int, prior: LightPrior, like: Tensor) -> tuple[Tensor, Tensor]:
+def light_prior(
+    channels: int, prior: LightPrior, like: Float[Tensor, "9 C"]
+) -> tuple[Float[Tensor, "L L"], Float[Tensor, " L"]]:
     """Curvature and centre of the light's Gaussian prior, channel by channel."""
     options = {"dtype": torch.float64, "device": like.device}
     bands = torch.tensor(BANDS, device=like.device)
@@ -235,19 +263,21 @@ def _light_prior(channels: int, prior: LightPrior, like: Tensor) -> tuple[Tensor
     return curvature, centre.flatten()
 
 
-def _solve_person(
-    albedo: Tensor, systems: list[tuple[Tensor, Tensor]], strength: float
-) -> tuple[Tensor, list[Tensor]]:
-    """Joint step of a person's albedo and the light of each photo.
+def solve_person(
+    shared: Float[Tensor, " K"], systems: list[tuple[Tensor, Tensor]], strength: float | Float[Tensor, " K"]
+) -> tuple[Float[Tensor, " K"], list[Tensor]]:
+    """Joint step of what a person's photos share and of the light of each.
+
+    ``strength`` is the precision of the Gaussian prior of what is shared.
 
     Solving for them in turn would creep along the valley of darker faces under brighter light.
     """
-    count = len(albedo)
+    count = len(shared)
     sizes = [len(right) - count for _, right in systems]
-    matrix = torch.zeros(count + sum(sizes), count + sum(sizes), dtype=torch.float64, device=albedo.device)
-    right = torch.zeros(len(matrix), dtype=torch.float64, device=albedo.device)
-    matrix.diagonal()[:count] += strength  # the albedo's Gaussian prior
-    right[:count] -= strength * albedo.double()
+    matrix = torch.zeros(count + sum(sizes), count + sum(sizes), dtype=torch.float64, device=shared.device)
+    right = torch.zeros(len(matrix), dtype=torch.float64, device=shared.device)
+    matrix.diagonal()[:count] += strength  # the Gaussian prior
+    right[:count] -= (strength * shared).double()
     start = count
     for (part, part_right), size in zip(systems, sizes, strict=True):
         own = slice(start, start + size)
@@ -257,5 +287,5 @@ def _solve_person(
         right[:count] += part_right[:count]
         right[own] = part_right[count:]
         start += size
-    step = torch.linalg.solve(matrix, right).to(albedo.dtype)
+    step = torch.linalg.solve(matrix, right).to(shared.dtype)
     return step[:count], list(step[count:].split(sizes))

@@ -13,6 +13,7 @@ from facewright.fitting.face_crop import FaceCrops, crop_faces
 from facewright.fitting.landmark import with_parameters
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
 from facewright.fitting.photometric_shape import refine_shape
+from facewright.fitting.point_light import PointLightPrior, solve_point_lights
 from facewright.fitting.records import FaceFit, select_rows
 from facewright.fitting.settings import LandmarkFitSettings
 from facewright.fitting.skin import skin_weight
@@ -27,6 +28,8 @@ from facewright.scene.parameters import HeadParameters
 
 # A photo whose channels differ by less than this part of their brightness is grey.
 GREY = 0.03
+BLACK = 0.0016  # linear: 5 of 255
+CLIPPED = 0.95  # linear: 249 of 255, and some room for what JPEG does to white
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class PhotometricFitSettings:
         precision: how many independent pixels of 100 % relative error a photo is worth against the priors
             of albedo and light.
         light: prior of the light.
+        point_light: prior of one point light a photo, or None to explain photos by soft light alone.
         shape_iterations: steps of the refinement of identity, expression and pose; 0, the default, leaves
             them alone: on renderings the shape gets better, on real photos not reliably. With 4 steps the two
             photos of a scanned face together came nearer to the scan (mean distance 1.36 to 1.33 and 1.32 to
@@ -53,6 +57,7 @@ class PhotometricFitSettings:
     sample_step: int = 2
     precision: float = 1.0e3
     light: LightPrior = field(default_factory=LightPrior)
+    point_light: PointLightPrior | None = None
     shape_iterations: int = 0
     shape_precision: float = 1.0e4
     shape_resolution: int = 96
@@ -92,7 +97,11 @@ def refine_photometric(
     if groups is not None:
         person = torch.unique(groups.to(device), return_inverse=True)[1]
     report(0.1)
-    parameters = _appearance(model, crops, fit.parameters, person, settings)
+    samples = sample_pixels(model, crops, fit.parameters, settings.sample_step)
+    fit = replace(fit, clipped=torch.stack([clipped_share(each) for each in samples]))
+    # The shape is refined under soft light; a point light comes when the shape is done.
+    first = replace(settings, point_light=None) if settings.shape_iterations > 0 else settings
+    parameters = _appearance(samples, fit.parameters, person, first)
     report(0.4)
     if settings.shape_iterations > 0:
         basis = basis or landmark_basis(model)
@@ -100,21 +109,37 @@ def refine_photometric(
         how = (basis, settings.landmarks, settings.shape_precision, settings.shape_iterations)
         moved = refine_shape(model, small, replace(fit, parameters=parameters), person, how, settings.light)
         report(0.8)
-        parameters = _appearance(model, crops, moved, person, settings)
+        samples = sample_pixels(model, crops, moved, settings.sample_step)
+        parameters = _appearance(samples, moved, person, settings)
     report(1.0)
     return with_parameters(model, parameters, fit.detected_px, fit)
 
 
 def _appearance(
-    model: FaceModel,
-    crops: FaceCrops,
+    samples: list[PixelSamples],
     parameters: HeadParameters,
     person: Int64[Tensor, " B"],
     settings: PhotometricFitSettings,
 ) -> HeadParameters:
-    samples = sample_pixels(model, crops, parameters, settings.sample_step)
     diffuse, light = solve_appearance(samples, person, settings.light, settings.precision)
-    return replace(parameters, diffuse=diffuse, light=SphericalHarmonicsLight(light))
+    if settings.point_light is None:
+        return replace(parameters, diffuse=diffuse, light=SphericalHarmonicsLight(light))
+    start = (diffuse, light, parameters.pose.translation)
+    priors = (settings.light, settings.point_light)
+    diffuse, specular, light, bulb = solve_point_lights(samples, person, start, priors, settings.precision)
+    return replace(
+        parameters,
+        diffuse=diffuse,
+        specular=specular,
+        light=SphericalHarmonicsLight(light),
+        point_light=bulb,
+    )
+
+
+def clipped_share(sample: PixelSamples) -> Float[Tensor, ""]:
+    """Share of the pixels of a photo's skin that are as bright or as dark as a photo can say."""
+    ends = sample.clipped.any(-1) | (sample.color.amax(-1) < BLACK)
+    return (ends * sample.weight).sum() / sample.weight.sum().clamp_min(1e-9)
 
 
 def sample_pixels(
@@ -130,12 +155,13 @@ def sample_pixels(
     camera = parameters.pose.camera_from_head(vertices)
     faces = model.topology.faces
     normals = unit(interpolate(fragments, faces, vertex_normals(camera, faces)))
+    points = interpolate(fragments, faces, camera)
     return [
         _one_photo(
             model,
             crops.images[row],
             select_rows(fragments, slice(row, row + 1)),
-            (normals[row], weight[row]),
+            (normals[row], points[row], weight[row]),
             (step, row),
         )
         for row in range(len(crops.images))
@@ -146,10 +172,10 @@ def _one_photo(
     model: FaceModel,
     image: Tensor,
     fragments: Fragments,
-    surface: tuple[Tensor, Tensor],
+    surface: tuple[Tensor, Tensor, Tensor],
     step_and_number: tuple[int, int],
 ) -> PixelSamples:
-    normals, weight = surface
+    normals, points, weight = surface
     step, number = step_and_number
     chosen = torch.zeros_like(weight, dtype=torch.bool)
     chosen[::step, ::step] = weight[::step, ::step] > 0.1
@@ -161,8 +187,12 @@ def _one_photo(
     bary = fragments.barycentric[0][chosen]
     albedo = (model.diffuse_mean[corners] * bary[..., None]).sum(1)
     basis = (model.diffuse_basis[:, corners] * bary[..., None]).sum(2)
+    gloss = (model.specular_mean[corners] * bary).sum(1)
+    gloss_basis = (model.specular_basis[:, corners] * bary).sum(2)
     color = image[chosen]
     brightness = color.mean(1)
     if float(((color - brightness[:, None]).abs().mean(1) / (brightness + 0.02)).median()) < GREY:
         color, albedo, basis = (luminance(part)[..., None] for part in (color, albedo, basis))
-    return PixelSamples(color, weight[chosen], normals[chosen], albedo, basis)
+    clipped = color >= CLIPPED
+    seen = (points[chosen], gloss, gloss_basis, clipped)
+    return PixelSamples(color, weight[chosen], normals[chosen], albedo, basis, *seen)

@@ -31,6 +31,8 @@ class FaceFit:
         residual: mean distance from the detected points, contour left out, as a fraction of the distance
             between the outer eye corners.
         iterations: steps taken.
+        clipped: share of the face's skin that is as bright or as dark as its photo can say; None if its
+            pixels were not looked at.
     """
 
     parameters: HeadParameters
@@ -40,6 +42,7 @@ class FaceFit:
     detected_px: Float[Tensor, "B 478 2"]
     residual: Float[Tensor, " B"]
     iterations: int
+    clipped: Float[Tensor, " B"] | None = None
 
     def select(self, index: int) -> "FaceFit":
         """The fit of one face, with the size of its own photo.
@@ -57,12 +60,18 @@ class FaceFit:
             landmarks_px=self.landmarks_px[index : index + 1],
             detected_px=self.detected_px[index : index + 1],
             residual=self.residual[index : index + 1],
+            clipped=None if self.clipped is None else self.clipped[index : index + 1],
         )
 
 
 def select_parameters(parameters: HeadParameters, index: int, size: tuple[int, int]) -> HeadParameters:
-    """The parameters of one head of a batch, as a batch of one, with its photo's (height, width)."""
+    """The parameters of one head of a batch, as a batch of one, with its photo's (height, width).
+
+    A point light that gives no light is none.
+    """
     chosen = select_rows(parameters, slice(index, index + 1))
+    if chosen.point_light is not None and not bool(chosen.point_light.intensity.any()):
+        chosen = replace(chosen, point_light=None)
     return replace(chosen, camera=replace(chosen.camera, size=size))
 
 

@@ -15,7 +15,8 @@ from facewright.core.progress import StageClock
 from facewright.detection import Landmarks
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
-from facewright.fitting.photometric import refine_photometric
+from facewright.fitting.photometric import PhotometricFitSettings, refine_photometric
+from facewright.fitting.point_light import PointLightPrior
 from facewright.fitting.records import FaceFit
 from facewright.image.io import Photograph, photograph_from_array, read_photo
 from facewright.models.base import load_base_model
@@ -170,7 +171,10 @@ class Reconstructor:
             fit = fit_landmarks(self.model, points, sizes, focal=focal, groups=groups, basis=self.basis)
         if self.settings.photometric:
             with clock.stage("photometric fit"):
-                fit = refine_photometric(self.model, [photo.pixels for photo in photos], fit, groups=groups)
+                pixels = [photo.pixels for photo in photos]
+                light = PointLightPrior() if self.settings.point_light else None
+                how = PhotometricFitSettings(point_light=light)
+                fit = refine_photometric(self.model, pixels, fit, groups=groups, settings=how)
         singles = [fit.select(index) for index in range(len(photos))]
         with clock.stage("texture"):
             parameters = [single.parameters for single in singles]

@@ -12,11 +12,14 @@ class ReconstructionSettings:
 
     Attributes:
         photometric: find albedo and light from the pixels after the landmark fit.
+        point_light: explain photos by one hard light as well where that is more probable; takes shading with
+            hard edges and highlights out of the albedo.
         texture_size: side of the square albedo map in pixels.
         model: a face model file in the base head's topology; the shipped head if None.
     """
 
     photometric: bool = True
+    point_light: bool = False
     texture_size: int = 1024
     model: str | None = None
 

@@ -165,3 +165,26 @@ def test_wrong_photos_are_refused(model, basis, scene):
         refine_photometric(model, photos[:1], fit)
     with pytest.raises(InputError, match="photo 1 should be"):
         refine_photometric(model, [photos[0], photos[1][:, :-1]], fit)
+
+
+def test_clipped_skin_is_counted_and_does_not_darken_the_face(model, basis, scene):
+    truth, photos = scene
+    bright = replace(truth, light=SphericalHarmonicsLight(truth.light.coefficients * 2.2))
+    fit = fitted(model, basis, truth)
+    well = refine_photometric(model, photos, fit)
+    burnt = refine_photometric(model, photograph(model, bright), fit)
+    dark = refine_photometric(model, [photo * 0.01 for photo in photos], fit)
+    assert (well.clipped < 0.02).all()
+    assert (burnt.clipped > 0.25).all()
+    assert (dark.clipped > 0.9).all()
+    assert torch.equal(burnt.select(1).clipped, burnt.clipped[1:])
+    assert fit.clipped is None
+
+    def level(found):
+        """Brightness that albedo and light give the middle of the face."""
+        normal = torch.tensor([[[0.0, 0.0, -1.0]]]).expand(2, -1, -1)
+        shading = found.parameters.light.shading(normal)[:, 0].mean(-1)
+        return shading * model.diffuse_albedo(found.parameters.diffuse).mean((1, 2))
+
+    # The photo says at least 0.95 where it is clipped; the fit may say more, as the truth does.
+    assert (level(burnt) > 1.7 * level(well)).all()

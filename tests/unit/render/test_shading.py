@@ -64,7 +64,9 @@ def test_light_that_would_be_negative_is_none_wherever_it_is_computed():
     sums = sh_basis(normals) @ light.coefficients[0]
     assert 100 < int((sums < 0).sum()) < 500  # the case arises
     ones = torch.ones(1, 200, 3)
-    sample = PixelSamples(ones[0], torch.ones(200), normals[0], ones[0], torch.zeros(1, 200, 3))
+    pixels = (ones[0], torch.ones(200), normals[0], ones[0], torch.zeros(1, 200, 3))
+    gloss = (normals[0], torch.zeros(200), torch.zeros(1, 200))
+    sample = PixelSamples(*pixels, *gloss, torch.zeros(200, 3, dtype=torch.bool))
     fitted = predicted(sample, torch.zeros(1), light.coefficients[0])[None]
     for shading in (light.shading(normals), shade_diffuse(ones, normals, light), fitted):
         torch.testing.assert_close(shading, sums.clamp_min(0), atol=1e-5, rtol=0)
