@@ -51,7 +51,9 @@ def whole_head():
 def test_no_errors_no_warnings(tmp_path, image_format):
     miniature = miniature_model()
     expression = torch.linspace(0, 1, 52)
-    asset = head_asset(miniature, torch.tensor([1.0, 0.0, -1.0]), expression, two_coloured_texture())
+    gloss = torch.tensor([1.0]) if image_format == "jpeg" else None  # with and without the extension
+    texture = two_coloured_texture()
+    asset = head_asset(miniature, torch.tensor([1.0, 0.0, -1.0]), expression, texture, specular=gloss)
     report = validated(glb_of(asset, image_format=image_format), tmp_path)
     assert report["issues"]["messages"] == []
     assert report["info"]["hasMorphTargets"]

@@ -28,6 +28,7 @@ class HeadAsset:
         parts: vertex masks by name; "left_eye" and "right_eye" become nodes of their own.
         eye_centers: centres of rotation of the left and right eyeball of this person.
         texture: sRGB, row 0 is v = 1.
+        gloss: specular intensity of the skin relative to the model's mean, or None where no photo told.
     """
 
     name: str
@@ -39,6 +40,7 @@ class HeadAsset:
     parts: Mapping[str, Bool[Tensor, " V"]]
     eye_centers: Float[Tensor, "2 3"]
     texture: UInt8[Tensor, "H W 3"]
+    gloss: float | None = None
 
     @property
     def posed(self) -> Mesh:
@@ -54,8 +56,11 @@ def head_asset(
     texture: UInt8[Tensor, "H W 3"],
     *,
     name: str = "facewright",
+    specular: Float[Tensor, " K_specular"] | None = None,
 ) -> HeadAsset:
     """Gather what the files of one head need from a model and its coefficients.
+
+    ``specular`` is given where a photo told the gloss of the skin.
 
     Raises:
         InputError: a coefficient count is not the model's.
@@ -71,6 +76,7 @@ def head_asset(
         parts=model.parts,
         eye_centers=_eye_centers(model, neutral),
         texture=texture,
+        gloss=None if specular is None else _gloss(model, specular),
     )
 
 
@@ -90,6 +96,14 @@ def check_head(head: HeadAsset) -> None:
             raise InputError(f"{label} of the head hold values that are not finite: nothing was written.")
     check_faces(head.topology.faces, head.neutral.shape[0])
     check_faces(head.topology.uv_faces, head.topology.uv.shape[0])
+
+
+def _gloss(model: FaceModel, specular: Tensor) -> float:
+    """Mean specular intensity of the face's skin over that of the model's mean."""
+    skin = model.parts.get("skin", torch.ones_like(model.mirror, dtype=torch.bool))
+    skin = skin & model.regions.get("face", skin)
+    ratio = model.specular_albedo(specular[None])[0][skin].mean() / model.specular_mean[skin].mean()
+    return float(ratio)
 
 
 def _eye_centers(model: FaceModel, neutral: Tensor) -> Tensor:

@@ -75,7 +75,8 @@ class Reconstruction:
         """The head as artists take it: neutral shape, morph targets, eyes, texture."""
         texture = texture_from_linear(self.albedo)
         identity, expression = self.parameters.identity[0], self.parameters.expression[0]
-        return head_asset(self.model, identity, expression, texture)
+        specular = self.parameters.specular[0] if self.parameters.point_light is not None else None
+        return head_asset(self.model, identity, expression, texture, specular=specular)
 
     def overview(self) -> Image.Image:
         """The picture that a person looks at first."""

@@ -195,3 +195,23 @@ def test_names_and_shapes_must_agree(asset):
 
     with pytest.raises(InputError, match="one name"):
         glb_of(replace(asset, expression_names=asset.expression_names[:-1]))
+
+
+def test_gloss_that_was_fitted_shines(asset, miniature, texture):
+    def skin(head):
+        document = Glb(glb_of(head)).document
+        (material,) = (each for each in document["materials"] if each["name"] == "skin")
+        return material, document
+
+    neutral = torch.zeros(3), torch.zeros(52), texture
+    dull, shiny = (head_asset(miniature, *neutral, specular=torch.tensor([value])) for value in (-3.0, 1.0))
+    factors = []
+    for head in (dull, shiny):
+        material, document = skin(head)
+        assert document["extensionsUsed"] == ["KHR_materials_specular"]
+        factors.append(material["extensions"]["KHR_materials_specular"]["specularFactor"])
+    # The miniature's intensity is 0.3, and 0.05 a standard deviation.
+    np.testing.assert_allclose(factors, [0.7 * 0.15 / 0.3, 0.7 * 0.35 / 0.3], atol=2e-4)
+    material, document = skin(asset)  # no photo told
+    assert "extensions" not in material
+    assert "extensionsUsed" not in document
