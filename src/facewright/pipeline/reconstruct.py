@@ -196,6 +196,7 @@ class Reconstructor:
         self, photo: Photograph, face: Landmarks, fit: FaceFit, albedo: Tensor, seconds: dict[str, float]
     ) -> Reconstruction:
         x0, y0, x1, y1 = (float(side) for side in face.box)
+        clipped = 0.0 if fit.clipped is None else float(fit.clipped[0])
         return Reconstruction(
             photo=photo,
             model=self.model,
@@ -208,7 +209,7 @@ class Reconstructor:
             residual=float(fit.residual[0]),
             seconds=seconds,
             settings=self.settings,
-            warnings=doubts(fit.parameters.pose, float(fit.residual[0])),
+            warnings=doubts(fit.parameters.pose, float(fit.residual[0]), clipped),
         )
 
 

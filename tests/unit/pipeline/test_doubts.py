@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from facewright.pipeline.doubts import POOR_FIT, TURNED_AWAY, doubts
+from facewright.pipeline.doubts import MUCH_CLIPPED, POOR_FIT, TURNED_AWAY, doubts
 from facewright.scene.pose import Pose, frontal_pose
 
 
@@ -37,3 +37,9 @@ def test_what_counts_is_the_line_to_the_camera() -> None:
 def test_a_poor_fit_is_doubted() -> None:
     assert doubts(frontal_pose(1, 600.0), POOR_FIT - 1e-4) == ()
     assert "3.1 %" in doubts(frontal_pose(1, 600.0), POOR_FIT + 1e-3)[0]
+
+
+def test_clipped_skin_is_doubted() -> None:
+    assert doubts(frontal_pose(1, 600.0), 0.01, MUCH_CLIPPED - 0.01) == ()
+    (told,) = doubts(frontal_pose(1, 600.0), 0.01, 0.4)
+    assert told.startswith("40 % of the face's skin")
