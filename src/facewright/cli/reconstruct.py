@@ -34,8 +34,8 @@ class Reconstruct:
     """Where to compute."""
     photometric: bool = True
     """Fit albedo and light to the pixels. With --no-photometric the photo's light stays in the texture."""
-    point_light: bool = False
-    """Fit one hard light and highlights as well; --no-point-light explains photos by soft light alone."""
+    point_light: bool = True
+    """Fit one hard light and highlights as well. With --no-point-light soft light alone explains photos."""
     all_faces: bool = False
     """Reconstruct every face of a photo, not only the main one; the others go to DIR/<name>_face2/ ..."""
     force: bool = False

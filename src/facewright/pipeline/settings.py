@@ -19,7 +19,7 @@ class ReconstructionSettings:
     """
 
     photometric: bool = True
-    point_light: bool = False
+    point_light: bool = True
     texture_size: int = 1024
     model: str | None = None
 
