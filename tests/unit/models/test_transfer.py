@@ -89,7 +89,7 @@ def test_jaw_parts_follow_and_the_skull_stays(base: FaceModel, carried: FaceMode
     moved, expected = (float(move[neck].norm(dim=1).mean()) for move in (jaw, own))
     assert moved == pytest.approx(expected, rel=0.2)
     crown = base.parts["skin"] & (base.mean[:, 1] > 60)
-    assert float(jaw[crown].norm(dim=1).mean()) < 0.02 * moved
+    assert float(jaw[crown].norm(dim=1).mean()) < 0.05 * moved
 
 
 def test_expressions_of_the_base_are_kept_if_wanted(base: FaceModel, mask: FaceModel) -> None:
