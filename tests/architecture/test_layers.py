@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-FLOORS = ["cli", "pipeline", "evaluation | export", "fitting", "detection | uv", "models | render | networks", "scene"]
-FLOORS += ["image | geometry", "core"]
+FLOORS = ["cli", "pipeline", "evaluation | export", "fitting | registration", "detection | uv"]
+FLOORS += ["models | render | networks", "scene", "image | geometry", "core"]
 
 
 def contract(pyproject: str) -> dict:
