@@ -14,8 +14,8 @@ from numpy import ndarray
 from scipy.spatial import KDTree
 from threadpoolctl import threadpool_limits
 
-from facewright.geometry.nearest import closest_points
-from facewright.registration.correspondence import ON_BORDER, Target, match, normals_of, prepare_target
+from facewright.geometry.nearest import closest_points, index_surface
+from facewright.registration.correspondence import ON_BORDER, Target, match, normals_of, rim_of
 from facewright.registration.energy import ALL_AXES, AffineSystem, Axes, Rows, edges_of
 from facewright.registration.schedule import NonRigidSettings, Stage
 
@@ -95,12 +95,14 @@ class ScanPointTerm:
         normals: of the scan there.
         faces: of the template.
         searching: vertices of the template that a scan shows; points nearest to others are left out.
+        rim: vertices on the template's border, which scan points beyond it must not draw.
     """
 
     points: Float[ndarray, "N 3"]
     normals: Float[ndarray, "N 3"]
     faces: Int64[ndarray, "F 3"]
     searching: Bool[ndarray, " V"]
+    rim: Bool[ndarray, " V"]
 
     @classmethod
     def near(
@@ -128,21 +130,20 @@ class ScanPointTerm:
         normals /= np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-12)
         distance, _ = KDTree(start[weight > 0]).query(points, distance_upper_bound=10.0)
         kept = np.flatnonzero(np.isfinite(distance))[:count]
-        return cls(points[kept], normals[kept], faces, weight > 0)
+        return cls(points[kept], normals[kept], faces, weight > 0, rim_of(faces, len(start)))
 
     def rows(self, moved: Float[ndarray, "V 3"], stage: Stage) -> Rows | None:
         """Scan points whose closest point of the template can be believed."""
         if stage.back <= 0 or len(self.points) == 0:
             return None
-        template = prepare_target(moved, self.faces)
-        found = closest_points(template.index, self.points)
+        found = closest_points(index_surface(moved, self.faces), self.points)
         corners = self.faces[found.triangle]
-        normals = (template.normals[corners] * found.barycentric[..., None]).sum(1)
+        normals = (normals_of(moved, self.faces)[corners] * found.barycentric[..., None]).sum(1)
         cosine = (normals * self.normals).sum(1)
         kept = (found.distance <= stage.max_distance) & (cosine >= stage.min_cosine)
         kept &= self.searching[corners].all(1)
-        rim = (template.border[corners] * found.barycentric).sum(1) > ON_BORDER
-        kept = np.flatnonzero(kept & ~rim)
+        on_rim = (self.rim[corners] * found.barycentric).sum(1) > ON_BORDER
+        kept = np.flatnonzero(kept & ~on_rim)
         return Rows(
             self.points[kept],
             np.full(len(kept), stage.back),

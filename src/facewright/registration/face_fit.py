@@ -1,0 +1,276 @@
+"""Fit pose, identity and expression of the face model to a scan: the start of non-rigid registration.
+
+What the model can explain is explained with correct correspondences; non-rigid ICP, which slides, is left the
+rest.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from numpy import ndarray
+from scipy.spatial.transform import Rotation
+from threadpoolctl import threadpool_limits
+
+from facewright.geometry.laplacian import vertex_areas
+from facewright.models.face_model import FaceModel
+from facewright.registration.correspondence import Matches, Target, match, normals_of
+from facewright.registration.records import FaceFit, ScanLandmarks
+
+HIDDEN = ("eye_sockets", "inner_mouth")  # regions of the skin that no scan shows
+OUTSIDE = ("neck", "scalp", "ear_left", "ear_right")  # hair and collars: believed less
+
+
+@dataclass(frozen=True)
+class FaceFitSettings:
+    """How the model is fitted.
+
+    Attributes:
+        samples: vertices that search for their match.
+        iterations: Gauss-Newton steps; the distance that is believed shrinks from first to last.
+        first_distance: mm, beyond which a match is not believed in the first step.
+        last_distance: mm, in the last.
+        min_cosine: between the surfaces' normals.
+        plane_sigma: mm; how far matches are off along the normal, after which the prior takes over.
+        point_sigma: mm; along the surface, where a match says little.
+        outside_weight: of matches on neck, scalp and ears.
+        landmark_weight: on the landmarks' rows, whose own sigma counts too.
+    """
+
+    samples: int = 2000
+    iterations: int = 10
+    first_distance: float = 25.0
+    last_distance: float = 4.0
+    min_cosine: float = 0.6
+    plane_sigma: float = 0.5
+    point_sigma: float = 10.0
+    outside_weight: float = 0.1
+    landmark_weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class _Basis:
+    """The model at some points: ``mean + basis @ coefficients``, coefficients with a Gaussian prior."""
+
+    mean: ndarray  # (N,3)
+    basis: ndarray  # (N,3,K)
+
+    def at(self, coefficients: ndarray) -> ndarray:
+        return self.mean + self.basis @ coefficients
+
+
+def visible_skin(model: FaceModel) -> ndarray:
+    """(V,) weight of each vertex on a scan: 1 on the face, less outside, 0 where no scan shows it."""
+    weight = model.parts["skin"].numpy().astype(np.float64)
+    for name in HIDDEN:
+        if name in model.regions:
+            weight[model.regions[name].numpy()] = 0
+    return weight
+
+
+def fit_face(
+    model: FaceModel,
+    target: Target,
+    start: tuple[Float[ndarray, "3 3"], Float[ndarray, " 3"]],
+    landmarks: ScanLandmarks | None,
+    settings: FaceFitSettings | None = None,
+) -> FaceFit:
+    """Fit the model to a scan.
+
+    Args:
+        model: the face model.
+        target: the scan in mm, in its own frame.
+        start: scan_from_head: rotation and translation (mm), right to some centimetres.
+        landmarks: in the scan's frame, mm; None leaves correspondence to the surface alone.
+        settings: of the fit.
+    """
+    settings = settings or FaceFitSettings()
+    fitter = _Fitter(model, target, landmarks, settings)
+    state = _State(fitter.centre.copy(), *start)
+    distances = np.geomspace(settings.first_distance, settings.last_distance, settings.iterations)
+    with threadpool_limits(1):
+        for limit in distances:
+            state = fitter.step(state, float(limit))
+        median, matched = fitter.judge(state, float(distances[-1]))
+    identity, expression = np.split(state.coefficients, [model.identity_count])
+    return FaceFit(
+        identity,
+        expression,
+        _vertices(model, state.coefficients),
+        state.rotation.T.copy(),
+        -state.rotation.T @ state.translation,
+        median,
+        matched,
+    )
+
+
+@dataclass(frozen=True)
+class _State:
+    """Coefficients, and scan_from_head."""
+
+    coefficients: ndarray
+    rotation: ndarray
+    translation: ndarray
+
+    def placed(self, shape: ndarray) -> ndarray:
+        return shape @ self.rotation.T + self.translation
+
+
+class _Fitter:
+    """One scan's Gauss-Newton steps."""
+
+    def __init__(
+        self, model: FaceModel, target: Target, landmarks: ScanLandmarks | None, settings: FaceFitSettings
+    ) -> None:
+        self.model, self.target, self.landmarks, self.settings = model, target, landmarks, settings
+        self.chosen, self.weight = _sampled(model, settings)
+        self.basis = _basis_at(model, self.chosen)
+        self.marks = None if landmarks is None else _landmark_basis(model, landmarks.index)
+        expression = model.expression_prior
+        self.centre = np.concatenate([np.zeros(model.identity_count), expression.mean.double().numpy()])
+        narrow = 1 / expression.std.double().numpy().clip(1e-2) ** 2
+        self.prior = np.concatenate([np.ones(model.identity_count), narrow])
+
+    def matched(self, state: _State, limit: float) -> tuple[ndarray, ndarray, Matches, ndarray]:
+        """Samples in the scan's frame, their normals, their matches, and which of these are believed."""
+        moved = state.placed(self.basis.at(state.coefficients))
+        normals = _normals(self.model, state.coefficients)[self.chosen] @ state.rotation.T
+        found = match(self.target, moved, normals)
+        kept = (found.distance < limit) & (found.cosine > self.settings.min_cosine) & ~found.on_border
+        return moved, normals, found, kept
+
+    def step(self, state: _State, limit: float) -> _State:
+        """One step with matches nearer than ``limit`` mm."""
+        moved, normals, found, kept = self.matched(state, limit)
+        pivot = moved.mean(0)
+        system = _Normal(len(self.centre), state.rotation, pivot)
+        robust = self.weight * (1 - (found.distance / limit) ** 2).clip(0, 1) ** 2 * kept
+        robust = robust * _independent(float(robust.sum()))
+        weights = robust / self.settings.plane_sigma**2, robust / self.settings.point_sigma**2
+        system.add_surface(moved, self.basis.basis, found.points, normals, weights)
+        if self.marks is not None and self.landmarks is not None:
+            self._add_landmarks(system, state, self.marks, self.landmarks)
+        step = system.solve(self.prior, self.centre - state.coefficients)
+        coefficients = state.coefficients + step[6:]
+        expressions = coefficients[self.model.identity_count :]
+        np.clip(expressions, 0, 1, out=expressions)
+        turn = Rotation.from_rotvec(step[:3]).as_matrix()
+        shift = turn @ (state.translation - pivot) + pivot + step[3:6]
+        return _State(coefficients, turn @ state.rotation, shift)
+
+    def judge(self, state: _State, limit: float) -> tuple[float, float]:
+        """Median distance of the face's believed matches, and their share."""
+        _, _, found, kept = self.matched(state, limit)
+        face = self.model.regions["face"].numpy()[self.chosen]
+        if not (face & kept).any():
+            return float("inf"), 0.0
+        return float(np.median(found.distance[face & kept])), float(kept[face].mean())
+
+    def _add_landmarks(
+        self, system: "_Normal", state: _State, marks: "_Basis", landmarks: ScanLandmarks
+    ) -> None:
+        placed = state.placed(marks.at(state.coefficients))
+        off = np.linalg.norm(placed - landmarks.points, axis=1) / landmarks.sigma
+        trust = self.settings.landmark_weight / landmarks.sigma**2 / (1 + (off / 2) ** 2)
+        trust = trust * _independent(float(len(off)))
+        system.add_points(placed, marks.basis, landmarks.points, trust)
+
+
+def _independent(count: float) -> float:
+    """Neighbouring residuals err together: thousands of them weigh as some hundred would."""
+    return 300.0 / max(count, 300.0)
+
+
+class _Normal:
+    """Gauss-Newton normal equations over turn (3), shift (3) and coefficients."""
+
+    def __init__(self, count: int, rotation: ndarray, pivot: ndarray) -> None:
+        self.matrix, self.right = np.zeros((count + 6, count + 6)), np.zeros(count + 6)
+        self.rotation, self.pivot = rotation, pivot
+
+    def add_surface(
+        self,
+        moved: ndarray,
+        basis: ndarray,
+        target: ndarray,
+        normals: ndarray,
+        weights: tuple[ndarray, ndarray],
+    ) -> None:
+        """Distances along the normals, and weakly in all directions."""
+        jacobian = self._jacobian(moved, basis)
+        along = np.einsum("nc,nck->nk", normals, jacobian)
+        self._add(along, ((target - moved) * normals).sum(1), weights[0])
+        self._add(jacobian.reshape(-1, jacobian.shape[2]), (target - moved).ravel(), np.repeat(weights[1], 3))
+
+    def add_points(self, moved: ndarray, basis: ndarray, target: ndarray, weight: ndarray) -> None:
+        """Distances in all directions."""
+        jacobian = self._jacobian(moved, basis)
+        rows = jacobian.reshape(-1, jacobian.shape[2])
+        self._add(rows, (target - moved).ravel(), np.repeat(weight, 3))
+
+    def solve(self, prior: ndarray, to_centre: ndarray) -> ndarray:
+        """The step; ``prior`` pulls the coefficients towards their centre."""
+        matrix, right = self.matrix.copy(), self.right.copy()
+        matrix[np.arange(6, len(matrix)), np.arange(6, len(matrix))] += prior
+        matrix[np.arange(6), np.arange(6)] += 1e-9 * np.trace(matrix)
+        right[6:] += prior * to_centre
+        return np.linalg.solve(matrix, right)
+
+    def _jacobian(self, moved: ndarray, basis: ndarray) -> ndarray:
+        arm = moved - self.pivot
+        jacobian = np.zeros((len(moved), 3, len(self.right)))
+        jacobian[:, 0, 1], jacobian[:, 0, 2] = arm[:, 2], -arm[:, 1]
+        jacobian[:, 1, 0], jacobian[:, 1, 2] = -arm[:, 2], arm[:, 0]
+        jacobian[:, 2, 0], jacobian[:, 2, 1] = arm[:, 1], -arm[:, 0]
+        jacobian[:, range(3), range(3, 6)] = 1
+        jacobian[:, :, 6:] = self.rotation @ basis
+        return jacobian
+
+    def _add(self, rows: ndarray, residual: ndarray, weight: ndarray) -> None:
+        weighted = rows * weight[:, None]
+        self.matrix += rows.T @ weighted
+        self.right += weighted.T @ residual
+
+
+def _sampled(model: FaceModel, settings: FaceFitSettings) -> tuple[ndarray, ndarray]:
+    """Vertices that search, evenly over the visible skin, and their weights."""
+    weight = visible_skin(model)
+    for name in OUTSIDE:
+        if name in model.regions:
+            weight[model.regions[name].numpy()] *= settings.outside_weight
+    usable = np.flatnonzero(weight > 0)
+    share = _areas(model)[usable]
+    generator = np.random.default_rng(0)
+    chosen = generator.choice(
+        usable, min(settings.samples, len(usable)), replace=False, p=share / share.sum()
+    )
+    chosen.sort()
+    return chosen, weight[chosen]
+
+
+def _areas(model: FaceModel) -> ndarray:
+    return vertex_areas(model.mean, model.topology.faces).double().numpy().clip(1e-9)
+
+
+def _basis_at(model: FaceModel, chosen: ndarray) -> _Basis:
+    both = torch.cat([model.identity_basis[:, chosen], model.expression_basis[:, chosen]])
+    return _Basis(model.mean[chosen].double().numpy(), both.permute(1, 2, 0).double().numpy().copy())
+
+
+def _landmark_basis(model: FaceModel, index: Int64[ndarray, " L"]) -> _Basis:
+    points = model.landmarks["dense478"]
+    faces = model.topology.faces
+    both = torch.cat([points.on(basis, faces) for basis in (model.identity_basis, model.expression_basis)])
+    mean = points.on(model.mean, faces)[index]
+    return _Basis(mean.double().numpy(), both[:, index].permute(1, 2, 0).double().numpy().copy())
+
+
+def _vertices(model: FaceModel, coefficients: ndarray) -> ndarray:
+    identity, expression = np.split(coefficients.astype(np.float32), [model.identity_count])
+    vertices = model.vertices(torch.from_numpy(identity)[None], torch.from_numpy(expression)[None])[0]
+    return vertices.double().numpy()
+
+
+def _normals(model: FaceModel, coefficients: ndarray) -> ndarray:
+    return normals_of(_vertices(model, coefficients), model.topology.faces.numpy())

@@ -1,0 +1,238 @@
+"""A scan into the head's topology: unit, pose, model fit, non-rigid ICP, and what can be believed of it."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from facewright.core.errors import InputError, NoFaceError
+from facewright.core.progress import StageClock
+from facewright.models.face_model import FaceModel
+from facewright.registration.correspondence import Target, match, normals_of, prepare_target
+from facewright.registration.face_fit import FaceFitSettings, fit_face, visible_skin
+from facewright.registration.nonrigid import ClosestPointTerm, LandmarkTerm, ScanPointTerm, Term, deform
+from facewright.registration.records import FaceFit, Registration, ScanLandmarks, ScanTransform
+from facewright.registration.rigid import Placement, mm_per_unit, place_by_landmarks, place_by_search
+from facewright.registration.scan_landmarks import EYES, Finder, find_face_on_scan
+from facewright.registration.schedule import FROM_FACE_FIT, NonRigidSettings
+from facewright.registration.surface import ScanSurface
+
+WORST_FIT, LEAST_MATCHED = 3.0, 0.35  # mm and share of the face's vertices; beyond these it is no face
+BELIEVED, BELIEVED_COSINE = 2.0, 0.5  # mm, and the surfaces' normals: what counts as reliable
+ODD_EYES = (60.0, 130.0)  # mm; outside of this a given unit is said to be doubtful
+MOUTH_PARTS, EYE_REGIONS = (
+    ("tongue", "upper_teeth", "lower_teeth"),
+    {"left_eye": "eye_left", "right_eye": "eye_right"},
+)
+
+
+@dataclass(frozen=True)
+class RegistrationSettings:
+    """How a scan is registered.
+
+    Attributes:
+        mm: millimetres for one unit of the scan; None: inferred from the landmarks, and said.
+        fit: of the face model.
+        nonrigid: of the deformation that follows.
+        scan_points: of the scan that draw the template (symmetric term); 0: only the template searches.
+        pliancy: factors on the stiffness of regions of the model; below 1 where it may bend more.
+    """
+
+    mm: float | None = None
+    fit: FaceFitSettings = field(default_factory=FaceFitSettings)
+    nonrigid: NonRigidSettings = FROM_FACE_FIT
+    scan_points: int = 4000
+    pliancy: dict[str, float] = field(default_factory=dict)
+
+
+def register_scan(
+    surface: ScanSurface,
+    model: FaceModel,
+    finder: Finder | None,
+    landmarks: ScanLandmarks | None = None,
+    settings: RegistrationSettings | None = None,
+) -> Registration:
+    """Bring a scan into the topology of a face model.
+
+    Args:
+        surface: the scan, in any frame and unit.
+        model: the face model, in whose head frame the result lies.
+        finder: of faces on pictures; None: landmarks are given, or the pose is searched for without any.
+        landmarks: in the scan's frame and unit; found on renderings if None.
+        settings: of the registration.
+
+    Raises:
+        NoFaceError: no face was found, several were, or the model comes to lie on none.
+        InputError: the unit is not clear.
+    """
+    settings = settings or RegistrationSettings()
+    clock, notes = StageClock(), list(surface.notes)
+    with clock.stage("landmarks"):
+        landmarks, missing = _landmarks(surface, model, finder, landmarks)
+    factor, told = _unit(surface, landmarks, settings.mm)
+    notes += told
+    scan = surface.scaled(factor)
+    if landmarks is not None:
+        landmarks = replace(landmarks, points=landmarks.points * factor)
+    with clock.stage("pose"):
+        placement = _placed(scan, model, landmarks, missing)
+    with clock.stage("model"):
+        target = prepare_target(scan.vertices, scan.faces, spacing=scan.spacing)
+        fit = fit_face(model, target, (placement.rotation, placement.translation), landmarks, settings.fit)
+        _check_fit(fit, surface.name)
+    with clock.stage("deformation"):
+        target = _moved(target, fit, scan.spacing)
+        result = _deformed(model, target, fit, _in_head(landmarks, fit), settings)
+    vertices, solver, iterations = result
+    found = match(target, vertices, normals_of(vertices, model.topology.faces.numpy()))
+    reliable = (visible_skin(model) > 0) & (found.distance < BELIEVED)
+    reliable &= (found.cosine > BELIEVED_COSINE) & ~found.on_border
+    return Registration(
+        vertices=vertices,
+        distance=found.distance,
+        reliable=reliable,
+        target=target,
+        transform=ScanTransform(factor, fit.rotation, fit.translation),
+        fit=fit,
+        landmarks=landmarks,
+        start=placement.way,
+        solver=solver,
+        iterations=iterations,
+        seconds=dict(clock.seconds),
+        notes=tuple(notes),
+    )
+
+
+def _landmarks(
+    surface: ScanSurface, model: FaceModel, finder: Finder | None, given: ScanLandmarks | None
+) -> tuple[ScanLandmarks | None, NoFaceError | None]:
+    """Landmarks, or why there are none."""
+    if given is not None or finder is None:
+        return given, None
+    try:
+        return find_face_on_scan(surface, model, finder).landmarks, None
+    except NoFaceError as error:
+        if "more than one" in str(error):
+            raise
+        return None, error
+
+
+def _unit(
+    surface: ScanSurface, landmarks: ScanLandmarks | None, given: float | None
+) -> tuple[float, list[str]]:
+    """Millimetres a unit, and what to say about it."""
+    apart = None
+    if landmarks is not None and np.isin(EYES, landmarks.index).all():
+        ends = [landmarks.points[landmarks.index == eye][0] for eye in EYES]
+        apart = float(np.linalg.norm(ends[0] - ends[1]))
+    if given is not None:
+        low, high = ODD_EYES
+        if apart is not None and not low <= apart * given <= high:
+            return given, [f"doubtful unit: the outer eye corners are then {apart * given:.4g} mm apart"]
+        return given, []
+    if apart is None:
+        raise InputError(
+            f"the unit of {surface.name} is not known, since no eye corners were found on it: give --unit."
+        )
+    factor, name = mm_per_unit(apart, surface.name)
+    return factor, [f"unit taken as {name}: the outer eye corners are then {apart * factor:.1f} mm apart"]
+
+
+def _placed(
+    scan: ScanSurface, model: FaceModel, landmarks: ScanLandmarks | None, missing: NoFaceError | None
+) -> Placement:
+    if landmarks is not None:
+        return place_by_landmarks(landmarks, model)
+    try:
+        return place_by_search(scan.vertices, model, scan.name)
+    except NoFaceError as error:
+        raise missing or error from error
+
+
+def _check_fit(fit: FaceFit, name: str) -> None:
+    if not (fit.median_distance <= WORST_FIT and fit.matched >= LEAST_MATCHED):
+        raise NoFaceError(
+            f"the head does not come to lie on {name}: {100 * fit.matched:.0f} % of the face has a "
+            f"counterpart on it, {fit.median_distance:.1f} mm away: expected a scan of one face; "
+            "check --unit and --landmarks."
+        )
+
+
+def _moved(target: Target, fit: FaceFit, spacing: float) -> Target:
+    """The scan in the head frame."""
+    vertices = target.vertices @ fit.rotation.T + fit.translation
+    return prepare_target(vertices, target.faces, spacing=spacing)
+
+
+def _in_head(landmarks: ScanLandmarks | None, fit: FaceFit) -> ScanLandmarks | None:
+    if landmarks is None:
+        return None
+    return replace(landmarks, points=landmarks.points @ fit.rotation.T + fit.translation)
+
+
+def _deformed(
+    model: FaceModel,
+    target: Target,
+    fit: FaceFit,
+    landmarks: ScanLandmarks | None,
+    settings: RegistrationSettings,
+) -> tuple[Float[ndarray, "V 3"], str, int]:
+    """Draw the skin onto the scan; eyes, teeth and tongue follow."""
+    skin = model.parts["skin"].numpy()
+    number = np.cumsum(skin) - 1
+    all_faces = model.topology.faces.numpy()
+    carried = np.asarray(skin[all_faces].all(axis=1))
+    faces = np.ascontiguousarray(number[all_faces[carried]]).astype(np.int64)
+    start = fit.vertices[skin]
+    weight = visible_skin(model)[skin]
+    terms: list[Term] = [ClosestPointTerm(target, faces, weight)]
+    if settings.scan_points:
+        terms.append(ScanPointTerm.near(target, faces, start, weight, settings.scan_points))
+    if landmarks is not None:
+        terms.append(_landmark_term(model, landmarks, carried))
+    pliancy = np.ones(len(model.mean))
+    for name, value in settings.pliancy.items():
+        pliancy[model.regions[name].numpy()] *= value
+    result = deform(start, faces, terms, settings.nonrigid, pliancy=pliancy[skin])
+    vertices = fit.vertices.copy()
+    vertices[skin] = result.vertices
+    return _with_parts(model, fit.vertices, vertices), result.solver, result.iterations
+
+
+def _landmark_term(model: FaceModel, landmarks: ScanLandmarks, carried: ndarray) -> LandmarkTerm:
+    """Landmarks as points of the skin's triangles; those on other parts are left out."""
+    points = model.landmarks["dense478"]
+    triangle = points.triangle.numpy()[landmarks.index]
+    on_skin = carried[triangle]
+    number = np.cumsum(carried) - 1
+    return LandmarkTerm(
+        number[triangle[on_skin]].astype(np.int64),
+        points.weights.double().numpy()[landmarks.index][on_skin],
+        landmarks.points[on_skin],
+        1 / landmarks.sigma[on_skin] ** 2,
+    )
+
+
+def _with_parts(model: FaceModel, before: ndarray, after: ndarray) -> ndarray:
+    """Move eyeballs, teeth and tongue as far as the skin around them has moved."""
+    moved = after.copy()
+    around = EYE_REGIONS | dict.fromkeys(MOUTH_PARTS, "lips")
+    for part, region in around.items():
+        if part in model.parts and region in model.regions:
+            near = model.regions[region].numpy() & model.parts["skin"].numpy()
+            moved[model.parts[part].numpy()] += (after - before)[near].mean(0)
+    return moved
+
+
+def reliable_face(model: FaceModel, registration: Registration) -> Bool[ndarray, " V"]:
+    """Vertices of the tight face that the scan speaks about."""
+    return model.regions["face_tight"].numpy() & registration.reliable
+
+
+def neutral_of(model: FaceModel, registration: Registration) -> Float[ndarray, "V 3"]:
+    """The registered head without the expression that the model saw in it."""
+    activations = torch.from_numpy(registration.fit.expression).float()
+    moved = (activations @ model.expression_basis.flatten(1)).unflatten(-1, (-1, 3))
+    return registration.vertices - moved.double().numpy()

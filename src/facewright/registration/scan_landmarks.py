@@ -1,0 +1,225 @@
+"""Landmarks on a scan without a photo: look at it from several sides, detect, project back, and agree."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import torch
+from numpy import ndarray
+from torch import Tensor
+
+from facewright.core.errors import NoFaceError
+from facewright.detection.records import Landmarks
+from facewright.geometry.alignment import align_points
+from facewright.models.face_model import FaceModel
+from facewright.registration.records import ScanLandmarks
+from facewright.registration.scan_views import ScanView, Viewer, looking, viewer_of
+from facewright.registration.surface import ScanSurface
+
+# Takes a picture (3, H, W), sRGB in [0, 1], and returns its faces, the main one first.
+Finder = Callable[[Tensor], list[Landmarks]]
+
+SEARCH_SIZE, LOOK_SIZE = 320, 448  # px of the pictures that search for a face, and of those that look at it
+LOOKS = ((0.0, 0.0), (25.0, 0.0), (-25.0, 0.0))  # yaw and pitch in degrees
+EYES = (33, 263)  # outer corners, the subject's right and left
+IRISES = 468  # from here on: they lie on the eyeball, which moves
+MIN_FACING = 0.25  # cosine below which a landmark is seen too flatly to be placed
+BASE_SIGMA, EYE_WIDTH = 1.5, 90.0  # mm that the landmarker is off at best, on a face of this eye distance
+MIN_SHARE = 0.5  # of the landmarks must be found
+RANSAC_OFF = 12.0  # mm; a first landmark that is further from the mean face's is not believed
+
+
+@dataclass(frozen=True)
+class FoundFace:
+    """A face on a scan.
+
+    Attributes:
+        landmarks: in the scan's frame and unit; sigma in mm as if the eyes were as far apart as usual.
+        eye_distance: of the outer eye corners, in the scan's unit.
+        views: pictures that were taken.
+        colored: whether the scan's own colours were looked at, or its bare shape.
+    """
+
+    landmarks: ScanLandmarks
+    eye_distance: float
+    views: int
+    colored: bool
+
+
+def find_face_on_scan(surface: ScanSurface, model: FaceModel, finder: Finder) -> FoundFace:
+    """Find the one face of a scan that may lie, stand or face anywhere.
+
+    Args:
+        surface: the scan in any frame and unit.
+        model: whose landmarks are meant.
+        finder: detector and landmarker.
+
+    Raises:
+        NoFaceError: there is none, or more than one.
+    """
+    taken = 0
+    for colored in (True, False) if surface.colored else (False,):
+        viewer = viewer_of(surface, colored=colored)
+        middle, radius = _extent(surface.vertices)
+        for directions in _search_directions():
+            views = [viewer.look(turn, middle, radius, SEARCH_SIZE) for turn in directions]
+            taken += len(views)
+            found = _first_sight(viewer, views, finder, model, surface.name)
+            if found is None:
+                continue
+            looked, looks = _agreed(viewer, found, model, finder)
+            taken += looks
+            if looked is not None:
+                eyes = [looked.points[looked.index == eye][0] for eye in EYES]
+                distance = float(np.linalg.norm(eyes[0] - eyes[1]))
+                return FoundFace(looked, distance, taken, colored)
+    raise NoFaceError(
+        f"no face was found on {surface.name} in {taken} views of it: expected a scan of a face that is not "
+        "too coarse; give landmarks with --landmarks."
+    )
+
+
+def _extent(vertices: ndarray) -> tuple[ndarray, float]:
+    """Middle and radius of what to look at; a few points far away do not count."""
+    low, high = np.percentile(vertices, [1, 99], axis=0)
+    return (low + high) / 2, float(np.linalg.norm(high - low)) / 2
+
+
+def _search_directions() -> list[list[ndarray]]:
+    """Groups of views: where faces usually look, the other axes, and everything between."""
+    ways = [np.array(way, dtype=np.float64) for way in product((-1, 0, 1), repeat=3) if any(way)]
+    axes = [way for way in ways if abs(way).sum() == 1]
+    first = [way for way in axes if way[2] == 1]
+
+    def turn(back: ndarray) -> ndarray:
+        # The detector takes any roll; only some up that is not along the view is needed.
+        return looking(back, np.array([0.0, 1, 0]) if abs(back[1]) < 0.9 else np.array([0.0, 0, -1]))
+
+    others = [way for way in axes if way[2] != 1]
+    between = [way for way in ways if abs(way).sum() > 1]
+    return [[turn(way) for way in group] for group in (first, others, between)]
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """A face as it was first seen: head_from_scan up to scale."""
+
+    rotation: ndarray
+    centre: ndarray
+    radius: float
+
+
+def _first_sight(
+    viewer: Viewer, views: Sequence[ScanView], finder: Finder, model: FaceModel, name: str
+) -> _Sight | None:
+    """The surest face in some views, placed on the scan."""
+    sights: list[tuple[float, _Sight]] = []
+    for view in views:
+        for face in finder(view.picture)[:3]:
+            sight = _placed(viewer, view, face, model)
+            if sight is not None:
+                sights.append((face.confidence, sight))
+    if not sights:
+        return None
+    sights.sort(key=lambda entry: -entry[0])
+    best = sights[0][1]
+    for confidence, other in sights[1:]:
+        apart = np.linalg.norm(other.centre - best.centre)
+        similar = 0.6 < other.radius / best.radius < 1.6
+        if confidence > 0.99 and similar and apart > 1.2 * best.radius:
+            raise NoFaceError(
+                f"more than one face was found on {name}, {apart:.3g} of its units apart: cut the scan so "
+                "that one face is left, or give landmarks with --landmarks."
+            )
+    return best
+
+
+def _steady(model: FaceModel) -> ndarray:
+    """Landmarks that mean the same surface point from every side."""
+    steady = ~model.landmarks["dense478"].contour.numpy()
+    steady[IRISES:] = False
+    return np.flatnonzero(steady)
+
+
+def _model_points(model: FaceModel) -> ndarray:
+    return model.landmark_points(model.mean, "dense478").double().numpy()
+
+
+def _placed(viewer: Viewer, view: ScanView, face: Landmarks, model: FaceModel) -> _Sight | None:
+    """Similarity of the model's landmarks to those of one view, with outliers dropped twice."""
+    steady = _steady(model)
+    points = viewer.places(view, face.points.double().numpy())[steady]
+    template = _model_points(model)[steady]
+    kept = np.isfinite(points).all(1)
+    if kept.mean() < MIN_SHARE:
+        return None
+    for _ in range(3):
+        fitted = align_points(
+            torch.from_numpy(points[kept])[None], torch.from_numpy(template[kept])[None], with_scale=True
+        )
+        moved = fitted.apply(torch.from_numpy(np.nan_to_num(points))[None])[0].numpy()
+        off = np.linalg.norm(moved - template, axis=1)
+        kept = np.isfinite(points).all(1) & (off < RANSAC_OFF)
+        if kept.mean() < MIN_SHARE:
+            return None
+    scale = float(fitted.scale)
+    centre = fitted.inverse().apply(torch.from_numpy(template.mean(0))[None, None])[0, 0].numpy()
+    return _Sight(fitted.rotation[0].numpy(), centre, 100.0 / scale)
+
+
+def _agreed(
+    viewer: Viewer, sight: _Sight, model: FaceModel, finder: Finder
+) -> tuple[ScanLandmarks | None, int]:
+    """Look at the face from the front and both sides, and join what was seen."""
+    steady = _steady(model)
+    seen: list[ndarray] = []
+    for yaw, pitch in LOOKS:
+        turn = _turn(np.radians(yaw), np.radians(pitch))
+        head_axes = sight.rotation  # rows: the head's axes in the scan's frame
+        back, up = turn @ [0.0, 0, 1] @ head_axes, turn @ [0.0, 1, 0] @ head_axes
+        view = viewer.look(looking(back, up), sight.centre, 1.25 * sight.radius, LOOK_SIZE)
+        faces = finder(view.picture)
+        if not faces:
+            continue
+        pixels = faces[0].points.double().numpy()[steady]
+        points = viewer.places(view, pixels)
+        normal = _facing(viewer, view, pixels)
+        points[normal < MIN_FACING] = np.nan
+        seen.append(points)
+    if not seen:
+        return None, len(LOOKS)
+    stack = np.stack(seen)
+    count = np.isfinite(stack).all(2).sum(0)
+    usable = count > 0
+    points = np.full((len(steady), 3), np.nan)
+    points[usable] = np.nanmedian(stack[:, usable], axis=0)
+    spread = np.zeros(len(steady))
+    spread[usable] = np.nanmean(np.linalg.norm(stack[:, usable] - points[usable], axis=2), axis=0)
+    eyes = [points[steady == eye][0] for eye in EYES]
+    width = float(np.linalg.norm(eyes[0] - eyes[1]))
+    if usable.mean() < MIN_SHARE or not np.isfinite(width) or width <= 0:
+        return None, len(LOOKS)
+    sigma = np.hypot(BASE_SIGMA, spread / width * EYE_WIDTH) * np.where(count > 1, 1.0, 2.0)
+    index = steady[usable].astype(np.int64)
+    told = f"detected in {len(seen)} of {len(LOOKS)} views"
+    return ScanLandmarks(index, points[usable], sigma[usable], told), len(LOOKS)
+
+
+def _turn(yaw: float, pitch: float) -> ndarray:
+    """Rotation about +Y, after one about +X."""
+    from scipy.spatial.transform import Rotation
+
+    return Rotation.from_euler("yx", [yaw, pitch]).as_matrix()
+
+
+def _facing(viewer: Viewer, view: ScanView, pixels: ndarray) -> ndarray:
+    """Cosine between the surface under some pixels and the line of sight; 0 where there is none."""
+    size = view.camera.size[0]
+    column, row = np.floor(pixels).astype(np.int64).clip(0, size - 1).T
+    triangle = view.fragments.triangle[0, row, column].long().clamp_min(0)
+    a, b, c = viewer.vertices[viewer.topology.faces[triangle]].unbind(1)
+    normal = torch.linalg.cross(b - a, c - a)
+    normal = normal / torch.linalg.vector_norm(normal, dim=1, keepdim=True).clamp_min(1e-30)
+    toward = -torch.from_numpy(view.camera_from_scan[2].copy())
+    return (normal @ toward).numpy()

@@ -1,0 +1,151 @@
+"""Pictures of a scan from any side, and where on the scan each pixel lies."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from facewright.geometry.mesh import Topology
+from facewright.image.color import linear_from_srgb, srgb_from_linear
+from facewright.registration.surface import ScanSurface
+from facewright.render.draw import Lighting, shade
+from facewright.render.fragments import Fragments
+from facewright.render.rasterize import rasterize
+from facewright.scene.camera import PerspectiveCamera
+from facewright.scene.lighting import SH_CONSTANTS, SphericalHarmonicsLight
+from facewright.scene.material import Material
+
+DISTANCE = 6.0  # from the camera to what it looks at, in radii of what fills the picture
+BACKDROP = 0.35  # sRGB grey
+PLASTER = 0.75  # linear albedo of a scan without colours
+
+
+@dataclass(frozen=True)
+class ScanView:
+    """One picture of a scan.
+
+    Attributes:
+        picture: sRGB in [0, 1].
+        fragments: which triangle each pixel sees.
+        camera_from_scan: rotation.
+        middle: what the camera looks at, in the scan's frame.
+        camera: looks at ``middle`` from ``distance``.
+        distance: in the scan's unit.
+    """
+
+    picture: Float[Tensor, "3 H W"]
+    fragments: Fragments
+    camera_from_scan: Float[ndarray, "3 3"]
+    middle: Float[ndarray, " 3"]
+    camera: PerspectiveCamera
+    distance: float
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """A scan prepared for drawing; made by ``viewer_of``.
+
+    Attributes:
+        vertices: positions, in the scan's frame and unit.
+        topology: triangles and texture coordinates.
+        material: the scan's own colours, or plaster.
+    """
+
+    vertices: Float[Tensor, "V 3"]
+    topology: Topology
+    material: Material
+
+    def look(
+        self,
+        camera_from_scan: Float[ndarray, "3 3"],
+        middle: Float[ndarray, " 3"],
+        radius: float,
+        size: int,
+    ) -> ScanView:
+        """Take a picture.
+
+        Args:
+            camera_from_scan: rotation; camera +Z looks into the picture, +Y down.
+            middle: what is in the centre of the picture.
+            radius: around it, what fills the picture.
+            size: side of the picture in pixels.
+        """
+        distance = DISTANCE * radius
+        turned = (self.vertices - torch.from_numpy(middle)) @ torch.from_numpy(camera_from_scan).T
+        points = (turned + torch.tensor([0.0, 0.0, distance], dtype=torch.float64)).float()[None]
+        focal = torch.tensor([0.5 * size * DISTANCE])
+        camera = PerspectiveCamera(focal, torch.full((1, 2), size / 2), (size, size))
+        fragments = rasterize(camera.project(points), self.topology.faces, camera.size, perspective=True)
+        light = _light(0.42, 0.48) if self.material.albedo is None else _light(0.8, 0.15)
+        colors = shade(fragments, points, self.topology, self.material, Lighting(light))[0]
+        covered = fragments.covered[0][..., None]
+        picture = torch.where(covered, srgb_from_linear(colors.clamp(0, 1)), BACKDROP).permute(2, 0, 1)
+        return ScanView(picture.contiguous(), fragments, camera_from_scan, middle, camera, distance)
+
+    def places(self, view: ScanView, pixels: Float[ndarray, "L 2"]) -> Float[ndarray, "L 3"]:
+        """Points of the scan under pixels of a view; NaN where the view is empty."""
+        size = view.camera.size[0]
+        cell = np.floor(pixels).astype(np.int64)
+        inside = ((cell >= 0) & (cell < size)).all(1)
+        column, row = np.where(inside, cell.T, 0)
+        triangle = view.fragments.triangle[0, row, column].long()
+        share = view.fragments.barycentric[0, row, column].double()
+        corners = self.vertices[self.topology.faces[triangle.clamp_min(0)]]
+        places = (corners * share[..., None]).sum(1).numpy()
+        # From the pixel's centre to the point inside of the pixel, across the view.
+        depth = view.fragments.depth[0, row, column].double().numpy()
+        aside = (pixels - cell - 0.5) * (depth / float(view.camera.focal[0]))[:, None]
+        places = places + np.pad(aside, ((0, 0), (0, 1))) @ view.camera_from_scan
+        places[~inside | (triangle.numpy() < 0)] = np.nan
+        return places
+
+
+def viewer_of(surface: ScanSurface, *, colored: bool = True) -> Viewer:
+    """Prepare a scan for drawing.
+
+    Args:
+        surface: the scan.
+        colored: with its own colours if it has any; otherwise as plaster.
+    """
+    faces = torch.from_numpy(surface.faces)
+    uv, uv_faces = torch.zeros(1, 2), torch.zeros_like(faces)
+    material = Material()
+    if colored and surface.texture is not None and surface.uv is not None and surface.uv_faces is not None:
+        uv, uv_faces = torch.from_numpy(surface.uv).float(), torch.from_numpy(surface.uv_faces)
+        material = Material(
+            albedo=torch.ones(1, len(surface.vertices), 3), albedo_map=_linear(surface.texture)[None]
+        )
+    elif colored and surface.colors is not None:
+        material = Material(albedo=_linear(surface.colors)[None])
+    if material.albedo is None:
+        return Viewer(torch.from_numpy(surface.vertices), Topology(faces, uv, uv_faces), _plaster())
+    return Viewer(torch.from_numpy(surface.vertices), Topology(faces, uv, uv_faces), material)
+
+
+def looking(back: ndarray, up: ndarray) -> Float[ndarray, "3 3"]:
+    """camera_from_scan of a camera that looks against ``back`` with ``up`` upward in its picture."""
+    forward = -back / np.linalg.norm(back)
+    down = -(up - (up @ forward) * forward)
+    down /= np.linalg.norm(down)
+    return np.stack([np.cross(down, forward), down, forward])
+
+
+def _plaster() -> Material:
+    grey = np.full((1, 1, 3), PLASTER, dtype=np.float32)
+    return Material(albedo_map=torch.from_numpy(grey)[None])
+
+
+def _linear(colors: ndarray) -> Tensor:
+    return linear_from_srgb(torch.from_numpy(colors.copy()).float() / 255)
+
+
+def _light(level: float, slope: float) -> SphericalHarmonicsLight:
+    """White light, stronger from above and from the camera."""
+    coefficients = torch.zeros(1, 9, 3)
+    coefficients[:, 0] = level / SH_CONSTANTS[0]
+    coefficients[:, 1] = -0.6 * slope / SH_CONSTANTS[1]
+    coefficients[:, 2] = -slope / SH_CONSTANTS[2]
+    return SphericalHarmonicsLight(coefficients)

@@ -1,0 +1,79 @@
+"""Landmarks found on the shipped head itself, turned and in metres, by the shipped networks."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from facewright.core.errors import NoFaceError
+from facewright.detection import FaceDetector, FaceLandmarker, detect
+from facewright.geometry.scan import Scan
+from facewright.models.base import load_base_model
+from facewright.registration.scan_landmarks import find_face_on_scan
+from facewright.registration.scan_views import looking, viewer_of
+from facewright.registration.surface import ScanSurface, surface_of_scan
+
+TURN = Rotation.from_euler("zx", [150, 70], degrees=True).as_matrix()
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_base_model()
+
+
+@pytest.fixture(scope="module")
+def finder():
+    detector, landmarker = FaceDetector.load(), FaceLandmarker.load()
+    return lambda picture: detect(picture, detector=detector, landmarker=landmarker)
+
+
+def surface(vertices: np.ndarray, model, copies: int = 1) -> ScanSurface:
+    faces = model.topology.faces.numpy()
+    faces = np.concatenate([faces + copy * len(model.mean) for copy in range(copies)])
+    colors = np.tile(
+        (model.diffuse_mean.clamp(0, 1) ** (1 / 2.2) * 255).numpy().astype(np.uint8), (copies, 1)
+    )
+    return surface_of_scan(Scan("head.ply", vertices, faces, np.arange(len(vertices)), colors))
+
+
+def test_the_face_is_found_wherever_it_looks(model, finder) -> None:
+    head = model.mean.double().numpy()
+    found = find_face_on_scan(surface(head @ TURN.T / 1000 + [3.0, 0, 1], model), model, finder)
+    truth = model.landmark_points(model.mean, "dense478").double().numpy() @ TURN.T / 1000 + [3.0, 0, 1]
+    error = 1000 * np.linalg.norm(found.landmarks.points - truth[found.landmarks.index], axis=1)
+    assert np.median(error) < 4.0
+    assert 0.07 < found.eye_distance < 0.11
+    assert found.colored
+    # The control: landmarks that are numbered wrongly are centimetres off.
+    shuffled = truth[np.random.default_rng(0).permutation(found.landmarks.index)]
+    assert 1000 * np.median(np.linalg.norm(found.landmarks.points - shuffled, axis=1)) > 15
+
+
+def test_two_faces_are_not_one(model, finder) -> None:
+    head = model.mean.double().numpy()
+    both = np.concatenate([head, head + np.array([260.0, 0, 0])])
+    with pytest.raises(NoFaceError, match="more than one"):
+        find_face_on_scan(surface(both, model, copies=2), model, finder)
+
+
+def test_a_ball_is_no_face(model, finder) -> None:
+    generator = np.random.default_rng(0)
+    points = generator.normal(size=(3000, 3))
+    points *= 100 / np.linalg.norm(points, axis=1, keepdims=True)
+    ball = surface_of_scan(Scan("ball.xyz", points, np.zeros((0, 3), np.int64), np.arange(3000)))
+    with pytest.raises(NoFaceError, match=r"no face was found on ball\.xyz"):
+        find_face_on_scan(ball, model, finder)
+
+
+def test_a_pixel_leads_back_to_its_place(model) -> None:
+    head = model.mean.double().numpy() @ TURN.T
+    viewer = viewer_of(surface(head, model))
+    back, up = TURN @ [0.3, 0.1, 1.0], TURN @ [0.0, 1.0, 0.0]
+    view = viewer.look(looking(back, up), np.zeros(3), 150.0, 256)
+    nose = model.landmark_points(model.mean, "dense478")[1].double().numpy() @ TURN.T
+    turned = (torch.from_numpy(view.camera_from_scan @ nose) + torch.tensor([0, 0, view.distance])).float()
+    pixel = view.camera.project(turned[None, None])[0, 0, :2].double().numpy()
+    place = viewer.places(view, pixel[None])[0]
+    assert np.linalg.norm(place - nose) < 0.6
+    assert np.linalg.norm(viewer.places(view, pixel[None] + 5)[0] - nose) > 3  # the control
+    assert np.isnan(viewer.places(view, np.array([[1.0, 1.0], [-5.0, 400.0]]))).all()
