@@ -14,12 +14,14 @@ from facewright.cli.evaluate import Evaluate
 from facewright.cli.exit_codes import DONE, INTERRUPTED, SOME_FAILED, USAGE
 from facewright.cli.model import Model
 from facewright.cli.reconstruct import Reconstruct
+from facewright.cli.register import Register
 from facewright.core.errors import FacewrightError
 from facewright.core.log import log_to_terminal, logger
 
 DESCRIPTION = "Photographs of a face into a 3D head that can be measured, relit, edited and animated."
 Command = (
     Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")]
+    | Annotated[Register, tyro.conf.subcommand("register")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Model, tyro.conf.subcommand("model")]

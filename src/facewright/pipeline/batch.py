@@ -13,7 +13,7 @@ from facewright.core.files import make_writable_folder, only_writer, output_erro
 from facewright.core.log import logger
 from facewright.core.progress import ProgressBar
 from facewright.image.io import Photograph, PhotoLimits, read_photo
-from facewright.pipeline.folders import head_photo, is_head_folder, is_whole
+from facewright.pipeline.folders import HEAD, ResultFolder
 from facewright.pipeline.inputs import FolderNames, PhotoInput, content_digest
 from facewright.pipeline.report import REPORT, Entry, Report, Summary
 from facewright.pipeline.settings import BatchSettings
@@ -54,6 +54,24 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True)
+class InputKind:
+    """What a batch is made from and what it makes of it.
+
+    Attributes:
+        read: a file into a frozen record with a field ``sha256``, for the engine.
+        max_bytes: of a file.
+        folder: of a result.
+    """
+
+    read: Callable[[Path], Any]
+    max_bytes: int
+    folder: ResultFolder
+
+
+PHOTOS = InputKind(read_photo, PhotoLimits().max_bytes, HEAD)
+
+
+@dataclass(frozen=True)
 class _Task:
     photo: PhotoInput
     digest: str
@@ -69,6 +87,7 @@ def run_batch(
     made_with: Mapping[str, Any],
     *,
     progress: bool = True,
+    kind: InputKind = PHOTOS,
 ) -> Summary:
     """Reconstruct the photos that are not done yet into ``out``, one folder a head, and report on each.
 
@@ -79,6 +98,7 @@ def run_batch(
         settings: of the run.
         made_with: versions and settings (JSON values) that a result depends on.
         progress: False draws no bar and prints no lines.
+        kind: of input and result; ``together`` is for photos only.
 
     Returns:
         How many were done; ``report_problem`` says that the results are there but the report is not.
@@ -88,7 +108,7 @@ def run_batch(
     """
     make_writable_folder(out)
     with only_writer(out), ProgressBar(len(photos), shown=progress) as bar:
-        run = _Run(out, engine, settings, made_with, bar if progress else None)
+        run = _Run(out, engine, settings, made_with, bar if progress else None, kind)
         summary = run(photos)
     return replace(summary, report_problem=run.report_problem)
 
@@ -101,7 +121,9 @@ class _Run:
         settings: BatchSettings,
         made_with: Mapping[str, Any],
         bar: ProgressBar | None,
+        kind: InputKind,
     ) -> None:
+        self.kind = kind
         self.out, self.settings, self.made_with, self.bar = out, settings, made_with, bar
         self.report = Report(out)
         self.report_problem = ""
@@ -131,7 +153,7 @@ class _Run:
         return [name for entry in self.report.entries.values() for name in entry.folders]
 
     def _plan(self, photos: Sequence[PhotoInput]) -> list[_Task]:
-        limit = PhotoLimits().max_bytes
+        limit = self.kind.max_bytes
         digests = ["" if photo.problem else content_digest(photo.path, limit) for photo in photos]
         made_with = dict(self.made_with)
         if self.settings.together:
@@ -148,9 +170,11 @@ class _Run:
         earlier = self.report.entries.get(key)
         if earlier and index < len(earlier.folders):
             known = self.out / earlier.folders[index]
-            if not known.exists() or is_head_folder(known):
+            if not known.exists() or self.kind.folder.is_ours(known):
                 return known.name
-        return self._names.claim(wanted, lambda name: bool(digest) and head_photo(self.out / name) == digest)
+        return self._names.claim(
+            wanted, lambda name: bool(digest) and self.kind.folder.source(self.out / name) == digest
+        )
 
     def _is_done(self, task: _Task) -> bool:
         entry = self.report.entries.get(task.photo.key)
@@ -159,7 +183,7 @@ class _Run:
             and entry.status == "done"
             and entry.photo_sha256 == task.digest
             and entry.made_with == task.made_with
-            and all(is_whole(self.out / name, task.digest) for name in entry.folders)
+            and all(self.kind.folder.is_whole(self.out / name, task.digest) for name in entry.folders)
         )
 
     def _is_settled(self, task: _Task) -> bool:
@@ -235,12 +259,13 @@ class _Run:
             raise self._engine
         return self._engine
 
-    def _read(self, task: _Task, limits: PhotoLimits | None = None) -> Photograph:
+    def _read(self, task: _Task, limits: PhotoLimits | None = None) -> Any:
         if task.photo.problem:
             raise task.photo.problem
         if self.bar:
             self.bar.name(task.photo.path.name)
-        return replace(read_photo(task.photo.path, limits), sha256=task.digest)
+        read = read_photo(task.photo.path, limits) if limits else self.kind.read(task.photo.path)
+        return replace(read, sha256=task.digest)
 
     def _save(self, task: _Task, heads: Sequence[Saveable], start: float) -> Entry:
         saved: list[str] = []
@@ -269,7 +294,7 @@ class _Run:
         """Folders that an earlier run made for an input and that are still there."""
         earlier = self.report.entries.get(task.photo.key)
         names = earlier.folders if earlier else ()
-        return tuple(name for name in names if is_head_folder(self.out / name))
+        return tuple(name for name in names if self.kind.folder.is_ours(self.out / name))
 
     def _entry(self, task: _Task, start: float) -> Entry:
         return Entry(
@@ -285,7 +310,7 @@ class _Run:
         if isinstance(error, FacewrightError):
             reason = str(error)
         elif isinstance(error, MemoryError):
-            reason = "not enough memory for this photo: make it smaller, or close other programs."
+            reason = "not enough memory for this file: make it smaller, or close other programs."
         else:
             told = f"{type(error).__name__}: {error}"[:MAX_TOLD]
             reason = f"internal error ({told}): please report it; --debug shows more."

@@ -1,21 +1,61 @@
-"""The folder of one head: which files belong in it, and how to tell that facewright made it."""
+"""The folder of one result: which files belong in it, and how to tell that facewright made it."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
-# The last one is written last: it is the sign that a folder is whole and ours.
-HEAD_FILES = ("head.glb", "head.obj", "head.mtl", "albedo.png", "overview.png", "parameters.json")
-MARKER = HEAD_FILES[-1]
 MAX_MARKER_BYTES = 8 << 20
 
 
-def head_photo(folder: Path) -> str | None:
-    """SHA-256 of the photo that a folder's head was made from.
+@dataclass(frozen=True)
+class ResultFolder:
+    """A kind of folder.
 
-    Returns:
-        "" if the head does not know its photo's file, None if the folder is not one that facewright made.
+    Attributes:
+        files: that it has; the last one is written last: it is the sign that a folder is whole and ours.
     """
-    marker = folder / MARKER
+
+    files: tuple[str, ...]
+
+    def source(self, folder: Path) -> str | None:
+        """SHA-256 of the file that a folder's result was made from.
+
+        Returns:
+            "" if the result does not know its file, None if the folder is not one that facewright made.
+        """
+        return _source(folder / self.files[-1])
+
+    def is_ours(self, folder: Path) -> bool:
+        """Whether facewright made a folder, so that it may replace it."""
+        return self.source(folder) is not None
+
+    def is_whole(self, folder: Path, sha256: str) -> bool:
+        """Whether a folder has all files of a result that was made from a file."""
+        return self.source(folder) == sha256 and all((folder / name).is_file() for name in self.files)
+
+
+HEAD_FILES = ("head.glb", "head.obj", "head.mtl", "albedo.png", "overview.png", "parameters.json")
+MARKER = HEAD_FILES[-1]
+HEAD = ResultFolder(HEAD_FILES)
+REGISTRATION = ResultFolder(("head.obj", "head.ply", "registration.npz", "overview.png", "registration.json"))
+
+
+def head_photo(folder: Path) -> str | None:
+    """``HEAD.source``."""
+    return HEAD.source(folder)
+
+
+def is_head_folder(folder: Path) -> bool:
+    """``HEAD.is_ours``."""
+    return HEAD.is_ours(folder)
+
+
+def is_whole(folder: Path, photo_sha256: str) -> bool:
+    """``HEAD.is_whole``."""
+    return HEAD.is_whole(folder, photo_sha256)
+
+
+def _source(marker: Path) -> str | None:
     try:
         if not marker.is_file() or marker.stat().st_size > MAX_MARKER_BYTES:
             return None
@@ -28,13 +68,3 @@ def head_photo(folder: Path) -> str | None:
     notes = content.get("notes")
     digest = notes.get("photo_sha256", "") if isinstance(notes, dict) else ""
     return digest if isinstance(digest, str) else ""
-
-
-def is_head_folder(folder: Path) -> bool:
-    """Whether facewright made a folder, so that it may replace it."""
-    return head_photo(folder) is not None
-
-
-def is_whole(folder: Path, photo_sha256: str) -> bool:
-    """Whether a folder has all files of a head that was made from a photo."""
-    return head_photo(folder) == photo_sha256 and all((folder / name).is_file() for name in HEAD_FILES)

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,40 +45,46 @@ class PhotoInput:
             return str(self.path.absolute())
 
 
-def expand_inputs(paths: Sequence[Path]) -> list[PhotoInput]:
+def expand_inputs(
+    paths: Sequence[Path], suffixes: Collection[str] = PHOTO_SUFFIXES, what: str = "photos"
+) -> list[PhotoInput]:
     """List the photos that files and folders stand for: folders in name order, each file once.
 
     A name without a photo behind it is kept, with its problem, so that it is reported like any other failure.
+
+    Args:
+        paths: files and folders.
+        suffixes: of the files that are taken from a folder, in lower case.
+        what: they are, for messages.
     """
     found: dict[str, PhotoInput] = {}
     for path in paths:
-        for photo in _expand(path):
+        for photo in _expand(path, suffixes, what):
             found.setdefault(photo.key, photo)
     return list(found.values())
 
 
-def _expand(path: Path) -> list[PhotoInput]:
+def _expand(path: Path, suffixes: Collection[str], what: str) -> list[PhotoInput]:
     try:
         if path.is_dir():
-            photos = sorted(child for child in path.iterdir() if _is_photo(child))
+            photos = sorted(child for child in path.iterdir() if _is_wanted(child, suffixes))
             if not photos:
-                problem = ImageError(
-                    f"the folder {path} has no photos: expected .jpg, .png or the like in it."
-                )
+                kinds = ".jpg, .png or the like" if suffixes is PHOTO_SUFFIXES else " ".join(sorted(suffixes))
+                problem = ImageError(f"the folder {path} has no {what}: expected {kinds} in it.")
                 return [PhotoInput(path, problem)]
             return [PhotoInput(photo) for photo in photos]
         if not path.exists():
             return [PhotoInput(path, ImageError(f"there is no file or folder {path}: check the path."))]
         if not path.is_file():  # reading a pipe or a device may never end
-            return [PhotoInput(path, ImageError(f"{path} is a pipe or device: expected a picture file."))]
+            return [PhotoInput(path, ImageError(f"{path} is a pipe or device: expected a file."))]
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         return [PhotoInput(path, ImageError(f"{path} cannot be read ({reason})."))]
     return [PhotoInput(path)]
 
 
-def _is_photo(path: Path) -> bool:
-    return path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".") and path.is_file()
+def _is_wanted(path: Path, suffixes: Collection[str]) -> bool:
+    return path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
 
 
 def content_digest(path: Path, max_bytes: int) -> str:

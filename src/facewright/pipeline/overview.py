@@ -71,7 +71,7 @@ def draw_overview(head: OverviewContent) -> Image.Image:
         [(f"shape, {name}", _picture(view)) for name, view in zip(names, clay, strict=True)],
         [(f"texture, {name}", _picture(view)) for name, view in zip(names, textured, strict=True)],
     ]
-    return _sheet(rows, head.photo.name, _facts(head))
+    return draw_sheet(rows, head.photo.name, _facts(head))
 
 
 def _facts(head: OverviewContent) -> str:
@@ -84,7 +84,8 @@ def _facts(head: OverviewContent) -> str:
     return f"{told}   |   landmark fit {100 * head.residual:.1f} % of the eye distance   |   {seconds:.1f} s"
 
 
-def _sheet(rows: list[list[tuple[str, Image.Image]]], title: str, facts: str) -> Image.Image:
+def draw_sheet(rows: list[list[tuple[str, Image.Image]]], title: str, facts: str) -> Image.Image:
+    """Lay named panels of ``PANEL`` pixels out in rows, under a title."""
     columns = max(len(row) for row in rows)
     width = 2 * MARGIN + columns * PANEL + (columns - 1) * GAP
     height = HEADER + len(rows) * (PANEL + CAPTION + GAP) + MARGIN - GAP

@@ -16,11 +16,20 @@ def made_with(settings: ReconstructionSettings, batch: BatchSettings) -> dict[st
     Raises:
         AssetError: the manifest of the shipped files is missing or damaged, or a chosen model is missing.
     """
-    assets = {name: entry["sha256"][:16] for name, entry in sorted(read_manifest().items())}
     choices = {**asdict(settings), "all_faces": batch.all_faces}
     if settings.model:
         choices["model"] = _checksum(Path(settings.model))
-    return {"facewright": facewright.__version__, "assets": assets, "settings": choices}
+    return {**version_values(), "settings": choices}
+
+
+def version_values() -> dict[str, Any]:
+    """Version of the package and checksums of the shipped files.
+
+    Raises:
+        AssetError: the manifest of the shipped files is missing or damaged.
+    """
+    assets = {name: entry["sha256"][:16] for name, entry in sorted(read_manifest().items())}
+    return {"facewright": facewright.__version__, "assets": assets}
 
 
 def _checksum(model: Path) -> str:

@@ -1,0 +1,103 @@
+"""``facewright register``: face scans into the topology of the head model."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from facewright.cli.reconstruct import exit_code
+from facewright.core.errors import InputError
+from facewright.pipeline.inputs import expand_inputs
+from facewright.pipeline.report import Summary
+from facewright.pipeline.settings import BatchSettings
+
+UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "inch": 25.4}
+MAX_TEXTURE = 4096
+
+
+@dataclass(frozen=True)
+class Register:
+    """Bring face scans into the topology of the head model.
+
+    Reads OBJ, PLY, STL, GLB, OFF, legacy VTK, XYZ and NPZ. For each scan, DIR/<name>/ gets head.obj,
+    head.ply, registration.npz, overview.png (look at this first) and registration.json; DIR/report.json says
+    what became of each scan. What is done is skipped.
+    """
+
+    scans: Annotated[Positional[tuple[Path, ...]], arg(metavar="SCAN|FOLDER ...")]
+    """Scans, or folders of scans."""
+    out: Annotated[Path, arg(metavar="DIR")]
+    """Folder for the results."""
+    landmarks: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Landmarks of the scan in its own frame and unit; without it they are found on pictures of the scan."""
+    texture: bool = False
+    """Also bring the scan's colours into the head's texture map."""
+    texture_size: int = 1024
+    """Side of that map in pixels."""
+    unit: Annotated[str, arg(metavar="auto|mm|cm|m|inch|NUMBER")] = "auto"
+    """Unit of the scan, or millimetres a unit; auto: by the distance of the eyes, and said."""
+    force: bool = False
+    """Redo what is already done."""
+    debug: bool = False
+    """Print internal details and tracebacks."""
+
+    def run(self) -> int:
+        """Run the command.
+
+        Raises:
+            FacewrightError: the command cannot be run as it was given.
+        """
+        if not self.scans:
+            raise InputError("expected scans or folders: facewright register SCAN ... --out DIR.")
+        if not 64 <= self.texture_size <= MAX_TEXTURE:
+            raise InputError(f"expected --texture-size from 64 to {MAX_TEXTURE}, got {self.texture_size}.")
+        if self.landmarks is not None and (len(self.scans) != 1 or self.scans[0].is_dir()):
+            raise InputError("--landmarks belongs to one scan: give one file.")
+        summary = register_into(self)
+        skipped = f", {summary.skipped} done before" if summary.skipped else ""
+        failed = f", {summary.failed} failed" if summary.failed else ""
+        sys.stdout.write(f"{summary.done} done{skipped}{failed}: {self.out / 'report.json'}\n")
+        return exit_code(summary)
+
+
+def unit_factor(unit: str) -> float | None:
+    """Millimetres for one unit; None for ``auto``.
+
+    Raises:
+        InputError: it is no unit and no positive number.
+    """
+    if unit == "auto":
+        return None
+    try:
+        factor = UNITS[unit] if unit in UNITS else float(unit)
+    except ValueError:
+        factor = 0.0
+    if not 1e-6 < factor < 1e6:
+        raise InputError(f"expected --unit auto, {', '.join(UNITS)} or millimetres a unit, got {unit!r}.")
+    return factor
+
+
+def register_into(command: Register) -> Summary:
+    """Run a batch.
+
+    Raises:
+        FacewrightError: it cannot be run as it was given.
+    """
+    factor = unit_factor(command.unit)
+    # Here, not above: they import torch, which takes longer than telling what is wrong with a command line.
+    from facewright.geometry.scan_io import scan_suffixes
+    from facewright.pipeline.batch import Engine, run_batch
+    from facewright.pipeline.register import SCANS, ScanRegistrar, register_made_with
+    from facewright.registration.head import RegistrationSettings
+
+    settings = RegistrationSettings(mm=factor)
+    size = command.texture_size if command.texture else None
+    versions = register_made_with(settings, size, command.landmarks)
+
+    def engine() -> Engine:
+        return ScanRegistrar.load(settings, texture_size=size, landmark_file=command.landmarks)
+
+    inputs = expand_inputs(command.scans, scan_suffixes(), "scans")
+    return run_batch(inputs, command.out, engine, BatchSettings(force=command.force), versions, kind=SCANS)

@@ -1,0 +1,309 @@
+"""Scans into heads of the model's topology: the engine of ``facewright register`` and what it writes."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+import facewright
+from facewright.core.assets import sha256
+from facewright.core.errors import InputError
+from facewright.core.files import atomic_file, atomic_folder, write_json
+from facewright.detection import FaceDetector, FaceLandmarker
+from facewright.evaluation.landmarks import IN_DENSE478, read_landmarks
+from facewright.export import texture_from_linear, write_obj, write_ply
+from facewright.geometry.mesh import Mesh
+from facewright.geometry.scan import Scan, ScanLimits
+from facewright.geometry.scan_io import read_scan
+from facewright.image.color import srgb_from_linear
+from facewright.models.base import load_base_model
+from facewright.models.face_model import FaceModel
+from facewright.pipeline.batch import InputKind
+from facewright.pipeline.finder import ShippedFinder
+from facewright.pipeline.folders import REGISTRATION
+from facewright.pipeline.register_overview import draw_registration
+from facewright.pipeline.versions import version_values
+from facewright.registration.head import RegistrationSettings, register_scan, reliable_face
+from facewright.registration.records import Registration, ScanLandmarks
+from facewright.registration.scan_landmarks import Finder
+from facewright.registration.surface import ScanSurface, surface_of_scan
+from facewright.registration.transfer import transfer_texture, vertex_colors
+
+FORMAT_VERSION = 1
+PLACED_SIGMA = 2.0  # mm that a landmark placed by hand may be off
+DOUBTFUL_SHARE, DOUBTFUL_DISTANCE = 0.6, 1.0  # of the tight face; mm on average
+
+
+@dataclass(frozen=True)
+class ScanFile:
+    """A scan that was read.
+
+    Attributes:
+        path: of the file.
+        scan: what it holds.
+        sha256: of the file, "" if nobody told.
+    """
+
+    path: Path
+    scan: Scan
+    sha256: str = ""
+
+
+def read_scan_file(path: Path) -> ScanFile:
+    """Read a scan for the engine.
+
+    Raises:
+        ScanError: it cannot be read.
+    """
+    return ScanFile(path, read_scan(path))
+
+
+SCANS = InputKind(read_scan_file, ScanLimits().max_bytes, REGISTRATION)
+
+
+@dataclass(frozen=True)
+class RegisteredScan:
+    """A scan in the topology of the face model, and what it came from.
+
+    Attributes:
+        file: the scan.
+        surface: what was registered.
+        model: the face model.
+        registration: the result.
+        texture: colours as a map of the head, linear RGB, and where the scan showed them; None if not asked
+            for, or if the scan has none.
+        settings: JSON values of what was chosen.
+    """
+
+    file: ScanFile
+    surface: ScanSurface
+    model: FaceModel
+    registration: Registration
+    texture: tuple[Float[Tensor, "S S 3"], Bool[Tensor, "S S"]] | None
+    settings: Mapping[str, Any]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Reasons to look twice at it, and what was inferred about the scan."""
+        share, mean = self.face_share, self.face_distance
+        doubts = []
+        if share < DOUBTFUL_SHARE:
+            doubts.append(f"only {100 * share:.0f} % of the face has a counterpart on the scan")
+        if not mean <= DOUBTFUL_DISTANCE:
+            doubts.append(f"the face lies {mean:.2f} mm off the scan on average")
+        return (*doubts, *self.registration.notes)
+
+    @property
+    def face_share(self) -> float:
+        """Share of the tight face that the scan speaks about."""
+        tight = self.model.regions["face_tight"].numpy()
+        return float(self.registration.reliable[tight].mean())
+
+    @property
+    def face_distance(self) -> float:
+        """Mean distance of the reliable part of the tight face to the scan, mm."""
+        chosen = reliable_face(self.model, self.registration)
+        return float(self.registration.distance[chosen].mean()) if chosen.any() else float("inf")
+
+    def save(self, folder: Path | str) -> None:
+        """Write head.obj, head.ply, registration.npz, overview.png and registration.json.
+
+        The folder appears when all of it is written; an earlier result that was there is replaced.
+
+        Raises:
+            OutputError: the folder cannot be written, or it has files in it that are no earlier result.
+        """
+        registration, topology = self.registration, self.model.topology
+        mesh = Mesh(torch.from_numpy(registration.vertices).float(), topology)
+        colors = vertex_colors(self.surface, registration)
+        as_bytes = None if colors is None else (srgb_from_linear(colors) * 255 + 0.5).to(torch.uint8)
+        texture = None if self.texture is None else texture_from_linear(self.texture[0])
+        with atomic_folder(Path(folder), replaceable=REGISTRATION.is_ours) as partial:
+            write_obj(partial / "head.obj", mesh, texture, parts=self.model.parts)
+            write_ply(partial / "head.ply", mesh, as_bytes)
+            with atomic_file(partial / "registration.npz") as unnamed, unnamed.open("wb") as stream:
+                np.savez_compressed(
+                    stream,
+                    vertices=registration.vertices,
+                    faces=topology.faces.numpy(),
+                    distance=registration.distance,
+                    reliable=registration.reliable,
+                )
+            draw_registration(self.surface, self.model, registration, self._facts()).save(
+                partial / "overview.png", compress_level=4
+            )
+            write_json(partial / "registration.json", self.summary())
+
+    def _facts(self) -> str:
+        return (
+            f"face {self.face_distance:.2f} mm off the scan   |   {100 * self.face_share:.0f} % reliable"
+            f"   |   {sum(self.registration.seconds.values()):.1f} s"
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """The content of registration.json."""
+        registration, transform = self.registration, self.registration.transform
+        distance = registration.distance[reliable_face(self.model, registration)]
+        marks = registration.landmarks
+        return {
+            "format_version": FORMAT_VERSION,
+            "facewright_version": facewright.__version__,
+            "model": {"name": self.model.name, "version": self.model.version},
+            "scan": self.file.path.name,
+            "head_from_scan": {
+                "formula": "head = rotation @ (mm_per_unit * scan) + translation, mm",
+                "mm_per_unit": transform.mm_per_unit,
+                "rotation": transform.rotation.tolist(),
+                "translation": transform.translation.tolist(),
+            },
+            "start": registration.start,
+            "solver": registration.solver,
+            "iterations": registration.iterations,
+            "face": {
+                "reliable_share": round(self.face_share, 4),
+                "distance_mm": {
+                    name: round(float(value), 4)
+                    for name, value in (
+                        ("mean", distance.mean()),
+                        ("median", np.median(distance)),
+                        ("p95", np.percentile(distance, 95)),
+                    )
+                }
+                if len(distance)
+                else None,
+            },
+            "identity": [round(float(value), 4) for value in registration.fit.identity],
+            "expression": {
+                name: round(float(value), 4)
+                for name, value in zip(self.model.expression_names, registration.fit.expression, strict=True)
+            },
+            "landmarks": None
+            if marks is None
+            else {
+                "source": marks.source,
+                "set": "dense478",
+                "index": marks.index.tolist(),
+                "head_mm": np.round(marks.points @ transform.rotation.T + transform.translation, 4).tolist(),
+            },
+            "texture_share": None
+            if self.texture is None
+            else round(float(self.texture[1].float().mean()), 4),
+            "seconds": {name: round(value, 3) for name, value in registration.seconds.items()},
+            "notes": {
+                "photo_sha256": self.file.sha256,
+                "settings": dict(self.settings),
+                "said": list(registration.notes),
+                "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            },
+        }
+
+
+def read_scan_landmarks(path: Path) -> ScanLandmarks:
+    """Read landmarks in the scan's own frame and unit; the formats are in docs/evaluation.md.
+
+    Raises:
+        InputError: it is no landmark file.
+    """
+    named, dense = read_landmarks(path).named, dict[str, int](IN_DENSE478)
+    # The chin slides with the view and with whoever placed it.
+    names = [name for name in named if name != "chin"]
+    return ScanLandmarks(
+        np.array([dense[name] for name in names], dtype=np.int64),
+        np.stack([named[name] for name in names]),
+        np.full(len(names), PLACED_SIGMA),
+        f"from {path.name}",
+    )
+
+
+def register_made_with(
+    settings: RegistrationSettings, texture_size: int | None, landmark_file: Path | None
+) -> dict[str, Any]:
+    """Versions and settings (JSON values) that a registration depends on besides the scan.
+
+    Raises:
+        AssetError: the manifest of the shipped files is missing or damaged.
+        InputError: the landmark file is not there.
+    """
+    if landmark_file is not None and not landmark_file.is_file():
+        raise InputError(f"there is no file {landmark_file}: check --landmarks.")
+    marks = None if landmark_file is None else sha256(landmark_file)[:16]
+    chosen = json.loads(json.dumps(asdict(settings)))  # tuples become lists, as in a report that was read
+    return {**version_values(), "settings": {**chosen, "texture_size": texture_size, "landmarks": marks}}
+
+
+class ScanRegistrar:
+    """Registers scans; holds the model and the networks."""
+
+    def __init__(
+        self,
+        model: FaceModel,
+        finder: Finder,
+        settings: RegistrationSettings,
+        *,
+        texture_size: int | None = None,
+        landmark_file: Path | None = None,
+    ) -> None:
+        self.model, self.finder, self.settings = model, finder, settings
+        self.texture_size, self.landmark_file = texture_size, landmark_file
+
+    @classmethod
+    def load(
+        cls,
+        settings: RegistrationSettings,
+        *,
+        texture_size: int | None = None,
+        landmark_file: Path | None = None,
+    ) -> "ScanRegistrar":
+        """Load the shipped model and networks.
+
+        Raises:
+            AssetError: they are missing or damaged.
+        """
+        finder = ShippedFinder(FaceDetector.load(), FaceLandmarker.load())
+        return cls(
+            load_base_model(), finder, settings, texture_size=texture_size, landmark_file=landmark_file
+        )
+
+    def reconstruct(self, photo: Any, *, all_faces: bool = False) -> Sequence[RegisteredScan]:
+        """Register one scan; the names are those of every engine of a batch.
+
+        Args:
+            photo: a ``ScanFile``.
+            all_faces: without meaning: a scan shows one face.
+
+        Raises:
+            FacewrightError: it cannot be registered.
+        """
+        del all_faces
+        file: ScanFile = photo
+        surface = surface_of_scan(file.scan)
+        given = None if self.landmark_file is None else read_scan_landmarks(self.landmark_file)
+        registration = register_scan(surface, self.model, self.finder, given, self.settings)
+        texture = None
+        if self.texture_size is not None:
+            texture = transfer_texture(surface, registration, self.model, self.texture_size)
+            if texture is None:
+                registration = replace(
+                    registration, notes=(*registration.notes, "the scan has no colours: no texture")
+                )
+        chosen = {
+            **asdict(self.settings),
+            "texture_size": self.texture_size,
+            "landmarks": None if self.landmark_file is None else self.landmark_file.name,
+        }
+        return [RegisteredScan(file, surface, self.model, registration, texture, chosen)]
+
+    def reconstruct_together(self, photos: Sequence[Any]) -> Sequence[RegisteredScan]:
+        """Scans are registered one by one.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(f"scans are registered one by one, got {len(photos)} together.")

@@ -1,0 +1,94 @@
+"""Registration as a batch: files, resuming, and inputs that fail one by one."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.unit.registration.small_face import fine_scan, known_head, small_face
+
+from facewright.cli.register import unit_factor
+from facewright.core.errors import InputError
+from facewright.evaluation.landmarks import IN_DENSE478
+from facewright.geometry.scan_io import read_scan, scan_suffixes
+from facewright.pipeline.batch import run_batch
+from facewright.pipeline.folders import REGISTRATION
+from facewright.pipeline.inputs import expand_inputs
+from facewright.pipeline.register import SCANS, ScanRegistrar, register_made_with
+from facewright.pipeline.settings import BatchSettings
+from facewright.registration.head import RegistrationSettings
+
+MODEL = small_face()
+TRUTH = known_head(MODEL)
+
+
+def write_scan(path: Path) -> None:
+    vertices, faces = fine_scan(TRUTH)
+    red = np.where(vertices[:, 0] > 0, 1.0, 0.2)
+    lines = [f"v {x} {y} {z} {r} 0.5 0.5" for (x, y, z), r in zip(vertices, red, strict=True)]
+    lines += [f"f {a} {b} {c}" for a, b, c in faces + 1]
+    path.write_text("\n".join(lines))
+
+
+def write_landmarks(path: Path) -> None:
+    points = MODEL.landmarks["dense478"].on(torch.from_numpy(TRUTH), MODEL.topology.faces).numpy()
+    named = {name: points[row].tolist() for name, row in IN_DENSE478.items() if name != "nose_base"}
+    path.write_text(json.dumps({"landmarks": named}))
+
+
+def registrar(folder: Path) -> ScanRegistrar:
+    return ScanRegistrar(
+        MODEL, lambda _: [], RegistrationSettings(), texture_size=64, landmark_file=folder / "marks.json"
+    )
+
+
+def test_a_folder_of_scans_is_registered_once(tmp_path: Path) -> None:
+    scans, out = tmp_path / "scans", tmp_path / "out"
+    scans.mkdir()
+    write_scan(scans / "ann.obj")
+    (scans / "bad.ply").write_bytes(b"ply\nformat ascii 1.0\nelement vertex 9\n")
+    (scans / "notes.txt").write_text("no scan")
+    write_landmarks(tmp_path / "marks.json")
+    made_with = register_made_with(RegistrationSettings(), 64, tmp_path / "marks.json")
+
+    def run():
+        inputs = expand_inputs([scans], scan_suffixes(), "scans")
+        assert [item.path.name for item in inputs] == ["ann.obj", "bad.ply"]
+        return run_batch(
+            inputs, out, lambda: registrar(tmp_path), BatchSettings(), made_with, progress=False, kind=SCANS
+        )
+
+    first = run()
+    assert (first.done, first.failed) == (1, 1)
+    assert REGISTRATION.is_ours(out / "ann")
+    again = run()
+    assert (again.done, again.skipped, again.failed) == (0, 1, 1)
+    report = {entry["status"]: entry for entry in json.loads((out / "report.json").read_text())["inputs"]}
+    assert "bad.ply" in report["failed"]["reason"]
+    assert any("unit taken as mm" in line for line in report["done"]["warnings"])
+    summary = json.loads((out / "ann" / "registration.json").read_text())
+    assert summary["head_from_scan"]["mm_per_unit"] == 1.0
+    assert summary["face"]["distance_mm"]["mean"] < 0.2
+    assert summary["solver"]
+    # The files hold what was measured, in the template's order.
+    stored = read_scan(out / "ann" / "registration.npz")
+    np.testing.assert_array_equal(stored.faces, MODEL.topology.faces.numpy())
+    with np.load(out / "ann" / "registration.npz") as arrays:
+        assert arrays["reliable"].mean() > 0.7
+    colored = read_scan(out / "ann" / "head.ply")
+    assert colored.colors is not None
+    left, right = MODEL.mean[:, 0].numpy() > 20, MODEL.mean[:, 0].numpy() < -20
+    assert colored.colors[left, 0].mean() > colored.colors[right, 0].mean() + 100
+    texture = read_scan(out / "ann" / "head.obj").texture
+    assert texture is not None
+    assert texture[20:40, 45:55, 0].mean() > texture[20:40, 10:20, 0].mean() + 100
+
+
+def test_a_unit_is_a_name_or_a_number() -> None:
+    assert unit_factor("auto") is None
+    assert unit_factor("cm") == 10.0
+    assert unit_factor("25") == 25.0
+    for odd in ("feet", "-1", "nan", "0"):
+        with pytest.raises(InputError, match="--unit"):
+            unit_factor(odd)
