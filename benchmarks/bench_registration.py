@@ -6,6 +6,7 @@ The last lines tell the error of each: mean distance to the clean target and to 
 """
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 from numpy import ndarray
@@ -13,8 +14,12 @@ from numpy import ndarray
 from benchmarks.harness import Timing, run, show
 from facewright.geometry.nearest import closest_points, index_surface
 from facewright.registration.correspondence import prepare_target
-from facewright.registration.nonrigid import ClosestPointTerm, LandmarkTerm, deform
+from facewright.registration.nonrigid import ClosestPointTerm, Deformation, LandmarkTerm, deform
 from facewright.registration.schedule import NonRigidSettings, Stage
+from facewright.registration.solver import SolverName
+
+Mesh = tuple[ndarray, ndarray]  # vertices, faces
+Call = Callable[[], ndarray]
 
 # trimesh's default stages: stiffness, landmarks, power of the normals' cosine.
 STAGES = ((0.01, 10.0, 0.5), (0.02, 5.0, 0.5), (0.03, 2.5, 0.5), (0.01, 0.0, 0.0))
@@ -58,15 +63,16 @@ def benchmark(_seconds: float) -> list[Timing]:
         chosen = np.random.default_rng(3).choice(len(template), LANDMARKS, replace=False)
         truth = deformed(template)
         setting = f"{len(template)} to {len(target)} vertices, {ITERATIONS * len(STAGES)} iterations"
-        solver, ours = _ours(template, faces, target, target_faces, (chosen, truth[chosen]))
-        results = {f"facewright, {solver}": (ours, REPEATS)}
-        if solver.startswith("pardiso"):
-            _, plain = _ours(template, faces, target, target_faces, (chosen, truth[chosen]), "superlu")
-            results["facewright, superlu (scipy)"] = (plain, 1)
-        peer = _trimesh(template, faces, target, target_faces, (chosen, truth[chosen]))
-        results["trimesh"] = (peer, 1)
+        meshes = (template, faces), (target, target_faces)
+        landmarks = chosen, truth[chosen]
+        candidates: list[tuple[str, Call, int]] = []
+        for wanted in ("auto", "superlu"):
+            solver, call = _ours(*meshes, landmarks, wanted)
+            if all(name != f"facewright, {solver}" for name, _, _ in candidates):
+                candidates.append((f"facewright, {solver}", call, REPEATS if wanted == "auto" else 1))
+        candidates.append(("trimesh", _trimesh(*meshes, landmarks), 1))
         surface = index_surface(clean, target_faces)
-        for name, (call, repeats) in results.items():
+        for name, call, repeats in candidates:
             timing, vertices = _timed(setting, name, call, repeats)
             timings.append(timing)
             off = closest_points(surface, vertices).distance.mean()
@@ -77,7 +83,7 @@ def benchmark(_seconds: float) -> list[Timing]:
     return timings
 
 
-def _timed(setting: str, name: str, call, repeats: int) -> tuple[Timing, ndarray]:  # noqa: ANN001
+def _timed(setting: str, name: str, call: Call, repeats: int) -> tuple[Timing, ndarray]:
     samples = []
     vertices = np.zeros((0, 3))
     for _ in range(repeats):
@@ -89,51 +95,52 @@ def _timed(setting: str, name: str, call, repeats: int) -> tuple[Timing, ndarray
     return Timing(setting, name, median, (low, high), repeats, None, float(np.median(used))), vertices
 
 
-def _ours(template, faces, target, target_faces, landmarks, solver="auto"):  # noqa: ANN001, ANN202
+def _ours(
+    template: Mesh, target: Mesh, landmarks: tuple[ndarray, ndarray], solver: SolverName
+) -> tuple[str, Call]:
     """The solver's name, and a call that registers; all preparation is in it, as in trimesh's."""
-    scale = float(np.linalg.norm(np.ptp(template, axis=0)))  # of trimesh: the diagonal of the bounding box
+    vertices, faces = template
+    scale = float(np.linalg.norm(np.ptp(vertices, axis=0)))  # of trimesh: the bounding box's diagonal
     # trimesh lists each inner edge twice, which makes its stiffness larger by the root of two.
     stages = tuple(
-        Stage(stiffness * np.sqrt(2), marks, ITERATIONS, FARTHEST * scale, -1.0, power)
+        Stage(stiffness * 2**0.5, marks, ITERATIONS, FARTHEST * scale, -1.0, power)
         for stiffness, marks, power in STAGES
     )
-    settings = NonRigidSettings(stages=stages, unit=scale, least_motion=0.0, solver=solver)
     chosen, places = landmarks
     carrier = np.array([np.flatnonzero((faces == vertex).any(1))[0] for vertex in chosen])
     corner = (faces[carrier] == chosen[:, None]).astype(np.float64)
 
-    def call(chosen_settings: NonRigidSettings = settings) -> ndarray:
-        surface = prepare_target(target, target_faces)
+    def registered(used: tuple[Stage, ...], least_motion: float) -> Deformation:
+        surface = prepare_target(*target)
         surface.border[:] = False  # trimesh believes matches on the rim
         terms = [
-            ClosestPointTerm(surface, faces, np.ones(len(template))),
+            ClosestPointTerm(surface, faces, np.ones(len(vertices))),
             LandmarkTerm(carrier, corner, places, np.ones(len(chosen))),
         ]
-        result = deform(template, faces, terms, chosen_settings)
-        call.solver = result.solver  # pyright: ignore[reportFunctionMemberAccess]
-        return result.vertices
+        settings = NonRigidSettings(stages=used, unit=scale, least_motion=least_motion, solver=solver)
+        return deform(vertices, faces, terms, settings)
 
-    few = NonRigidSettings(stages=stages[:1], unit=scale, least_motion=1e9, solver=solver)
-    call(few)  # compiles, and tells which solver runs
-    return call.solver, call  # pyright: ignore[reportFunctionMemberAccess]
+    name = registered(stages[:1], 1e9).solver  # compiles, and tells which solver runs
+    return name, lambda: registered(stages, 0.0).vertices
 
 
-def _trimesh(template, faces, target, target_faces, landmarks):  # noqa: ANN001, ANN202
+def _trimesh(template: Mesh, target: Mesh, landmarks: tuple[ndarray, ndarray]) -> Call:
     import trimesh
     from trimesh.registration import nricp_amberg
 
     chosen, places = landmarks
 
     def call() -> ndarray:
-        return nricp_amberg(
-            trimesh.Trimesh(template, faces, process=False),
-            trimesh.Trimesh(target, target_faces, process=False),
+        moved = nricp_amberg(
+            trimesh.Trimesh(*template, process=False),
+            trimesh.Trimesh(*target, process=False),
             source_landmarks=chosen,
             target_positions=places,
             steps=[[*stage, ITERATIONS] for stage in STAGES],
             eps=-1e9,  # never stop before the iterations are done
             distance_threshold=FARTHEST,
         )
+        return np.asarray(moved)
 
     return call
 
