@@ -17,9 +17,9 @@ from torch.nn.functional import pad
 
 from facewright.core.errors import InputError
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
-from facewright.fitting.linearization import Linearized, Observed, linearize, trial_cost
+from facewright.fitting.linearization import Linearized, Observed, linearize, observe, trial_cost
 from facewright.fitting.multi_image import group_sum, solve_arrow, solve_own
-from facewright.fitting.priors import expression_prior_terms
+from facewright.fitting.priors import expression_energy, weaker_of_pairs
 from facewright.fitting.records import (
     LANDMARK_SET,
     FaceFit,
@@ -29,7 +29,7 @@ from facewright.fitting.records import (
 )
 from facewright.fitting.settings import LandmarkFitSettings
 from facewright.fitting.start import State, default_focal, start
-from facewright.geometry.rotation import rotation_from_axis_angle
+from facewright.fitting.subspace import Step, best_combination, resizing
 from facewright.models.face_model import FaceModel
 from facewright.scene.camera import PerspectiveCamera
 from facewright.scene.lighting import ambient_light
@@ -81,7 +81,7 @@ def fit_landmarks(
     rays = (landmarks - principal[:, None]) / focal[:, None, None]
     person = _persons(groups, len(landmarks), landmarks.device)
     state = start(basis, rays, weights, person)
-    observed = Observed(rays.mT.contiguous(), weights, person, state.translation[:, 2].clone())
+    observed = observe(basis, rays, weights, person, state.translation[:, 2].clone(), settings.common_errors)
     state = _iterate(basis, observed, state, settings)
     return _result(
         model, basis, state, (landmarks, person), photo_camera(focal, principal, sizes), sizes, settings
@@ -89,20 +89,28 @@ def fit_landmarks(
 
 
 def _iterate(basis: LandmarkBasis, observed: Observed, state: State, settings: LandmarkFitSettings) -> State:
-    persons = len(state.identity)
+    persons, person = len(state.identity), observed.person
     damping = observed.rays.new_full((persons,), settings.damping)
-    for _ in range(settings.iterations):
+    last, trusted = None, damping.new_ones(persons)
+    for number in range(settings.iterations):
         linear = linearize(basis, observed, state, settings)
-        trial = damped_step(observed, state, linear, damping, settings)
-        before = linear.cost + prior_cost(basis, state, observed.person, settings)
-        after = trial_cost(basis, observed, trial, linear) + prior_cost(
-            basis, trial, observed.person, settings
-        )
-        better = group_sum(before - after, observed.person, persons) >= 0
-        better = better & torch.isfinite(group_sum(after, observed.person, persons))
-        state = state.where(better, trial, observed.person)
-        damping = torch.where(better, damping * 0.3, damping * 10).clamp(1e-5, 1e3)
-    return state
+        # Only after the first step is it known which of two opposed expressions a face shows.
+        opposed = basis.opposed[: None if number else 0]
+        step = damped_step(observed, state, linear, damping, settings, opposed=opposed)
+        directions = [step, resizing(basis, state), *([] if last is None else [last])]
+        best = best_combination(basis, observed, state, linear, directions, settings)
+        # Where expressions met their bounds the combination may have failed: then the plain step is next.
+        change = best.scaled(trusted, person).plus(step.scaled(1 - trusted, person))
+        trial = change.applied(state)
+        before = linear.cost + prior_cost(basis, state, person, settings)
+        after = trial_cost(basis, observed, trial, linear) + prior_cost(basis, trial, person, settings)
+        better = group_sum(before - after, person, persons) >= 0
+        better = better & torch.isfinite(group_sum(after, person, persons))
+        state = state.where(better, trial, person)
+        last, trusted = change.scaled(better.to(damping), person), better.to(damping)
+        damping = torch.where(better, damping * 0.1, damping * 10).clamp(1e-8, 1e3)
+    weaker = weaker_of_pairs(basis.opposed, state.expression, state.expression)
+    return replace(state, expression=state.expression.masked_fill(weaker, 0.0))
 
 
 def damped_step(
@@ -111,29 +119,30 @@ def damped_step(
     linear: Linearized,
     damping: Float[Tensor, " P"],
     settings: LandmarkFitSettings,
-) -> State:
-    """One damped step; expressions that would leave [0, 1] stop there and the others are solved again."""
+    *,
+    opposed: Int64[Tensor, "Q 2"],
+) -> Step:
+    """One damped step; expressions that would leave [0, 1] stop there and the others are solved again.
+
+    The weaker of two opposed expressions goes to rest.
+    """
     prior = (
         torch.full_like(state.identity, settings.identity_strength),
         -settings.identity_strength * state.identity,
     )
     lower, upper = -state.expression, 1 - state.expression
     outwards = linear.system.own_descent[:, 6:]
-    mask = ((lower >= 0) & (outwards < 0)) | ((upper <= 0) & (outwards > 0))
+    weaker = weaker_of_pairs(opposed, state.expression, outwards)
+    mask = ((lower >= 0) & (outwards < 0)) | ((upper <= 0) & (outwards > 0)) | weaker
     free_pose = torch.zeros_like(state.translation).repeat(1, 2)
-    pinned = torch.cat([free_pose > 0, mask], 1), torch.zeros_like(linear.system.own_descent)
+    rest = torch.where(weaker, lower, torch.zeros_like(lower))
+    pinned = torch.cat([free_pose > 0, mask], 1), torch.cat([free_pose, rest], 1)
     own, shared = solve_arrow(linear.system, prior, observed.person, damping, pinned)
     over = (own[:, 6:] < lower) | (own[:, 6:] > upper)
-    value = torch.where(over, own[:, 6:].clamp(lower, upper), torch.zeros_like(lower))
+    value = torch.where(over, own[:, 6:].clamp(lower, upper), rest)
     pinned = torch.cat([free_pose > 0, mask | over], 1), torch.cat([free_pose, value], 1)
     own = solve_own(linear.system, shared[observed.person], damping[observed.person], pinned)
-    move = own[:, 6:].clamp(lower, upper)
-    return State(
-        rotation=rotation_from_axis_angle(own[:, :3]) @ state.rotation,
-        translation=state.translation + own[:, 3:6],
-        identity=state.identity + shared,
-        expression=state.expression + move,
-    )
+    return Step(torch.cat([own[:, :6], own[:, 6:].clamp(lower, upper)], 1), shared)
 
 
 def prior_cost(
@@ -142,8 +151,9 @@ def prior_cost(
     """Prior energy; a person's identity is shared out over the person's photos."""
     photos = torch.bincount(person, minlength=len(state.identity)).to(state.identity.dtype)
     identity = settings.identity_strength * (state.identity**2).sum(1) / photos
-    strength, centre = expression_prior_terms(basis.expression_prior, settings.expression_strength)
-    return identity[person] + (strength * (state.expression - centre) ** 2).sum(1)
+    return identity[person] + expression_energy(
+        basis.expression_prior, settings.expression_strength, state.expression
+    )
 
 
 def with_parameters(

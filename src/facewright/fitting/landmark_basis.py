@@ -14,7 +14,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from facewright.core.errors import InputError
+from facewright.detection.landmark_errors import LandmarkErrors
+from facewright.fitting.common_errors import ErrorTables, error_tables
 from facewright.fitting.contour import ContourLines, contour_lines
+from facewright.fitting.priors import opposed_pairs
 from facewright.fitting.records import LANDMARK_SET
 from facewright.models.face_model import ExpressionPrior, FaceModel
 
@@ -41,6 +44,10 @@ class LandmarkBasis:
         group: which landmarks share a metric (one-hot).
         gram: ``sum_{l in g} B_l[a] B_l[b]^T`` (both orders) for each group and each of ``AXIS_PAIRS``.
         expression_prior: of the model.
+        size_direction: identity coefficients that make the mean head larger.
+        size_offset: mm; what they leave of growing by a factor of 2, as a shift.
+        opposed: expressions that undo one another, in pairs.
+        errors: what the landmarks' errors have in common; None: each errs on its own.
     """
 
     mean: Float[Tensor, "3 N"]
@@ -53,6 +60,10 @@ class LandmarkBasis:
     group: Float[Tensor, "L G"]
     gram: Float[Tensor, "P K K"]
     expression_prior: ExpressionPrior
+    size_direction: Float[Tensor, " S"]
+    size_offset: Float[Tensor, " 3"]
+    opposed: Int64[Tensor, "Q 2"]
+    errors: ErrorTables | None = None
 
     @property
     def count(self) -> int:
@@ -64,8 +75,15 @@ class LandmarkBasis:
         return self.mean + (coefficients @ self.basis).unflatten(-1, (3, -1))
 
 
-def landmark_basis(model: FaceModel, name: str = LANDMARK_SET) -> LandmarkBasis:
+def landmark_basis(
+    model: FaceModel, errors: LandmarkErrors | None = None, *, name: str = LANDMARK_SET
+) -> LandmarkBasis:
     """Reduce a face model to a landmark set; about 0.1 s, so keep it when fitting in a loop.
+
+    Args:
+        model: face model.
+        errors: of the landmarker that will be fitted to; None: each landmark errs on its own.
+        name: of the landmark set.
 
     Raises:
         InputError: the model has no such landmark set.
@@ -85,6 +103,7 @@ def landmark_basis(model: FaceModel, name: str = LANDMARK_SET) -> LandmarkBasis:
     mean = (model.mean[corners] * weights[..., None]).sum(1)
     basis = (full_basis[:, corners] * weights[..., None]).sum(2)
     group = _groups(mean[:count], landmarks.contour, lines)
+    size_direction, size_offset = _size(mean[:count], basis[:identity_count, :count])
     return LandmarkBasis(
         mean=mean.T.contiguous(),
         basis=basis.mT.flatten(1).contiguous(),
@@ -96,7 +115,19 @@ def landmark_basis(model: FaceModel, name: str = LANDMARK_SET) -> LandmarkBasis:
         group=group,
         gram=_gram_tables(basis[:, :count], group),
         expression_prior=model.expression_prior,
+        size_direction=size_direction,
+        size_offset=size_offset,
+        opposed=opposed_pairs(model.expression_names).to(mean.device),
+        errors=None if errors is None else error_tables(errors, basis[:, :count], group, lines.index),
     )
+
+
+def _size(points: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
+    """Likeliest identity (one unit of prior for each mm^2 missed) and shift that double the head's size."""
+    centred = basis - basis.mean(1, keepdim=True)
+    matrix = torch.einsum("klc,mlc->km", centred, centred) + torch.eye(len(basis)).to(basis)
+    direction = torch.linalg.solve(matrix, torch.einsum("klc,lc->k", centred, points - points.mean(0)))
+    return direction, (points - torch.einsum("k,klc->lc", direction, basis)).mean(0)
 
 
 def _gram_tables(basis: Tensor, group: Tensor) -> Tensor:

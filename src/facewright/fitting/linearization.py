@@ -6,6 +6,13 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from facewright.detection.landmark_errors import upright_frames
+from facewright.fitting.common_errors import (
+    error_factor,
+    half_errors,
+    likely_errors,
+    without_errors,
+)
 from facewright.fitting.contour import outward_normals, pick_candidates
 from facewright.fitting.landmark_basis import AXIS_PAIRS, LandmarkBasis
 from facewright.fitting.multi_image import ArrowSystem
@@ -25,12 +32,16 @@ class Observed:
         weights: trust in each.
         person: which person each photo shows.
         distance: mm; turns ray differences into mm at the head.
+        turn: image_from_upright, the frame of the landmarks' common errors.
+        radius: mm; their unit, times how large they are taken to be.
     """
 
     rays: Float[Tensor, "B 2 L"]
     weights: Float[Tensor, "B L"]
     person: Int64[Tensor, " B"]
     distance: Float[Tensor, " B"]
+    turn: Float[Tensor, "B 2 2"]
+    radius: Float[Tensor, " B"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,11 @@ class Linearized:
         weight: of each residual.
         normals: directions across the contour, of the contour landmarks.
         rows: which of the basis' points stands for each landmark.
+        errors: factor of the common errors' curvature, None without such.
+        pull: weights times residuals, freed of the likeliest common errors.
+        image: rays of the projected landmarks.
+        chosen: the landmarks, mm, camera frame.
+        scale: how many mm at the head one mm at each landmark counts.
     """
 
     system: ArrowSystem
@@ -50,6 +66,37 @@ class Linearized:
     weight: Float[Tensor, "B L"]
     normals: Float[Tensor, "B 2 C"]
     rows: Int64[Tensor, "B L"]
+    errors: Float[Tensor, "B R R"] | None
+    pull: Float[Tensor, "B 2 L"]
+    image: Float[Tensor, "B 2 L"]
+    chosen: Float[Tensor, "B 3 L"]
+    scale: Float[Tensor, "B L"]
+
+
+def observe(
+    basis: LandmarkBasis,
+    rays: Float[Tensor, "B L 2"],
+    weights: Float[Tensor, "B L"],
+    person: Int64[Tensor, " B"],
+    distance: Float[Tensor, " B"],
+    common_errors: float,
+) -> Observed:
+    """What was seen, freed of the landmarker's mean error.
+
+    Args:
+        basis: of the model, with the landmarker's errors or without.
+        rays: detected landmarks as x / z and y / z.
+        weights: trust in each.
+        person: which person each photo shows.
+        distance: first estimate, mm.
+        common_errors: how large they are taken to be, 1 as measured.
+    """
+    if basis.errors is None:
+        turn, radius = torch.eye(2).to(rays).expand(len(rays), 2, 2), torch.zeros_like(distance)
+        return Observed(rays.mT.contiguous(), weights, person, distance, turn, radius)
+    turn, radius = upright_frames(rays)
+    seen = rays.mT - turn @ basis.errors.mean * radius[:, None, None]
+    return Observed(seen, weights, person, distance, turn, common_errors * radius * distance)
 
 
 def linearize(
@@ -61,14 +108,53 @@ def linearize(
     chosen = _take(camera, rows)
     image, scale = _project(observed, chosen)
     residual = _residuals(basis, observed, image, normals)
-    weight = _weights(basis, observed, state, residual, weighing)
+    weight = _weights(basis, observed, state, residual, normals, weighing)
     pull = weight[:, None] * residual
-    cost = (residual * pull).sum((1, 2))
+    cost, factor = (residual * pull).sum((1, 2)), None
+    if basis.errors is not None:
+        factor = error_factor(basis.errors, observed, weight, normals, basis.contour_index)
+        half = half_errors(basis.errors, observed, factor, pull)
+        errors = _across(basis, likely_errors(basis.errors, observed, factor, half), normals)
+        cost, pull = cost - (half**2).sum(1), pull - weight[:, None] * errors
     # The projection's transposed Jacobian: what an image residual does to a point of the camera frame.
     force = torch.cat([pull, -(image * pull).sum(1, keepdim=True)], 1) * scale[:, None]
-    metric = _group_metric(basis, observed, camera[..., : basis.count], weight, normals)
+    own_place = camera[..., : basis.count]
+    metric = _group_metric(basis, observed, own_place, weight, normals)
     system = _normal_equations(basis, state, (camera, chosen, rows), metric, force)
-    return Linearized(_with_expression_prior(basis, state, system, weighing), cost, weight, normals, rows)
+    if basis.errors is not None:
+        grouped = _group_weighing(basis, observed, own_place, weight, normals)
+        arm = own_place - state.translation[..., None]
+        system = without_errors(basis.errors, observed, (state.rotation, arm), system, grouped)
+    system = _with_expression_prior(basis, state, system, weighing)
+    return Linearized(system, cost, weight, normals, rows, factor, pull, image, chosen, scale)
+
+
+def moved_residual(
+    basis: LandmarkBasis, state: State, linear: Linearized, step: tuple[Tensor, Tensor]
+) -> Float[Tensor, "B 2 L"]:
+    """How a step (own, identity; one row a photo) moves the landmarks' images, mm at the head."""
+    own, identity = step
+    moved = (torch.cat([identity, own[:, 6:]], 1) @ basis.basis).unflatten(-1, (3, -1))
+    moved = state.rotation @ _take(moved, linear.rows)
+    arm = linear.chosen - state.translation[..., None]
+    turn = torch.linalg.cross(own[:, :3, None].expand_as(arm), arm, dim=1)
+    velocity = moved + turn + own[:, 3:6, None]
+    image = linear.scale[:, None] * (velocity[:, :2] - linear.image * velocity[:, 2:])
+    return _across(basis, image, linear.normals)
+
+
+def quadratic_form(
+    basis: LandmarkBasis, observed: Observed, linear: Linearized, motions: list[Tensor]
+) -> Float[Tensor, "B D D"]:
+    """Exact curvature of the data energy between motions of the landmarks' images."""
+    stacked = torch.stack(motions, 1).flatten(2)
+    weight = linear.weight.repeat(1, 2)[:, None]
+    matrix = (stacked * weight) @ stacked.mT
+    if basis.errors is None or linear.errors is None:
+        return matrix
+    pulls = [linear.weight[:, None] * motion for motion in motions]
+    half = torch.stack([half_errors(basis.errors, observed, linear.errors, pull) for pull in pulls], 1)
+    return matrix - half @ half.mT
 
 
 def trial_cost(
@@ -78,7 +164,10 @@ def trial_cost(
     camera = _take(_camera_points(basis, observed, state), linear.rows)
     image, _ = _project(observed, camera)
     residual = _residuals(basis, observed, image, linear.normals)
-    cost = (linear.weight * (residual**2).sum(1)).sum(1)
+    pull = linear.weight[:, None] * residual
+    cost = (residual * pull).sum((1, 2))
+    if basis.errors is not None and linear.errors is not None:
+        cost = cost - (half_errors(basis.errors, observed, linear.errors, pull) ** 2).sum(1)
     behind = (camera[:, 2] < LEAST_DEPTH).any(1)
     return torch.where(behind, torch.full_like(cost, torch.inf), cost)
 
@@ -116,26 +205,40 @@ def _project(observed: Observed, points: Tensor) -> tuple[Tensor, Tensor]:
 
 def _residuals(basis: LandmarkBasis, observed: Observed, image: Tensor, normals: Tensor) -> Tensor:
     """Detected minus projected, mm at the head; of contour landmarks only the part across the contour."""
-    residual = observed.distance[:, None, None] * (observed.rays - image)
+    return _across(basis, observed.distance[:, None, None] * (observed.rays - image), normals)
+
+
+def _across(basis: LandmarkBasis, residual: Tensor, normals: Tensor) -> Tensor:
     across = (residual[..., basis.contour_index] * normals).sum(1, keepdim=True) * normals
     return residual.index_copy(2, basis.contour_index, across)
 
 
 def _weights(
-    basis: LandmarkBasis, observed: Observed, state: State, residual: Tensor, weighing: LandmarkFitSettings
+    basis: LandmarkBasis,
+    observed: Observed,
+    state: State,
+    residual: Tensor,
+    normals: Tensor,
+    weighing: LandmarkFitSettings,
 ) -> Float[Tensor, "B L"]:
     """Trust times visibility times Student weight, over the landmarks' variance."""
     facing = -(state.rotation[:, 2] @ basis.normals.T)  # towards a camera far away
     visible = ((facing + 0.1) / 0.4).clamp(0, 1)
     visible = weighing.hidden_weight + (1 - weighing.hidden_weight) * visible
     visible = torch.where(basis.contour, torch.full_like(visible, weighing.contour_weight), visible)
+    trust = observed.weights * visible / weighing.landmark_std**2
+    if basis.errors is not None:  # an outlier is what the common errors do not explain either
+        factor = error_factor(basis.errors, observed, trust, normals, basis.contour_index)
+        half = half_errors(basis.errors, observed, factor, trust[:, None] * residual)
+        errors = likely_errors(basis.errors, observed, factor, half)
+        residual = residual - _across(basis, errors, normals)
     squared = (residual**2).sum(1)
     typical = torch.where(
         (observed.weights > 0) & ~basis.contour, squared, torch.full_like(squared, torch.nan)
     )
     scale = typical.nanmedian(dim=1, keepdim=True).values.clamp_min(weighing.robust_scale**2)
     robust = (weighing.robust_freedom + 2) / (weighing.robust_freedom + squared / scale)
-    return observed.weights * visible * robust.clamp(max=1.0) / weighing.landmark_std**2
+    return trust * robust.clamp(max=1.0)
 
 
 def _group_metric(
@@ -153,6 +256,22 @@ def _group_metric(
     mean = torch.stack(entries, 1).index_copy(2, ring, products) @ (basis.group / basis.group.sum(0))
     xx, yy, zz, xy, xz, yz = mean.unbind(1)
     return torch.stack([xx, xy, xz, xy, yy, yz, xz, yz, zz], -1).unflatten(-1, (3, 3))
+
+
+def _group_weighing(
+    basis: LandmarkBasis, observed: Observed, points: Tensor, weight: Tensor, normals: Tensor
+) -> Float[Tensor, "B G 5 2"]:
+    """Mean over each group of ``J^T W``, J the Jacobian of the projection, and of ``W``; camera frame."""
+    image, scale = _project(observed, points)
+    strength, ring = weight * scale, basis.contour_index
+    x, y = image.unbind(1)
+    zero = torch.zeros_like(x)
+    entries = [strength, zero, zero, strength, -strength * x, -strength * y, weight, zero, zero, weight]
+    row = torch.cat([normals, -(normals * image[..., ring]).sum(1, keepdim=True)], 1) * scale[:, None, ring]
+    row = torch.cat([row, normals], 1)
+    products = (row[:, :, None] * normals[:, None]).flatten(1, 2) * weight[:, None, ring]
+    mean = torch.stack(entries, 1).index_copy(2, ring, products) @ (basis.group / basis.group.sum(0))
+    return mean.mT.unflatten(-1, (5, 2))
 
 
 def _normal_equations(
@@ -212,7 +331,9 @@ def _sum_cross(outer: Float[Tensor, "*B 3 3"]) -> Float[Tensor, "*B 3"]:
 def _with_expression_prior(
     basis: LandmarkBasis, state: State, system: ArrowSystem, weighing: LandmarkFitSettings
 ) -> ArrowSystem:
-    strength, centre = expression_prior_terms(basis.expression_prior, weighing.expression_strength)
+    strength, centre = expression_prior_terms(
+        basis.expression_prior, weighing.expression_strength, state.expression
+    )
     own = system.own.clone()
     own.diagonal(dim1=1, dim2=2)[:, 6:] += strength
     descent = system.own_descent.clone()

@@ -19,7 +19,7 @@ from facewright.fitting.appearance import LightPrior
 from facewright.fitting.face_crop import FaceCrops
 from facewright.fitting.landmark import damped_step, prior_cost
 from facewright.fitting.landmark_basis import LandmarkBasis
-from facewright.fitting.linearization import Linearized, Observed, linearize, trial_cost
+from facewright.fitting.linearization import Linearized, Observed, linearize, observe, trial_cost
 from facewright.fitting.multi_image import ArrowSystem, group_sum
 from facewright.fitting.records import FaceFit
 from facewright.fitting.settings import LandmarkFitSettings
@@ -135,14 +135,16 @@ def refine_shape(
     """
     basis, weighing, precision, iterations = how
     shading = _prepare(model, crops, fit.parameters, (basis.identity_count, precision), prior)
-    observed, state = _landmark_state(basis, fit, person)
+    observed, state = _landmark_state(basis, fit, person, weighing)
     persons = len(state.identity)
     damping = observed.rays.new_full((persons,), START_DAMPING)
     for _ in range(iterations):
         linear = linearize(basis, observed, state, weighing)
         parameters = _with_state(fit.parameters, state, person)
         samples, system, before = _linearize_photos(shading, parameters, linear.system)
-        trial = damped_step(observed, state, replace(linear, system=system), damping, weighing)
+        changed = replace(linear, system=system)
+        step = damped_step(observed, state, changed, damping, weighing, opposed=basis.opposed)
+        trial = step.applied(state)
         after = _photo_costs(shading, _with_state(fit.parameters, trial, person), samples)
         before = before + linear.cost + prior_cost(basis, state, person, weighing)
         after = after + _landmark_cost(basis, observed, trial, linear, weighing)
@@ -159,7 +161,9 @@ def _landmark_cost(
     return data + prior_cost(basis, trial, observed.person, weighing)
 
 
-def _landmark_state(basis: LandmarkBasis, fit: FaceFit, person: Tensor) -> tuple[Observed, State]:
+def _landmark_state(
+    basis: LandmarkBasis, fit: FaceFit, person: Tensor, weighing: LandmarkFitSettings
+) -> tuple[Observed, State]:
     parameters, camera = fit.parameters, fit.parameters.camera
     if not isinstance(camera, PerspectiveCamera):
         raise InputError("expected a fit with a perspective camera, got a weak-perspective one.")
@@ -169,7 +173,9 @@ def _landmark_state(basis: LandmarkBasis, fit: FaceFit, person: Tensor) -> tuple
     identity = parameters.identity[first, : basis.identity_count]
     state = State(pose.rotation, pose.translation, identity, parameters.expression)
     weights = torch.ones_like(rays[..., 0])
-    return Observed(rays.mT.contiguous(), weights, person, pose.translation[:, 2].clone()), state
+    return observe(
+        basis, rays, weights, person, pose.translation[:, 2].clone(), weighing.common_errors
+    ), state
 
 
 def _with_state(parameters: HeadParameters, state: State, person: Tensor) -> HeadParameters:

@@ -9,8 +9,11 @@ class LandmarkFitSettings:
 
     Attributes:
         iterations: Gauss-Newton steps.
-        landmark_std: what one landmark is trusted to, mm at the head. Larger than a landmark's own error,
-            because neighbouring landmarks err together.
+        landmark_std: what one landmark is trusted to, mm at the head, besides what the landmarks' common
+            errors explain. Larger than a landmark's own error, because neighbouring landmarks err together
+            and no model has every shape.
+        common_errors: how large the landmarks' common errors are taken to be, 1 as measured against the
+            teacher (who errs too); 0 leaves them to landmark_std.
         identity_strength: factor on the identity prior (1 = the model's unit Gaussian).
         expression_strength: factor on the expression prior.
         robust_freedom: degrees of freedom of the Student weights; small = outliers count less.
@@ -22,8 +25,9 @@ class LandmarkFitSettings:
         damping: initial Levenberg-Marquardt factor.
     """
 
-    iterations: int = 4
-    landmark_std: float = 2.5
+    iterations: int = 3
+    landmark_std: float = 2.0
+    common_errors: float = 0.5
     identity_strength: float = 1.0
     expression_strength: float = 1.0
     robust_freedom: float = 4.0

@@ -1,0 +1,60 @@
+"""What is known of expressions."""
+
+from dataclasses import replace
+
+import torch
+from tests.unit.fitting.miniature_head import draw_parameters, landmarks_of
+
+from facewright.fitting.landmark import fit_landmarks
+from facewright.fitting.landmark_basis import landmark_basis
+from facewright.fitting.priors import expression_energy, expression_prior_terms, weaker_of_pairs
+from facewright.fitting.settings import LandmarkFitSettings
+from facewright.models.face_model import ExpressionPrior
+
+PRIOR = ExpressionPrior(torch.tensor([0.1, 0.2]), torch.tensor([0.05, 0.3]))
+
+
+def test_the_curvature_is_that_of_the_energy():
+    expression = torch.tensor([[0.1, 0.2], [0.5, 0.9]], requires_grad=True)
+    energy = expression_energy(PRIOR, 2.0, expression)
+    (slope,) = torch.autograd.grad(energy.sum(), expression)
+    strength, centre = expression_prior_terms(PRIOR, 2.0, expression)
+    torch.testing.assert_close(slope, 2 * strength * (expression - centre))
+
+
+def test_a_shout_costs_less_than_under_a_gaussian():
+    shout = torch.tensor([[0.9, 0.2]])
+    gaussian = ((shout - PRIOR.mean) ** 2 / PRIOR.std**2).sum(1)
+    assert expression_energy(PRIOR, 1.0, shout) < 0.2 * gaussian
+    near = PRIOR.mean[None] + 0.3 * PRIOR.std
+    torch.testing.assert_close(
+        expression_energy(PRIOR, 1.0, near), torch.tensor([2 * 0.3**2]), rtol=0.05, atol=0
+    )
+
+
+def test_the_weaker_of_a_pair_is_told_by_activation_then_by_want():
+    pairs = torch.tensor([[0, 1]])
+    expression = torch.tensor([[0.3, 0.1, 0.0], [0.0, 0.2, 0.5], [0.0, 0.0, 0.5]])
+    descent = torch.tensor([[0.0, 9.0, 0.0], [9.0, 0.0, 0.0], [-1.0, 2.0, 0.0]])
+    weaker = weaker_of_pairs(pairs, expression, descent)
+    assert weaker.tolist() == [[False, True, False], [True, False, False], [True, False, False]]
+
+
+def test_of_opposed_expressions_one_stays_at_rest(model):
+    """Two nearly opposed shapes can both be on to fit a little better; no face does both."""
+    basis = model.expression_basis.clone()
+    basis[1] = -basis[0] + 0.3 * basis[1]
+    names = ("jawLeft", "jawRight", *model.expression_names[2:])
+    plain = replace(model, expression_basis=basis)
+    paired = replace(plain, expression_names=names)
+    truth = draw_parameters(plain, 16, seed=3)
+    pixels = landmarks_of(plain, truth)
+    settings = LandmarkFitSettings(landmark_std=0.1, iterations=8)
+    found = [
+        fit_landmarks(m, pixels, (600, 800), basis=landmark_basis(m), settings=settings).parameters.expression
+        for m in (paired, plain)
+    ]
+    both = [((expression[:, :2] > 0.02).all(1)).sum() for expression in found]
+    assert both[0] == 0
+    assert both[1] > 0
+    assert (found[0][:, :2] > 0.02).any()
