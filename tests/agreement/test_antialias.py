@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.agreement.backends import BACKENDS
 from tests.agreement.closeness import gradient_faults
 from tests.agreement.meshes import bumpy_sheet, projected
 
@@ -11,7 +12,6 @@ from facewright.render.backends import BackendName, select_backend
 from facewright.render.interpolate import interpolate
 from facewright.render.rasterize import rasterize
 
-BACKENDS: list[BackendName] = ["cpu", "portable"]
 SIZE = (40, 48)
 
 
@@ -55,7 +55,7 @@ def test_gradient_is_that_of_the_reference_in_float64(scene, backend):
     assert gradient_faults(0 * grads[0][0], grads[0][0])
 
 
-@pytest.mark.parametrize("backend", ["cpu", "portable", "reference"])
+@pytest.mark.parametrize("backend", [*BACKENDS, "reference"])
 @pytest.mark.parametrize("corner", [0.0, 0.21, 0.49, 0.77])
 def test_moving_an_edge_of_a_square_changes_the_mean_by_the_area(backend, corner):
     # A bright square [8+c, 18+c] x [6.3, 18.3] over emptiness: d(sum)/d(right edge x) = its height.

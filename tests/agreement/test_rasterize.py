@@ -5,17 +5,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tests.agreement.backends import BACKENDS
 from tests.agreement.closeness import gradient_faults
 from tests.agreement.meshes import bumpy_sheet, projected
 
 from facewright.core.errors import InputError
 from facewright.geometry.adjacency import EdgeTable, edge_table
 from facewright.render.antialias import antialias
-from facewright.render.backends import BackendName, reference, select_backend
+from facewright.render.backends import reference, select_backend
 from facewright.render.interpolate import interpolate
 from facewright.render.rasterize import rasterize
 
-BACKENDS: list[BackendName] = ["cpu", "portable"]
 SIZE = (40, 48)
 
 
@@ -109,20 +109,6 @@ def test_repeated_runs_give_the_same_bits(scene, backend):
         interpolate(fragments, faces, leaf * 0.01, backend=backend).square().sum().backward()
         grads.append(leaf.grad)
     assert torch.equal(grads[0], grads[1])
-
-
-@pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_cuda_equals_cpu(scene):
-    pixels, faces, perspective, expected = scene
-    grads = []
-    for device in ("cpu", "cuda"):
-        leaf = pixels.to(device).requires_grad_()
-        found = rasterize(leaf, faces.to(device), SIZE, perspective=perspective)
-        interpolate(found, faces.to(device), leaf * 0.01).square().sum().backward()
-        assert torch.equal(found.triangle.cpu(), expected.triangle)
-        grads.append(leaf.grad.cpu())
-    assert not gradient_faults(grads[1], grads[0])
 
 
 def test_wrong_input_is_refused(scene):

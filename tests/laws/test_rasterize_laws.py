@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from tests.agreement import backends as agreement
 
 from facewright.render.interpolate import interpolate
 from facewright.render.rasterize import rasterize
 
-BACKENDS = ["cpu", "portable", "reference"]
+BACKENDS = [*agreement.BACKENDS, "reference"]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

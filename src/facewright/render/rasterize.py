@@ -38,13 +38,15 @@ def rasterize(
         size: (height, width) of the image in pixels.
         perspective: True for a perspective camera (weights and depth are then perspective-correct).
         cull_back_faces: drop the triangles seen from behind (clockwise on the image).
-        backend: "auto" (numba on CPU, torch elsewhere), "cpu", "portable" or "reference".
+        backend: "auto" (numba on the CPU, Warp on CUDA if installed, torch elsewhere), "cpu", "warp",
+            "portable" or "reference".
 
     Returns:
         Fragments: triangle -1 and everything else 0 where the pixel is empty.
 
     Raises:
         InputError: the size is not a sensible image size, or a face index is out of range.
+        UnavailableError: the backend that was asked for is not installed.
     """
     height, width = size
     if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):

@@ -1,20 +1,23 @@
 """One rasteriser, several implementations that must agree.
 
 ``reference`` is the specification (readable, float64, slow), ``cpu`` runs numba kernels, ``portable`` is
-plain torch for any device. All compute edge functions in float64 by the same operations in the same order,
-so the triangle of every pixel is the same in all of them.
+plain torch for any device, ``cuda`` runs Warp kernels (the extra ``gpu``). All compute edge functions in
+float64 by the same operations in the same order, so the triangle of every pixel is the same in all of them.
 """
 
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, distribution
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from facewright.core.errors import InputError
+from facewright.core.errors import InputError, UnavailableError
+from facewright.core.log import logger
 from facewright.geometry.adjacency import EdgeTable
 from facewright.render.fragments import Fragments
 
-BackendName = Literal["auto", "reference", "cpu", "portable"]
+BackendName = Literal["auto", "reference", "cpu", "portable", "warp"]
 
 
 @runtime_checkable
@@ -68,21 +71,34 @@ class Backend(Protocol):
 
 
 def select_backend(name: BackendName, device: torch.device) -> Backend:
-    """Return the kernels for a device; the choice is fixed by name and device, never by what happens to work.
+    """Return the kernels for a device, fixed by name, device and what is installed.
 
     Args:
-        name: "auto" is ``cpu`` (numba) for CPU tensors and ``portable`` (torch) for all others.
+        name: "auto" is ``cpu`` (numba) for CPU tensors, ``warp`` for CUDA tensors where warp-lang is
+            installed, and ``portable`` (torch) for all others; which one it took is in the debug log, once.
         device: where the tensors are.
 
     Raises:
         InputError: the backend cannot read tensors of that device.
+        UnavailableError: "warp" was asked for and warp-lang is not installed.
     """
     if name == "auto":
-        name = "cpu" if device.type == "cpu" else "portable"
+        name = _automatic(device.type)
     if name == "portable":
         from facewright.render.backends import portable
 
         return portable
+    if name == "warp":
+        if not _has_warp():
+            raise UnavailableError(
+                "the backend 'warp' needs the package warp-lang, which is not installed: "
+                "pip install 'facewright[gpu]', or use 'auto'."
+            )
+        if device.type not in ("cpu", "cuda"):
+            raise InputError(f"backend 'warp' reads CPU and CUDA tensors only, got {device}: use 'auto'.")
+        from facewright.render.backends import cuda
+
+        return cuda
     if device.type != "cpu":
         raise InputError(f"backend {name!r} reads CPU tensors only, got {device}: use 'auto' or 'portable'.")
     if name == "reference":
@@ -92,3 +108,22 @@ def select_backend(name: BackendName, device: torch.device) -> Backend:
     from facewright.render.backends import cpu
 
     return cpu
+
+
+@lru_cache
+def _automatic(device_type: str) -> BackendName:
+    name: BackendName = "portable"
+    if device_type == "cpu":
+        name = "cpu"
+    elif device_type == "cuda" and _has_warp():
+        name = "warp"
+    logger("render").debug("tensors on %s are rendered by the backend %r", device_type, name)
+    return name
+
+
+def _has_warp() -> bool:
+    try:  # asked by the name of the distribution: another package can be imported as "warp" too
+        distribution("warp-lang")
+    except PackageNotFoundError:
+        return False
+    return True
