@@ -122,7 +122,9 @@ class _Step:
         fragments = rasterize(pixels, self.faces, (self.size, self.size), perspective=True, backend=backend)
         attributes = torch.cat([vertex_normals(self.vertices, self.faces), self.albedo], dim=-1)
         buffers = interpolate(fragments, self.faces, attributes, backend=backend)
-        image = shade_diffuse(buffers[..., 3:], buffers[..., :3], SphericalHarmonicsLight(self.light))
+        # Not two slices: the gradient of each would be a buffer of zeros with a part filled in.
+        normals, albedo = buffers.split(3, dim=-1)
+        image = shade_diffuse(albedo, normals, SphericalHarmonicsLight(self.light))
         if outline:
             image = antialias(image, fragments, pixels, self.faces, edges=self.edges, backend=backend)
         loss = (image - self.target).abs().mean()
