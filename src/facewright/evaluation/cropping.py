@@ -63,7 +63,8 @@ def now_points(
     Raises:
         InputError: fewer than 5 are shared.
     """
-    names, notes = list(NOW_SEVEN), []
+    names: list[str] = list(NOW_SEVEN)
+    notes = []
     if "nose_base" not in prediction.named or "nose_base" not in scan.named:
         names[names.index("nose_base")] = "nose_tip"
         notes.append("aligned by the tip of the nose: its base is not marked")
@@ -168,6 +169,15 @@ def seen_from_front(sample: FaceSample) -> Bool[ndarray, " V"]:
     return vertex_visibility(fragments, screen, faces, bias=HIDDEN_BEHIND)[0].numpy()
 
 
+def front_rows(scan: FaceSample, sphere: Sphere) -> Int64[ndarray, " K"]:
+    """Vertices of a scan in a sphere that the front shows; all of them for a point cloud.
+
+    The inside of a mouth or of a nostril has no counterpart on a prediction that has none.
+    """
+    inside = sphere.inside(scan.vertices)
+    return np.flatnonzero(inside & seen_from_front(scan) if len(scan.faces) else inside)
+
+
 def border_triangles(faces: Int64[ndarray, "F 3"]) -> Bool[ndarray, " F"]:
     """Which triangles have a corner on an open edge: closest points there say where the scan ends."""
     count = int(faces.max(initial=-1)) + 1
@@ -176,4 +186,4 @@ def border_triangles(faces: Int64[ndarray, "F 3"]) -> Bool[ndarray, " F"]:
     on_border = np.zeros(count, dtype=bool)
     on_border[edges[times == 1] // count] = True
     on_border[edges[times == 1] % count] = True
-    return on_border[faces].any(1)
+    return np.asarray(on_border[faces].any(1))

@@ -1,6 +1,7 @@
 """How alike two pictures are."""
 
 import math
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -62,7 +63,7 @@ def ssim(image: Float[Tensor, "3 H W"], reference: Float[Tensor, "3 H W"]) -> fl
     if min(image.shape[1:]) < 11:
         raise InputError(f"SSIM needs pictures of at least 11 x 11 pixels, got {tuple(image.shape[1:])}.")
     arrays = [np.asarray(picture.double().cpu()) for picture in (image, reference)]
-    value = structural_similarity(
+    value: Any = structural_similarity(
         *arrays, channel_axis=0, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
     )
     return float(value)

@@ -97,7 +97,9 @@ def test_every_landmark_format_is_read(tmp_path, face):
     (tmp_path / "picked.pp").write_text(f"<!DOCTYPE PickedPoints>\n<PickedPoints>\n{points}</PickedPoints>")
     for file in tmp_path.iterdir():
         np.testing.assert_allclose(read_landmarks(file).rows(NOW_SEVEN), rows, atol=1e-9, err_msg=file.name)
-    np.testing.assert_allclose(read_landmarks(tmp_path / "a.npy").inner51, face.landmarks.inner51)
+    inner = read_landmarks(tmp_path / "a.npy").inner51
+    assert inner is not None
+    np.testing.assert_allclose(inner, face.landmarks.inner51)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 from facewright.evaluation.alignment import IcpSettings, align_landmarks, align_surface, composed, moved
 from facewright.evaluation.cropping import (
     check_unit,
-    enough,
+    front_rows,
     now_points,
     now_sphere,
     seen_from_front,
@@ -35,21 +35,23 @@ class NonrigidSettings:
 def measure_nonrigid(prediction: FaceSample, scan: FaceSample, settings: NonrigidSettings) -> Measurement:
     """Errors (mm) of the cropped scan's vertices: to the corresponding point, and to the closest point.
 
-    The more landmarks both files have, the better the correspondence: 68 if possible.
+    The more landmarks both files have, the better the correspondence: 68 or 478 if possible.
 
     Raises:
         InputError: landmarks or units do not fit.
 
     **Source:** M3DFB's recipe: rigid alignment, non-rigid alignment that is used for correspondence only,
     then the distance of the *rigidly* aligned points.
-    **Differs:** our own deformation (see ``bend_to_scan``), and no topology correction.
+    **Differs:** our own deformation (see ``bend_to_scan``), and no topology correction; of the scan only what
+    the front shows counts. The rigid alignment that counts is Procrustes on the corresponding points: by
+    closest points alone a smooth face slides.
     """
     check_unit(scan)
     prediction.check_surface()
     own, target, notes = now_points(prediction.landmarks, scan.landmarks)
     start, rms = align_landmarks(own, target, with_scale=True)
     sphere, crop_notes = now_sphere(scan.landmarks, settings.crop_factor)
-    rows = enough(sphere.inside(scan.vertices), scan.name)
+    rows = front_rows(scan, sphere)
     points = scan.vertices[rows]
     surface = index_surface(prediction.vertices, prediction.faces)
     alignment = align_surface(surface, points, start, IcpSettings(with_scale=True))

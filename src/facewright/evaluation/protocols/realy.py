@@ -8,7 +8,14 @@ from numpy import ndarray
 
 from facewright.core.errors import InputError
 from facewright.evaluation.alignment import Anchors, IcpSettings, align_landmarks, align_surface, moved
-from facewright.evaluation.cropping import MIN_POINTS, check_unit, now_points, now_sphere, seen_from_front
+from facewright.evaluation.cropping import (
+    MIN_POINTS,
+    check_unit,
+    front_rows,
+    now_points,
+    now_sphere,
+    seen_from_front,
+)
 from facewright.evaluation.geometry_metrics import kept_faces
 from facewright.evaluation.landmarks import INNER_IN_IBUG68, FaceLandmarks
 from facewright.evaluation.nonrigid import DeformationSettings, bend_to_scan, corresponding_points
@@ -61,16 +68,16 @@ def measure_realy(
 
     **Source:** global similarity by seven landmarks; for each region a rigid ICP with its landmarks (as heavy
     as all its points, a quarter for the cheek); correspondence after a non-rigid step; mean distance.
-    **Differs:** regions are those of our base head, carried over by landmarks, not cut by hand; the landmarks
-    are the ones that both files have, not REALY's 85 and none on the contour; the prediction is bent to the
-    scan, not the scan to the prediction, so that memory does not grow with the scan.
+    **Differs:** regions are those of our base head, carried over by landmarks and seen from the front, not
+    cut by hand; the landmarks are the ones that both files have, not REALY's 85 and none on the contour; the
+    prediction is bent to the scan, not the scan to the prediction, so memory does not grow with the scan.
     """
     check_unit(scan)
     prediction.check_surface()
     own, target, notes = now_points(prediction.landmarks, scan.landmarks)
     start, rms = align_landmarks(own, target, with_scale=True)
     sphere, crop_notes = now_sphere(scan.landmarks, settings.crop_factor)
-    rows = np.flatnonzero(sphere.inside(scan.vertices))
+    rows = front_rows(scan, sphere)
     masks = scan_regions(template, scan.vertices[rows], scan.landmarks)
     faces = kept_faces(prediction.faces, seen_from_front(prediction))
     surface = index_surface(prediction.vertices, faces)
