@@ -1,7 +1,7 @@
 """``facewright model``: tell about head models, import those of others, build one of scans."""
 
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -61,6 +61,10 @@ class ModelImport:
     """For surrey: expression_blendshapes_3448.bin."""
     landmarks: Annotated[Path | None, arg(metavar="JSON")] = None
     """For another topology than the published one: {"36": vertex, ...}, iBUG points counted from 0."""
+    to_base: bool = False
+    """Bring the model into the topology of the shipped head: registers its mean, carries its statistics."""
+    expressions: Literal["base", "own"] = "base"
+    """With --to-base: the shipped head's 52 expressions, which photos are fitted with, or the model's own."""
     debug: bool = False
     """Print internal details and tracebacks."""
 
@@ -75,6 +79,11 @@ class ModelImport:
 
         companions = Companions(self.shape, self.embedding, self.blendshapes, self.landmarks)
         model, origin = import_model(self.format, self.path, companions)
+        if self.to_base:
+            from facewright.pipeline.model_to_base import bring_to_base
+
+            carried = bring_to_base(model, expressions=self.expressions)
+            model, origin = carried.model, replace(origin, notes=(*origin.notes, *carried.notes))
         write_and_tell(self.out, model, origin)
         return DONE
 

@@ -5,15 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tests.unit.models.face_mask import SHIFT, TURN, face_mask
 
 from facewright.core.errors import InputError
-from facewright.geometry.mesh import Topology
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.models.transfer import carry_model, correspond
-
-TURN = np.array([[0.96, 0, 0.28], [0, 1, 0], [-0.28, 0, 0.96]])
-SHIFT = np.array([4.0, -7.0, 30.0])
 
 
 @pytest.fixture(scope="module")
@@ -23,31 +20,7 @@ def base() -> FaceModel:
 
 @pytest.fixture(scope="module")
 def mask(base: FaceModel) -> FaceModel:
-    """The front of the base head as a model of its own: other vertices, another frame, its statistics."""
-    keep = base.regions["face"] & base.parts["skin"]
-    faces = base.topology.faces[keep[base.topology.faces].all(1)]
-    used = torch.unique(faces)
-    used = used[torch.randperm(len(used), generator=torch.Generator().manual_seed(0))]
-    place = torch.full((len(base.mean),), -1)
-    place[used] = torch.arange(len(used))
-    turn = torch.from_numpy(TURN).float()
-    own = torch.arange(len(used))
-    return replace(
-        base,
-        name="mask",
-        topology=Topology(place[faces], base.topology.uv, place[faces]),
-        mean=base.mean[used] @ turn + torch.from_numpy(SHIFT).float(),
-        identity_basis=base.identity_basis[:3, used] @ turn,
-        expression_basis=base.expression_basis[:, used] @ turn,
-        diffuse_mean=(base.diffuse_mean[used] * 0.8),
-        diffuse_basis=base.diffuse_basis[:2, used],
-        specular_mean=base.specular_mean[used],
-        specular_basis=base.specular_basis[:0, used],
-        mirror=own,
-        regions={},
-        parts={"skin": torch.ones(len(used), dtype=torch.bool)},
-        landmarks={},
-    )
+    return face_mask(base)
 
 
 @pytest.fixture(scope="module")
