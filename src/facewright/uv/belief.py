@@ -35,7 +35,7 @@ class BeliefSettings:
         glare: tones that are too bright for the face anywhere.
         teeth: how much whiter than lips a texel of the lips may be...
         teeth_tone: ... if its tone is this much brighter.
-        cavity: tones that are too dark for lips.
+        cavity: deviations (of the brightest channel, since lipstick keeps its red) too dark for lips.
     """
 
     clothing: tuple[float, float] = (0.5, 1.0)
@@ -71,17 +71,23 @@ def believed(
             break
     else:
         return samples
-    deviation = ratio - ratio[sure].median(0).values
+    typical = ratio[sure].median(0).values
+    deviation = ratio - typical
     tone = deviation.mean(-1, keepdim=True)
     hue = (deviation - tone).abs().amax(-1, keepdim=True)
     # Shadow under the chin changes the tone; cloth mostly the hue as well.
     likeness = 1 - smoothstep(tone.abs() + 2 * hue, settings.clothing)
     face = smoothstep(samples.confidence, settings.head_on)
-    alien = smoothstep(hue, settings.hue)
+    painted = chart.lips * (deviation[..., :1] >= deviation.amax(-1, keepdim=True))  # redder: lipstick
+    alien = smoothstep(hue, settings.hue) * (1 - painted)
     if samples.inside is not None:
         face = face * smoothstep(samples.inside, settings.outline)
         alien = alien * (1 - smoothstep(samples.inside, settings.deep))
-    face = torch.maximum(likeness, face) * (1 - alien) * (1 - smoothstep(tone, settings.glare))
+    # Skin where the model has a brow is no glare.
+    skin = torch.maximum(model_map, model_map[sure].median(0).values)
+    bright = ((samples.color + OFFSET) / (skin + OFFSET)).log() - typical
+    glare = smoothstep(bright.mean(-1, keepdim=True), settings.glare)
+    face = torch.maximum(likeness, face) * (1 - alien) * (1 - glare)
     face = face * (1 - chart.lips * _inner_mouth(deviation, tone, settings))
     trust = chart.face * face + chart.rim * likeness + chart.scalp + chart.eyes
     confidence = samples.confidence * trust.clamp(max=1)
@@ -94,4 +100,4 @@ def _inner_mouth(
     """1 where the lips look like teeth or like the dark between them."""
     white = torch.minimum(deviation[..., 1:2], deviation[..., 2:]) - deviation[..., :1]
     teeth = smoothstep(white, settings.teeth) * smoothstep(tone, settings.teeth_tone)
-    return torch.maximum(teeth, smoothstep(-tone, settings.cavity))
+    return torch.maximum(teeth, smoothstep(-deviation.amax(-1, keepdim=True), settings.cavity))
