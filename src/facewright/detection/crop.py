@@ -76,21 +76,30 @@ def cut_crops(
         if min(halved[-1].shape[-2:]) < 2:
             break
         halved.append(halve(halved[-1]))
-    axis = (torch.arange(size, device=grey.device, dtype=grey.dtype) + 0.5) / size - 0.5
-    crops = []
-    for (x, y, side, roll), level in zip(frames.tolist(), levels.tolist(), strict=True):
-        source = halved[min(level, len(halved) - 1)]
-        shrink = 2.0 ** min(level, len(halved) - 1)
-        height, width = source.shape[-2:]
-        cos, sin = side / shrink * np.cos(roll), side / shrink * np.sin(roll)
-        u, v = axis[None, :], axis[:, None]
-        # grid_sample without aligned corners puts -1 and 1 on the outer edges, as our pixel frame does.
-        columns = (x / shrink + u * cos - v * sin) * (2.0 / width) - 1.0
-        rows = (y / shrink + u * sin + v * cos) * (2.0 / height) - 1.0
-        grid = torch.stack([columns, rows], -1)[None]
-        crops.append(
-            functional.grid_sample(source, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    crops = grey.new_empty((len(frames), 1, size, size))
+    for level in np.unique(levels):
+        chosen = np.flatnonzero(levels == level)
+        depth = min(int(level), len(halved) - 1)
+        grid = _sampling_grid(frames[chosen] / [2.0**depth, 2.0**depth, 2.0**depth, 1.0], size, halved[depth])
+        # The crops of one level stand below each other in one grid, so that they are read in one call.
+        read = functional.grid_sample(
+            halved[depth], grid[None], mode="bilinear", padding_mode="border", align_corners=False
         )
-    if not crops:
-        return grey.new_zeros((0, 1, size, size))
-    return torch.cat(crops)
+        crops[torch.from_numpy(chosen).to(grey.device)] = read.view(len(chosen), 1, size, size)
+    return crops
+
+
+def _sampling_grid(
+    frames: Float[np.ndarray, "B 4"], size: int, image: Float[Tensor, "1 1 H W"]
+) -> Float[Tensor, "rows S 2"]:
+    """Where the pixels of the crops lie in ``image``, crop below crop, as ``grid_sample`` counts."""
+    height, width = image.shape[-2:]
+    x, y, side, roll = frames.astype(np.float64).T[:, :, None, None]
+    axis = (np.arange(size) + 0.5) / size - 0.5
+    u, v = axis[None, None, :], axis[None, :, None]
+    cos, sin = side * np.cos(roll), side * np.sin(roll)
+    # grid_sample without aligned corners puts -1 and 1 on the outer edges, as our pixel frame does.
+    columns = (x + u * cos - v * sin) * (2.0 / width) - 1.0
+    rows = (y + u * sin + v * cos) * (2.0 / height) - 1.0
+    grid = np.stack([columns, rows], -1).reshape(-1, size, 2)
+    return torch.from_numpy(grid).to(image.device, image.dtype)

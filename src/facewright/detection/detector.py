@@ -98,16 +98,18 @@ def _resized(image: Float[Tensor, "1 1 H W"], scale: float) -> Float[Tensor, "1 
 
 def _peaks(output: Float[Tensor, "1 6 h w"], stride: int, min_score: float) -> Float[np.ndarray, "N 5"]:
     """Local maxima of the score as (x, y, side, roll, score) in px of the network's image."""
-    logit = output[0, 0]
-    high = logit >= math.log(min_score / (1.0 - min_score))
-    if not high.any():
+    maps = output[0].cpu().numpy()
+    rows, columns = np.nonzero(maps[0] >= math.log(min_score / (1.0 - min_score)))
+    if not len(rows):
         return np.zeros((0, 5))
-    highest = functional.max_pool2d(logit[None, None], 3, 1, 1)[0, 0]
-    rows, columns = torch.nonzero(high & (logit == highest), as_tuple=True)
-    values = output[0, :, rows, columns].double().cpu().numpy()
-    row, column = rows.cpu().numpy(), columns.cpu().numpy()
-    x = (column + 0.5 + values[1]) * stride
-    y = (row + 0.5 + values[2]) * stride
+    framed = np.full((maps.shape[1] + 2, maps.shape[2] + 2), -np.inf, np.float32)
+    framed[1:-1, 1:-1] = maps[0]
+    around = [framed[rows + down, columns + right] for down in range(3) for right in range(3)]
+    highest = maps[0, rows, columns] >= np.max(around, axis=0)
+    rows, columns = rows[highest], columns[highest]
+    values = maps[:, rows, columns].astype(np.float64)
+    x = (columns + 0.5 + values[1]) * stride
+    y = (rows + 0.5 + values[2]) * stride
     side = np.exp(values[3].clip(-3.0, 6.0)) * stride
     score = 1.0 / (1.0 + np.exp(-values[0]))
     return np.stack([x, y, side, np.arctan2(values[5], values[4]), score], -1)
