@@ -148,7 +148,7 @@ class SceneBatches:
         self.places = np.concatenate([photos.offsets[:, None], photos.sizes], 1)
         self.colour = np.flatnonzero(photos.source == 1)
         self.frames = frames_from_landmarks(photos.landmarks[..., :2]).astype(np.float64)
-        share = np.array([1.0, 1.6, 0.9, 0.9])[photos.source]
+        share = np.array([1.0, 1.6, 0.9, 0.5])[photos.source]
         self.probability = share / share.sum()
         self.noise = self.rng.normal(0.0, 1.0, 1 << 20).astype(np.float32)
 

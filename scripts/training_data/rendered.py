@@ -16,10 +16,12 @@ from facewright.scene.lighting import SphericalHarmonicsLight
 from facewright.scene.material import Material
 from facewright.scene.pose import Pose
 
+from .canvases import backdrop_bank
 from .photos import RENDERED, PhotoSet
 from .turned import FACE_OVAL
 
 SIZE = 192
+BACKDROPS = 400
 TURNED_FAR = 0.6  # share of the heads with |yaw| from 30 to 90 degrees; the others face the camera
 RARE = {"jawOpen": 0.35, "blink": 0.25}  # share of the heads that certainly show it
 
@@ -134,13 +136,11 @@ def draw_head(
 
 
 def render_faces(model: FaceModel, photos: PhotoSet, count: int, rng: np.random.Generator) -> PhotoSet:
-    """``count`` renderings over parts of ``photos``."""
+    """``count`` renderings over backdrops without faces, among them parts of ``photos``."""
     edges = edge_table(model.topology.faces)
+    bank = backdrop_bank(photos, rng, BACKDROPS, SIZE) / 255.0
     images, points, expressions = [], [], []
-    for index in rng.integers(0, len(photos), count):
-        other = photos.image(int(index))
-        rows = (np.arange(SIZE) * other.shape[0] // SIZE)[:, None]
-        backdrop = other[rows, np.arange(SIZE) * other.shape[1] // SIZE] / 255.0
+    for backdrop in bank[rng.integers(0, len(bank), count)]:
         head, pose, light = random_head(model, rng), random_pose(rng), random_light(rng)
         image, labels = draw_head(model, edges, head, pose, light, backdrop)
         images.append(image.ravel())
