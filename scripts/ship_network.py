@@ -9,14 +9,20 @@ import torch
 from facewright.core.assets import assets_folder, record_asset
 from facewright.networks.heads import FaceNetwork, LandmarkNetwork
 from facewright.networks.weights import write_weights
+from train_landmarker import SETTINGS
 
-NETWORKS = {"detector": FaceNetwork, "landmarker": LandmarkNetwork}
+NETWORKS = {
+    "detector": FaceNetwork,
+    "landmarker_first": lambda: LandmarkNetwork(SETTINGS["first"]),
+    "landmarker_second": lambda: LandmarkNetwork(SETTINGS["second"]),
+}
 LICENCE = (
     "Apache-2.0; trained on research images (LFW and YouTube Faces families), of which none is contained"
 )
 DATA = (
     "faces_in_the_wild (11,028 photos) and faces_in_colour (4,740 frames), labelled by MediaPipe; "
-    "a tenth of the identities kept out (scripts/training_data/split.py); also faces turned by turn_faces.py"
+    "a tenth of the identities kept out (scripts/training_data/split.py); also faces turned by turn_faces.py "
+    "and, for the landmarkers, renderings of the base model by render_faces.py"
 )
 
 

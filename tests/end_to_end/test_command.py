@@ -219,14 +219,14 @@ def test_damaged_weights(
     assets.mkdir()
     for path in (repository / "src/facewright/assets").iterdir():
         (assets / path.name).write_bytes(path.read_bytes())
-    weights = assets / "landmarker.safetensors"
+    weights = assets / "landmarker_second.safetensors"
     data = bytearray(weights.read_bytes())
     data[len(data) // 2] ^= 1
     weights.write_bytes(bytes(data))
     monkeypatch.setattr("facewright.core.assets.assets_folder", lambda: assets)
     assert reconstruct(tmp_path / "out", portraits["astronaut"]) == 1
     assert "damaged" in capsys.readouterr().err
-    assert "landmarker.safetensors" in entries(tmp_path / "out")["astronaut.png"]["reason"]
+    assert "landmarker_second.safetensors" in entries(tmp_path / "out")["astronaut.png"]["reason"]
 
 
 def test_full_disk(tmp_path: Path, portraits: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:

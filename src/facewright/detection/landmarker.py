@@ -1,5 +1,6 @@
 """478 landmarks of each face that the detector found."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,27 +16,39 @@ from facewright.networks.weights import read_weights
 from .crop import CROP_MARGIN, cut_crops, frames_from_landmarks, luma, photo_from_crop
 from .records import DetectedFace, Landmarks
 
-WEIGHTS = "landmarker.safetensors"
-HOPELESS = 0.1  # presence on the first look below which there is no second
+FIRST, SECOND = "landmarker_first.safetensors", "landmarker_second.safetensors"
+# Points (B, 478, 2) in px of the photo and presence (B,) of the crops of a grey photo at frames (B, 4).
+Look = Callable[[Tensor, np.ndarray], tuple[np.ndarray, np.ndarray]]
+HOPELESS = 0.3  # presence on the first look below which there is no second
 
 
 class FaceLandmarker:
-    """Finds dense landmarks in crops around detected faces; holds the weights of one device."""
+    """Finds dense landmarks in crops around detected faces; holds the weights of one device.
 
-    def __init__(self, network: LandmarkNetwork, device: torch.device | str = "cpu") -> None:
+    The first look is quick and tells faces from what the detector took for one; the second looks closer, in a
+    crop that lies on the landmarks of the first.
+    """
+
+    def __init__(
+        self, first: LandmarkNetwork, second: LandmarkNetwork, device: torch.device | str = "cpu"
+    ) -> None:
         self.device = torch.device(device)
-        self.size = network.settings.input_size
-        self.run = runner_of(network, self.device)
+        self.looks: list[Look] = [_Network(network, self.device) for network in (first, second)]
 
     @classmethod
-    def load(cls, device: torch.device | str = "cpu", path: Path | None = None) -> "FaceLandmarker":
-        """Load the shipped weights, or those of ``path``.
+    def load(
+        cls, device: torch.device | str = "cpu", first: Path | None = None, second: Path | None = None
+    ) -> "FaceLandmarker":
+        """Load the shipped weights, or those of ``first`` and ``second``.
 
         Raises:
-            AssetError: the file is missing, damaged or of another version.
+            AssetError: a file is missing, damaged or of another version.
         """
-        network = read_weights(path or asset_path(WEIGHTS), LandmarkNetwork, LandmarkNetworkSettings)
-        return cls(network, device)
+        coarse, fine = (
+            read_weights(path, LandmarkNetwork, LandmarkNetworkSettings)
+            for path in (first or asset_path(FIRST), second or asset_path(SECOND))
+        )
+        return cls(coarse, fine, device)
 
     def __call__(self, photo: Float[Tensor, "3 H W"], faces: list[DetectedFace]) -> list[Landmarks]:
         """Landmarks of each face of a photo (sRGB in [0, 1]), in the order of ``faces``."""
@@ -46,17 +59,26 @@ class FaceLandmarker:
         if not faces:
             return []
         frames = np.array([(*face.center, face.side * CROP_MARGIN, face.roll) for face in faces], np.float64)
-        points, presence = self._points_in(grey, frames)
+        first, second = self.looks
+        points, presence = first(grey, frames)
         # The second crop lies on the landmarks of the first; what is surely no face is not looked at again.
         again = np.flatnonzero(presence > HOPELESS)
         if len(again):
-            points[again], presence[again] = self._points_in(grey, frames_from_landmarks(points[again]))
+            points[again], presence[again] = second(grey, frames_from_landmarks(points[again]))
         return [
             _record(shape, sure, face, grey)
             for shape, sure, face in zip(points, presence.tolist(), faces, strict=True)
         ]
 
-    def _points_in(
+
+class _Network:
+    """One network and the size of its crops."""
+
+    def __init__(self, network: LandmarkNetwork, device: torch.device) -> None:
+        self.size = network.settings.input_size
+        self.run = runner_of(network, device)
+
+    def __call__(
         self, grey: Float[Tensor, "H W"], frames: Float[np.ndarray, "B 4"]
     ) -> tuple[Float[np.ndarray, "B 478 2"], Float[np.ndarray, " B"]]:
         """Landmarks in px of the photo and presence, from one look at each crop."""

@@ -1,6 +1,7 @@
 """The shipped networks on the two public-domain portraits, moved about in ways with a known answer."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch.nn import functional
 
 from facewright.core.errors import AssetError
 from facewright.detection import DetectionSettings, FaceDetector, FaceLandmarker, Landmarks, detect
+from facewright.detection.crop import frames_from_landmarks
 
 # Mirror partners of eye corners, mouth corners, nose tip and irises.
 LEFT_RIGHT = ((33, 263), (133, 362), (61, 291), (1, 1), (468, 473), (13, 13), (152, 152))
@@ -124,10 +126,33 @@ def test_nothing_is_found_where_nothing_is(networks: dict, size: tuple[int, int]
         assert detect(photo, **networks) == []
 
 
+def test_only_what_may_be_a_face_is_looked_at_twice(astronaut: Tensor):
+    detector, landmarker = FaceDetector.load(), FaceLandmarker.load()
+    (face,) = detector(astronaut)[:1]
+    nothing = replace(face, center=(90.0, 400.0))
+    first, second = landmarker.looks
+    looked: list[np.ndarray] = []
+
+    def noted(grey: Tensor, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        looked.append(frames)
+        return second(grey, frames)
+
+    landmarker.looks = [first, noted]
+    found, empty = landmarker(astronaut, [face, nothing])
+    assert found.presence > 0.9
+    assert empty.presence < 0.3
+    (frames,) = looked
+    assert len(frames) == 1
+    # The second crop lies around the points of the first look, nearer to the final ones than the detector's.
+    final = frames_from_landmarks(found.points[None].double().numpy())[0]
+    assert abs(frames[0] - final)[:2].max() < 0.03 * final[2]
+    assert abs(frames[0, 2] / final[2] - 1) < 0.08
+
+
 def test_damaged_weights_are_refused(tmp_path: Path):
     path = tmp_path / "detector.safetensors"
     path.write_bytes(b"\x10" * 200)
     with pytest.raises(AssetError):
         FaceDetector.load(path=path)
     with pytest.raises(AssetError):
-        FaceLandmarker.load(path=tmp_path / "absent.safetensors")
+        FaceLandmarker.load(second=tmp_path / "absent.safetensors")

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from facewright.core.assets import asset_path
 from facewright.core.errors import InputError
 from facewright.networks.heads import (
     FaceNetwork,
@@ -12,6 +13,7 @@ from facewright.networks.heads import (
     LandmarkNetworkSettings,
 )
 from facewright.networks.runtime import runner_of
+from facewright.networks.weights import read_weights
 
 CPU = torch.device("cpu")
 SMALL = LandmarkNetworkSettings(input_size=32, widths=(4, 6, 8), lateral=4, hidden=16, modes=5)
@@ -55,6 +57,27 @@ def test_onnxruntime_computes_what_torch_computes(network: nn.Module, shape: tup
         changed = max(float((a - b).abs().max()) for a, b in zip(network(images), found, strict=True))
         assert changed > 1e-3, name
         parameter.copy_(before)
+
+
+SHIPPED = {
+    "detector": (FaceNetwork, FaceNetworkSettings, (64, 96)),
+    "landmarker_first": (LandmarkNetwork, LandmarkNetworkSettings, (64, 64)),
+    "landmarker_second": (LandmarkNetwork, LandmarkNetworkSettings, (160, 160)),
+}
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_weights_agree_to_a_hundredth_of_a_pixel(name: str):
+    network_class, settings_class, size = SHIPPED[name]
+    network = read_weights(asset_path(f"{name}.safetensors"), network_class, settings_class)
+    images = torch.rand(
+        2 if "landmarker" in name else 1, 1, *size, generator=torch.Generator().manual_seed(0)
+    )
+    for ours, theirs in zip(runner_of(network, CPU)(images), network(images), strict=True):
+        assert (ours - theirs).abs().max() < 0.01 / size[0] * theirs.abs().max().clamp(min=1)
+    # Control: another picture gives another answer.
+    assert (runner_of(network, CPU)(1 - images)[0] - network(images)[0]).abs().max() > 0.01
 
 
 def test_other_networks_are_refused():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from training_data.turned import rotation, yaw_of  # pyright: ignore[reportMissingImports]
-from training_data.warp import CLAMP, CONSTANT, cut_batch  # pyright: ignore[reportMissingImports]
+from training_data.warp import CLAMP, CONSTANT, cut_batch, sharpen  # pyright: ignore[reportMissingImports]
 
 CROP = np.array([[4.0, 4.0, 8.0, 0.0]])
 
@@ -37,3 +37,15 @@ def test_turning_adds_to_the_yaw(yaw: float):
     assert yaw_of(moved)[0] == pytest.approx(yaw)
     # The nose goes to the image left for a positive yaw.
     assert np.sign(moved[0, 1, 0]) == -np.sign(yaw)
+
+
+def test_sharpening_steepens_edges_and_leaves_planes():
+    scratch = np.empty((8, 8), np.float32)
+    flat = np.full((8, 8), 0.4, np.float32)
+    sharpen(flat, 1.0, scratch)
+    np.testing.assert_allclose(flat, 0.4, atol=1e-6)
+    edge = np.where(np.arange(8) < 4, 0.3, 0.6)[None].repeat(8, 0).astype(np.float32)
+    before = edge.copy()
+    sharpen(edge, 1.0, scratch)
+    step = np.abs(np.diff(edge, axis=1)).max()
+    assert step > np.abs(np.diff(before, axis=1)).max() + 0.1
