@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks.harness import Timing, interleave, run, show
+from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
 from facewright.fitting.photometric import refine_photometric
@@ -49,7 +50,7 @@ def dense_step(basis: LandmarkBasis, batch: int) -> Tensor:
 def benchmark(seconds: float) -> list[Timing]:
     """Time the fits."""
     model = load_base_model()
-    basis = landmark_basis(model)
+    basis = landmark_basis(model, load_landmark_errors())
     timings: list[Timing] = []
     for batch in (BATCH, 1):
         points = drawn_landmarks(basis, batch)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
 from facewright.fitting.settings import LandmarkFitSettings
@@ -63,7 +64,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="of the timing")
     arguments = parser.parse_args()
     model = load_base_model()
-    basis = landmark_basis(model)
+    basis = landmark_basis(model, load_landmark_errors())
     landmarks, size, people = kept_out_faces(arguments.data, arguments.count)
     parts = [
         fit_landmarks(model, part, size, basis=basis, settings=LandmarkFitSettings())

@@ -65,7 +65,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--photos", type=int, default=2400)
+    parser.add_argument("--photos", type=int, default=1600)
     parser.add_argument("--modes", type=int, default=MODES)
     parser.add_argument("--out", type=Path, default=assets_folder() / FILE)
     parser.add_argument("--record", action="store_true", help="enter the file into the manifest")

@@ -13,6 +13,7 @@ from facewright.core.errors import FacewrightError, HiddenFaceError
 from facewright.core.log import logger
 from facewright.core.progress import StageClock
 from facewright.detection import Landmarks
+from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
 from facewright.fitting.photometric import PhotometricFitSettings, refine_photometric
@@ -77,7 +78,7 @@ class Reconstructor:
         return cls(
             model,
             finder or ShippedFinder.load(target),
-            landmark_basis(model),
+            landmark_basis(model, load_landmark_errors()),
             HeadChart.of(model, settings.texture_size),
             settings,
             target,
