@@ -48,7 +48,7 @@ from base_model.uv_chart import texture_chart
 from facewright.core.assets import record_asset
 from facewright.geometry.subdivision import AdaptiveMesh
 
-VERSION = "4"
+VERSION = "5"
 SEED = 20261121
 COMPONENTS, COLOURS = 140, 28
 LANDMARK_HEADS = 80
@@ -69,8 +69,7 @@ def main() -> None:
     print(f"raw space: {len(space.mean)} vertices, {len(space.direction)} directions")
     scans = _stage(arguments, "statistics.npz", lambda: _statistics(raw, space, arguments))
     space = _about(space, scans["mean"])
-    mean, factor = _after_photos(raw, space, scans["factor"], arguments)
-    space = _about(space, mean)
+    factor = _after_photos(raw, space, scans["factor"], arguments)
     basis, share = principal_components(space, factor, COMPONENTS)
     basis = teeth_behind_lips(basis, raw, _lips(raw))
     print(f"identity: {COMPONENTS} components hold {100 * share.sum():.2f} % of the variance")
@@ -92,8 +91,8 @@ def _about(space: RawSpace, coefficients: np.ndarray) -> RawSpace:
 
 def _after_photos(
     raw: RawHead, space: RawSpace, factor: np.ndarray, arguments: argparse.Namespace
-) -> tuple[np.ndarray, np.ndarray]:
-    """Shift of the mean and covariance factor after photos of thousands of people."""
+) -> np.ndarray:
+    """Covariance factor of the raw coefficients after photos of thousands of people."""
     mesh = _dense_mesh(raw, space.mean)
     basis, _ = principal_components(space, factor, COMPONENTS)
     dense = _stage(
@@ -111,7 +110,7 @@ def _after_photos(
         "photo_statistics.npz",
         lambda: _photo_statistics(raw, mesh, vertices, dense, (prior, space, names), arguments),
     )
-    return corrected(prior, space, found["mean"], found["covariance"])
+    return corrected(prior, found["covariance"])
 
 
 def _photo_statistics(
@@ -122,7 +121,7 @@ def _photo_statistics(
     prior_of: tuple[SeenPrior, RawSpace, tuple[str, ...]],
     arguments: argparse.Namespace,
 ) -> dict[str, np.ndarray]:
-    """Mean and covariance of the seen latents, and how the landmarker answers to them."""
+    """Covariance of the seen latents, from how the landmarker answers to them."""
     prior, space, names = prior_of
     landmarker = ReferenceLandmarker(arguments.shared / "models" / "face_landmarker.task")
     canvas = _canvas(raw, mesh, vertices, _on_iris(dense, vertices, mesh.faces, _part(raw, mesh)))
@@ -141,7 +140,7 @@ def _photo_statistics(
     error, spread = np.sqrt(np.diagonal(found.error, axis1=1, axis2=2).mean()), np.diag(found.covariance)
     print(f"photos: {len(found.posterior)} people, a landmark errs by {error:.2f} mm along an axis")
     print(f"photos: variance of the ten most seen directions {np.round(spread[:10], 2)} of the scans'")
-    return {"mean": found.mean, "covariance": found.covariance}
+    return {"covariance": found.covariance}
 
 
 def _statistics(raw: RawHead, space: RawSpace, arguments: argparse.Namespace) -> dict[str, np.ndarray]:

@@ -26,7 +26,7 @@ FULL_LIGHT_DEPTH, NO_LIGHT_DEPTH, MOUTH_DARK = 5.0, 22.0, 0.12  # mm behind the 
 CENTRING = 0.45
 # Skin this many deviations darker than the mean keeps its hue: the other components reach black only at so
 # many deviations of their own.
-DARK_TONE, DARK_ROOM = 2.0, 3.5
+DARK_TONE, DARK_ROOM = 2.0, 4.5
 IRIS_ANGLE, PUPIL_ANGLE = 0.42, 0.19  # rad, from the eyeball's front pole: between rings of its mesh
 
 

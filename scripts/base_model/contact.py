@@ -12,8 +12,8 @@ import numpy as np
 from scipy import sparse
 from scipy.spatial import KDTree
 
-LIPS_KEPT, LIDS_KEPT = 0.35, 0.45  # share of the motion against one another that stays
-LIP_FALL, LID_FALL = 6.0, 5.0  # mm from the contact over which the correction fades
+LIPS_KEPT, LIDS_KEPT = 0.35, 0.3  # share of the motion against one another that stays
+LIP_FALL, LID_FALL = 6.0, 9.0  # mm from the contact over which the correction fades
 SMOOTHING = 2.5  # mm along the contact
 LOWER_LIP = 0.5  # of the lower lip's motion with the jaw: skin that follows more belongs to it
 

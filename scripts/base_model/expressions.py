@@ -14,7 +14,7 @@ STRENGTH = {"cheekPuff": 1.1, "jawOpen": 1.15, "mouthClose": 1.15}
 PUFF_SIDEWAYS = 0.4  # of the puffed cheek's way forward: the source's puff is not seen from the front
 TONGUE_JAW = 0.3  # of the open jaw: the source puts the tongue out through the closed lower lip
 TONGUE_LENGTH, TONGUE_LIFT = 1.25, 5.0  # factor; mm at the tip, so that it lies on the lip
-LID_CLEARANCE = 0.2  # mm over the mean's eyeball at full blink: other heads' lids lie a little deeper
+LID_CLEARANCE = 0.6  # mm over the mean's eyeball at full blink: other heads' lids lie a little deeper
 LID_REACH, LID_ROUNDS = 4.0, 15
 
 

@@ -1,4 +1,4 @@
-"""The statistics of scans corrected by those of photos, where photos say something.
+"""The covariance of scans corrected by that of photos, where photos say something.
 
 Scans tell how much faces differ and what goes with what; there are few of them, of one studio. Photos of
 thousands of people tell what people's landmarks are like, once it is known how landmarks answer to shapes.
@@ -21,7 +21,6 @@ from base_model.raw_space import RawSpace
 
 SEEN_DIRECTIONS, SEEN_MARKS = 80, 150  # of the prior, by what they do to landmarks; of the 468 points
 RESPONSE_HEADS, ROUNDS = 300, 11
-MEAN_SHARE = 0.5  # of the photos' mean: their people are mostly men in the news
 # What variance photos may leave of a direction, and give it: where the landmarker sees little, the estimate
 # is of the landmarker more than of people.
 LEAST_VARIANCE, MOST_VARIANCE = 0.7, 3.0
@@ -96,25 +95,17 @@ def photo_statistics(
     return estimate(points, read_photos(labels, prior.marks, names, seed), ROUNDS)
 
 
-def corrected(
-    prior: SeenPrior, space: RawSpace, mean: np.ndarray, covariance: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Shift of the mean (D,) and the factor (D,R) of the raw coefficients' covariance.
+def corrected(prior: SeenPrior, covariance: np.ndarray) -> np.ndarray:
+    """Factor (D,R) of the raw coefficients' covariance after photos; the mean stays that of the scans.
 
-    Photos do not tell how large a head is, only what is taken for its distance does: the size stays.
+    The photos' mean is not used: it hangs on the distance that cameras are taken to have had, and half of it
+    put fits to the photos of the one scanned person 0.2 mm further off the scan.
 
     Args:
         prior: that the photos were seen with.
-        space: with the prior's mean; its last direction scales the head.
-        mean: (Q,) of the people's latents.
-        covariance: (Q,Q) of them.
+        covariance: (Q,Q) of the people's latents.
     """
-    size = len(mean)
+    size = len(covariance)
     variance, direction = np.linalg.eigh(covariance)
     root = direction * np.sqrt(np.clip(variance, LEAST_VARIANCE, MOST_VARIANCE))
-    factor = np.concatenate([prior.factor[:, :size] @ root, prior.factor[:, size:]], axis=1)
-    shift = MEAN_SHARE * prior.factor[:, :size] @ mean
-    moved = space.mean + np.tensordot(shift, space.direction, 1)
-    before, after = ((prior.rows @ shape).std(0) for shape in (space.mean, moved))
-    shift[-1] += np.linalg.norm(before) / np.linalg.norm(after) - 1.0
-    return shift, factor
+    return np.concatenate([prior.factor[:, :size] @ root, prior.factor[:, size:]], axis=1)
