@@ -27,7 +27,7 @@ class LandmarkFitSettings:
 
     iterations: int = 3
     landmark_std: float = 2.0
-    common_errors: float = 0.5
+    common_errors: float = 0.7
     identity_strength: float = 1.0
     expression_strength: float = 1.0
     robust_freedom: float = 4.0
