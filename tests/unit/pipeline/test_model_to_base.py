@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from facewright.registration.face_fit import FaceFitSettings
-from facewright.registration.head import RegistrationSettings
-from facewright.registration.records import ScanLandmarks
 from tests.unit.models.face_mask import SHIFT, TURN, face_mask
 
 from facewright.core.errors import FacewrightError
 from facewright.models.base import load_base_model
 from facewright.pipeline.model_to_base import bring_to_base
+from facewright.registration.face_fit import FaceFitSettings
+from facewright.registration.head import RegistrationSettings
+from facewright.registration.records import ScanLandmarks
 from facewright.registration.schedule import FROM_FACE_FIT
 
 # The model fit meets this mean already: two steps of deformation are enough.
