@@ -5,7 +5,7 @@
     python scripts/evaluate_registration.py scans --out DIR [--scans ../shared/data/scans]
     python scripts/evaluate_registration.py memory [--vertices 1000000]
 
-known: random heads of the model with a smooth deformation of their own (1 mm per axis), scanned all around
+known: random heads of the model with a smooth deformation of their own (--field), scanned all around
 at 1.5 mm with 0.3 mm noise and 5 % holes; the scan comes without landmarks. Surface: distance of the tight
 face's vertices to the true head; semantic: distance to the same vertex of the true head.
 ict: random faces of another model in another topology; the raw surface without landmarks or unit.
@@ -62,6 +62,7 @@ def main() -> int:
     )
     parser.add_argument("part", choices=("known", "ict", "scans", "memory"))
     parser.add_argument("--count", type=int, default=None)
+    parser.add_argument("--field", type=float, default=1.0, help="mm per axis of the heads' own deformation")
     parser.add_argument("--first", type=int, default=0, help="seed of the first head")
     parser.add_argument("--ict", type=Path, default=Path("../shared/data/ict_facekit.npz"))
     parser.add_argument("--scans", type=Path, default=Path("../shared/data/scans"))
@@ -84,7 +85,7 @@ def known(tools: Tools, options: argparse.Namespace) -> int:
     faces = tools.model.topology.faces.numpy()
     rows = []
     for seed in range(options.first, options.first + (options.count or 50)):
-        scan = known_scan(tools.model, ScanSettings(), seed)
+        scan = known_scan(tools.model, ScanSettings(field=options.field), seed)
         start = time.process_time()
         try:
             result = tools.register(f"head {seed}", scan.vertices, scan.faces)

@@ -9,7 +9,7 @@ from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
 
 from facewright.models.face_model import FaceModel
-from facewright.pipeline.overview import FAINT, PANEL, draw_sheet
+from facewright.pipeline.overview import PANEL, PANEL_GREY, draw_sheet
 from facewright.registration.records import Registration
 from facewright.registration.scan_views import Viewer, looking, viewer_of
 from facewright.registration.surface import ScanSurface
@@ -84,6 +84,5 @@ def _draw_scale(panel: Image.Image) -> None:
     top = PANEL - 30
     ramp = error_colors(np.linspace(0, FULL_SCALE, width), np.ones(width, dtype=bool))
     panel.paste(Image.fromarray(np.repeat(ramp[None], height, axis=0)), (left, top))
-    draw, font = ImageDraw.Draw(panel), ImageFont.load_default(12)
-    draw.text((left, top + height + 8), "0", FAINT, font, anchor="lm")
-    draw.text((left + width, top + height + 8), f"{FULL_SCALE:.0f} mm or more", FAINT, font, anchor="mm")
+    told = f"0 to {FULL_SCALE:.0f} mm or more"
+    ImageDraw.Draw(panel).text((left, top - 10), told, PANEL_GREY, ImageFont.load_default(12), anchor="lm")

@@ -21,7 +21,7 @@ from facewright.registration.surface import ScanSurface
 
 WORST_FIT, LEAST_MATCHED = 3.0, 0.35  # mm and share of the face's vertices; beyond these it is no face
 BELIEVED, BELIEVED_COSINE = 2.0, 0.5  # mm, and the surfaces' normals: what counts as reliable
-ODD_EYES = (60.0, 130.0)  # mm; outside of this a given unit is said to be doubtful
+ODD_EYES = (55.0, 125.0)  # mm; outside of this a given unit is said to be doubtful
 MOUTH_PARTS, EYE_REGIONS = (
     ("tongue", "upper_teeth", "lower_teeth"),
     {"left_eye": "eye_left", "right_eye": "eye_right"},
