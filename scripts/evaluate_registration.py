@@ -37,6 +37,7 @@ from facewright.pipeline.finder import ShippedFinder
 from facewright.pipeline.register import ScanFile, ScanRegistrar, read_scan_file
 from facewright.registration.head import RegistrationSettings, register_scan
 from facewright.registration.records import Registration
+from facewright.registration.scan_landmarks import plaster_bias
 from facewright.registration.surface import surface_of_scan
 from registration_evaluation.ict_faces import ict_face, read_ict
 from registration_evaluation.synthetic import ScanSettings, known_scan
@@ -48,11 +49,14 @@ class Tools:
 
     model: FaceModel
     finder: ShippedFinder
+    bias: ndarray
 
     def register(self, name: str, vertices: ndarray, faces: ndarray) -> Registration:
         """Register a surface without landmarks or unit."""
         scan = Scan(name, vertices, faces, np.arange(len(vertices)))
-        return register_scan(surface_of_scan(scan), self.model, self.finder, None, RegistrationSettings())
+        return register_scan(
+            surface_of_scan(scan), self.model, self.finder, None, RegistrationSettings(), bias=self.bias
+        )
 
 
 def main() -> int:
@@ -69,7 +73,8 @@ def main() -> int:
     parser.add_argument("--vertices", type=int, default=1_000_000)
     parser.add_argument("--out", type=Path, default=None)
     options = parser.parse_args()
-    tools = Tools(load_base_model(), ShippedFinder(FaceDetector.load(), FaceLandmarker.load()))
+    model, finder = load_base_model(), ShippedFinder(FaceDetector.load(), FaceLandmarker.load())
+    tools = Tools(model, finder, plaster_bias(model, finder))
     parts: dict[str, Callable[[Tools, argparse.Namespace], int]] = {
         "known": known,
         "ict": ict,
@@ -187,7 +192,7 @@ def scans(tools: Tools, options: argparse.Namespace) -> int:
 def _tell_landmarks(model: FaceModel, result: Registration, path: Path) -> None:
     if not path.is_file():
         return
-    placed, dense = read_landmarks(path).named, dict[str, int](IN_DENSE478)
+    placed, dense = read_landmarks(path).named, {str(name): row for name, row in IN_DENSE478.items()}
     own = model.landmark_points(torch.from_numpy(result.vertices).float(), "dense478").double().numpy()
     there = result.transform.head_from_scan(np.stack(list(placed.values())))
     off = np.linalg.norm(own[[dense[name] for name in placed]] - there, axis=1)

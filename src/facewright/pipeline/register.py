@@ -32,7 +32,7 @@ from facewright.pipeline.register_overview import draw_registration
 from facewright.pipeline.versions import version_values
 from facewright.registration.head import RegistrationSettings, register_scan, reliable_face
 from facewright.registration.records import Registration, ScanLandmarks
-from facewright.registration.scan_landmarks import Finder
+from facewright.registration.scan_landmarks import Finder, plaster_bias
 from facewright.registration.surface import ScanSurface, surface_of_scan
 from facewright.registration.transfer import transfer_texture, vertex_colors
 
@@ -211,7 +211,7 @@ def read_scan_landmarks(path: Path) -> ScanLandmarks:
     Raises:
         InputError: it is no landmark file.
     """
-    named, dense = read_landmarks(path).named, dict[str, int](IN_DENSE478)
+    named, dense = read_landmarks(path).named, {str(name): row for name, row in IN_DENSE478.items()}
     # The chin slides with the view and with whoever placed it.
     names = [name for name in named if name != "chin"]
     return ScanLandmarks(
@@ -252,6 +252,7 @@ class ScanRegistrar:
     ) -> None:
         self.model, self.finder, self.settings = model, finder, settings
         self.texture_size, self.landmark_file = texture_size, landmark_file
+        self._bias: Float[np.ndarray, "478 3"] | None = None
 
     @classmethod
     def load(
@@ -285,7 +286,9 @@ class ScanRegistrar:
         file: ScanFile = photo
         surface = surface_of_scan(file.scan)
         given = None if self.landmark_file is None else read_scan_landmarks(self.landmark_file)
-        registration = register_scan(surface, self.model, self.finder, given, self.settings)
+        if given is None and not surface.colored and self._bias is None:
+            self._bias = plaster_bias(self.model, self.finder)
+        registration = register_scan(surface, self.model, self.finder, given, self.settings, bias=self._bias)
         texture = None
         if self.texture_size is not None:
             texture = transfer_texture(surface, registration, self.model, self.texture_size)

@@ -53,6 +53,8 @@ def register_scan(
     finder: Finder | None,
     landmarks: ScanLandmarks | None = None,
     settings: RegistrationSettings | None = None,
+    *,
+    bias: Float[ndarray, "478 3"] | None = None,
 ) -> Registration:
     """Bring a scan into the topology of a face model.
 
@@ -62,6 +64,7 @@ def register_scan(
         finder: of faces on pictures; None: landmarks are given, or the pose is searched for without any.
         landmarks: in the scan's frame and unit; found on renderings if None.
         settings: of the registration.
+        bias: from ``plaster_bias``: better landmarks on scans without colours.
 
     Raises:
         NoFaceError: no face was found, several were, or the model comes to lie on none.
@@ -70,7 +73,7 @@ def register_scan(
     settings = settings or RegistrationSettings()
     clock, notes = StageClock(), list(surface.notes)
     with clock.stage("landmarks"):
-        landmarks, missing = _landmarks(surface, model, finder, landmarks)
+        landmarks, missing = _landmarks(surface, model, finder, landmarks, bias)
     factor, told = _unit(surface, landmarks, settings.mm)
     notes += told
     scan = surface.scaled(factor)
@@ -106,13 +109,17 @@ def register_scan(
 
 
 def _landmarks(
-    surface: ScanSurface, model: FaceModel, finder: Finder | None, given: ScanLandmarks | None
+    surface: ScanSurface,
+    model: FaceModel,
+    finder: Finder | None,
+    given: ScanLandmarks | None,
+    bias: ndarray | None,
 ) -> tuple[ScanLandmarks | None, NoFaceError | None]:
     """Landmarks, or why there are none."""
     if given is not None or finder is None:
         return given, None
     try:
-        return find_face_on_scan(surface, model, finder).landmarks, None
+        return find_face_on_scan(surface, model, finder, bias).landmarks, None
     except NoFaceError as error:
         if "more than one" in str(error):
             raise

@@ -15,8 +15,8 @@ from facewright.models.face_model import FaceModel
 from facewright.registration.records import ScanLandmarks
 
 MM_PER_UNIT = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "inch": 25.4}
-# Distance of the outer eye corners in mm: children to large adults (adult mean about 89, std 5); the landmarker
-# sees them up to a tenth too near. The ends must differ by less than centimetre and inch.
+# Distance of the outer eye corners in mm: children to large adults (adult mean about 89, std 5); they may be
+# seen up to a tenth too near. The ends must differ by less than centimetre and inch.
 EYES_APART = (60.0, 120.0)
 POINTS, TRIES = 700, 24  # of the search without landmarks
 ROUGH, FINE, FINALISTS = (12, 0.7), (40, 0.9), 5  # steps and share of the points that are believed
@@ -98,13 +98,13 @@ def place_by_search(vertices: Float[ndarray, "V 3"], model: FaceModel, name: str
     # A face upside down is not much worse at first: the finalists tell at length, by nearly all points.
     tries.sort(key=lambda entry: entry[0])
     finals = [_trimmed_icp(template, tree, turn, shift, *FINE) for _, turn, shift in tries[:FINALISTS]]
-    best, *found = min(finals, key=lambda entry: entry[0])
+    best, turn, shift = min(finals, key=lambda entry: entry[0])
     if best > GOOD:
         raise NoFaceError(
             f"no face was found on {name}: of {TRIES} turns the best lies {best:.1f} mm off on average; give "
             "landmarks with --landmarks."
         )
-    return Placement(*found, f"by search over {TRIES} turns (no face was detected on renderings)")
+    return Placement(turn, shift, f"by search over {TRIES} turns (no face was detected on renderings)")
 
 
 def _cube_turns() -> list[ndarray]:

@@ -1,11 +1,12 @@
 """Landmarks on a scan without a photo: look at it from several sides, detect, project back, and agree."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
@@ -27,6 +28,7 @@ IRISES = 468  # from here on: they lie on the eyeball, which moves
 MIN_FACING = 0.25  # cosine below which a landmark is seen too flatly to be placed
 BASE_SIGMA, EYE_WIDTH = 1.5, 90.0  # mm that the landmarker is off at best, on a face of this eye distance
 MIN_SHARE = 0.5  # of the landmarks must be found
+HEAD_RADIUS = 100.0  # mm around the face that a picture shows
 RANSAC_OFF = 12.0  # mm; a first landmark that is further from the mean face's is not believed
 
 
@@ -47,13 +49,39 @@ class FoundFace:
     colored: bool
 
 
-def find_face_on_scan(surface: ScanSurface, model: FaceModel, finder: Finder) -> FoundFace:
+def plaster_bias(model: FaceModel, finder: Finder) -> Float[ndarray, "478 3"]:
+    """How far off the landmarks of a face without colours are seen, found on the model's own mean head.
+
+    The landmarker learned on photos; on plaster it draws mouth and eyes too small, on every face alike.
+
+    Returns:
+        Displacements in mm, head frame; 0 where a landmark was not seen.
+
+    Raises:
+        NoFaceError: the finder sees no face on the model.
+    """
+    faces = model.topology.faces.numpy()
+    mean = model.mean.double().numpy()
+    plaster = ScanSurface("the mean head", mean, faces, None, None, None, None, 0.0, ())
+    found = find_face_on_scan(plaster, model, finder).landmarks
+    bias = np.zeros((478, 3))
+    bias[found.index] = found.points - _model_points(model)[found.index]
+    return bias
+
+
+def find_face_on_scan(
+    surface: ScanSurface,
+    model: FaceModel,
+    finder: Finder,
+    bias: Float[ndarray, "478 3"] | None = None,
+) -> FoundFace:
     """Find the one face of a scan that may lie, stand or face anywhere.
 
     Args:
         surface: the scan in any frame and unit.
         model: whose landmarks are meant.
         finder: detector and landmarker.
+        bias: from ``plaster_bias``; taken off the landmarks where the bare shape was looked at.
 
     Raises:
         NoFaceError: there is none, or more than one.
@@ -71,6 +99,9 @@ def find_face_on_scan(surface: ScanSurface, model: FaceModel, finder: Finder) ->
             looked, looks = _agreed(viewer, found, model, finder)
             taken += looks
             if looked is not None:
+                if bias is not None and not colored:
+                    off = bias[looked.index] @ found.rotation * (found.radius / HEAD_RADIUS)
+                    looked = replace(looked, points=looked.points - off)
                 eyes = [looked.points[looked.index == eye][0] for eye in EYES]
                 distance = float(np.linalg.norm(eyes[0] - eyes[1]))
                 return FoundFace(looked, distance, taken, colored)
@@ -165,7 +196,7 @@ def _placed(viewer: Viewer, view: ScanView, face: Landmarks, model: FaceModel) -
             return None
     scale = float(fitted.scale)
     centre = fitted.inverse().apply(torch.from_numpy(template.mean(0))[None, None])[0, 0].numpy()
-    return _Sight(fitted.rotation[0].numpy(), centre, 100.0 / scale)
+    return _Sight(fitted.rotation[0].numpy(), centre, HEAD_RADIUS / scale)
 
 
 def _agreed(

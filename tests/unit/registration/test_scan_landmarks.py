@@ -9,7 +9,7 @@ from facewright.core.errors import NoFaceError
 from facewright.detection import FaceDetector, FaceLandmarker, detect
 from facewright.geometry.scan import Scan
 from facewright.models.base import load_base_model
-from facewright.registration.scan_landmarks import find_face_on_scan
+from facewright.registration.scan_landmarks import find_face_on_scan, plaster_bias
 from facewright.registration.scan_views import looking, viewer_of
 from facewright.registration.surface import ScanSurface, surface_of_scan
 
@@ -47,6 +47,20 @@ def test_the_face_is_found_wherever_it_looks(model, finder) -> None:
     # The control: landmarks that are numbered wrongly are centimetres off.
     shuffled = truth[np.random.default_rng(0).permutation(found.landmarks.index)]
     assert 1000 * np.median(np.linalg.norm(found.landmarks.points - shuffled, axis=1)) > 15
+
+
+def test_what_plaster_does_to_landmarks_is_taken_off(model, finder) -> None:
+    identity = torch.randn(1, model.identity_count, generator=torch.Generator().manual_seed(1))
+    head = model.vertices(identity)[0]
+    truth = model.landmark_points(head, "dense478").double().numpy()
+    faces = model.topology.faces.numpy()
+    plaster = surface_of_scan(Scan("head.ply", head.double().numpy(), faces, np.arange(len(head))))
+
+    def error(bias) -> float:
+        found = find_face_on_scan(plaster, model, finder, bias).landmarks
+        return float(np.median(np.linalg.norm(found.points - truth[found.index], axis=1)))
+
+    assert error(plaster_bias(model, finder)) < 0.8 * error(None)
 
 
 def test_two_faces_are_not_one(model, finder) -> None:
