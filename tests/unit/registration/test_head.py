@@ -79,7 +79,7 @@ def test_a_doubtful_unit_is_said_and_a_face_elsewhere_is_none(scan) -> None:
     assert any("doubtful unit" in note for note in odd.notes)
     right = register_scan(surface, MODEL, None, landmarks(), RegistrationSettings(mm=10.0))
     assert not right.notes  # the control
-    elsewhere = replace(landmarks(), points=landmarks().points + [60.0, 0, 0])
+    elsewhere = replace(landmarks(), points=landmarks().points + np.array([60.0, 0, 0]))
     with pytest.raises(NoFaceError, match="does not come to lie on"):
         register_scan(surface, MODEL, None, elsewhere)
 
