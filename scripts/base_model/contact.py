@@ -49,7 +49,7 @@ def lip_contact(
         jaw: (S,3) the expression that opens the jaw.
         skin: (S,) bool: what may move, the mouth's lining included.
     """
-    middle = 0.5 * ((upper + lower) @ mean)
+    middle = np.asarray(0.5 * ((upper + lower) @ mean))
     follows = np.linalg.norm(jaw, axis=1) > LOWER_LIP * np.linalg.norm(lower @ jaw, axis=1).mean()
     side = np.where(follows, 0.5, -0.5)
     spread = side[:, None] * _spread(mean, middle, LIP_FALL) * skin[:, None]

@@ -174,10 +174,15 @@ def test_clipped_skin_is_counted_and_does_not_darken_the_face(model, basis, scen
     well = refine_photometric(model, photos, fit)
     burnt = refine_photometric(model, photograph(model, bright), fit)
     dark = refine_photometric(model, [photo * 0.01 for photo in photos], fit)
+    assert well.clipped is not None
+    assert burnt.clipped is not None
+    assert dark.clipped is not None
     assert (well.clipped < 0.02).all()
     assert (burnt.clipped > 0.25).all()
     assert (dark.clipped > 0.9).all()
-    assert torch.equal(burnt.select(1).clipped, burnt.clipped[1:])
+    alone = burnt.select(1).clipped
+    assert alone is not None
+    assert torch.equal(alone, burnt.clipped[1:])
     assert fit.clipped is None
 
     def level(found):

@@ -107,6 +107,7 @@ def test_soft_light_stays_soft(glossy, basis, scene):
     soft = replace(scene, point_light=PointLight(torch.zeros(2, 3), torch.zeros(2, 3)))
     fit = fit_of(glossy, basis, scene)
     found = refine_photometric(glossy, photograph(glossy, soft), fit, settings=HARD)
+    assert found.parameters.point_light is not None
     assert not found.parameters.point_light.intensity.any()
     assert found.select(0).parameters.point_light is None  # no light is not written as one
 
@@ -130,6 +131,7 @@ def test_photos_of_one_person_share_the_gloss(glossy, basis, scene):
     assert torch.equal(found.specular[0], found.specular[1])
     assert torch.equal(found.diffuse[0], found.diffuse[1])
     assert max(degrees_between(found, same)) < 8
+    assert found.point_light is not None
     assert (found.point_light.position[0] - found.point_light.position[1]).norm() > 500
 
 
@@ -137,6 +139,7 @@ def test_a_grey_photo_gets_a_white_lamp(glossy, basis, scene):
     fit = fit_of(glossy, basis, scene)
     grey = [photo.mean(0, keepdim=True).expand(3, -1, -1).contiguous() for photo in photograph(glossy, scene)]
     found = refine_photometric(glossy, grey, fit, settings=HARD).parameters
+    assert found.point_light is not None
     intensity = found.point_light.intensity
     assert (intensity[:, 0] > 0.1).all()
     assert torch.equal(intensity, intensity[:, :1].expand(-1, 3))
