@@ -16,9 +16,9 @@ from torch import Tensor
 from facewright.core.errors import InputError
 from facewright.detection.landmark_errors import LandmarkErrors
 from facewright.fitting.common_errors import ErrorTables, error_tables
-from facewright.fitting.contour import ContourLines, contour_lines
 from facewright.fitting.priors import opposed_pairs
 from facewright.fitting.records import LANDMARK_SET
+from facewright.models.contour import ContourLines, contour_lines
 from facewright.models.face_model import ExpressionPrior, FaceModel
 
 GROUPS = 8

@@ -13,12 +13,12 @@ from facewright.fitting.common_errors import (
     likely_errors,
     without_errors,
 )
-from facewright.fitting.contour import outward_normals, pick_candidates
 from facewright.fitting.landmark_basis import AXIS_PAIRS, LandmarkBasis
 from facewright.fitting.multi_image import ArrowSystem
 from facewright.fitting.priors import expression_prior_terms
 from facewright.fitting.settings import LandmarkFitSettings
 from facewright.fitting.start import State
+from facewright.models.contour import outward_normals, pick_candidates
 
 LEAST_DEPTH = 50.0  # mm; nothing closer to the camera than this is linearised
 
