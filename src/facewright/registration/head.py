@@ -1,6 +1,7 @@
 """A scan into the head's topology: unit, pose, model fit, non-rigid ICP, and what can be believed of it."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,40 +12,49 @@ from facewright.core.errors import InputError, NoFaceError
 from facewright.core.progress import StageClock
 from facewright.models.face_model import FaceModel
 from facewright.registration.correspondence import Target, match, normals_of, prepare_target
-from facewright.registration.face_fit import FaceFitSettings, fit_face, visible_skin
-from facewright.registration.nonrigid import ClosestPointTerm, LandmarkTerm, ScanPointTerm, Term, deform
+from facewright.registration.face_fit import fit_face, visible_skin
+from facewright.registration.nonrigid import (
+    ClosestPointTerm,
+    Deformation,
+    LandmarkTerm,
+    ScanPointTerm,
+    Term,
+    deform,
+)
 from facewright.registration.records import FaceFit, Registration, ScanLandmarks, ScanTransform
 from facewright.registration.rigid import Placement, mm_per_unit, place_by_landmarks, place_by_search
 from facewright.registration.scan_landmarks import EYES, Finder, find_face_on_scan
-from facewright.registration.schedule import FROM_FACE_FIT, NonRigidSettings
+from facewright.registration.skin import RegistrationSettings, SkinStart
 from facewright.registration.surface import ScanSurface
 
 WORST_FIT, LEAST_MATCHED = 3.0, 0.35  # mm and share of the face's vertices; beyond these it is no face
 BELIEVED, BELIEVED_COSINE = 2.0, 0.5  # mm, and the surfaces' normals: what counts as reliable
 ODD_EYES = (55.0, 125.0)  # mm; outside of this a given unit is said to be doubtful
-MOUTH_PARTS, EYE_REGIONS = (
-    ("tongue", "upper_teeth", "lower_teeth"),
-    {"left_eye": "eye_left", "right_eye": "eye_right"},
-)
 
 
-@dataclass(frozen=True)
-class RegistrationSettings:
-    """How a scan is registered.
+def draw_skin(skin: SkinStart) -> Deformation:
+    """Draw the skin onto a scan by closest points of both, and by landmarks."""
+    settings = skin.settings
+    terms: list[Term] = [ClosestPointTerm(skin.target, skin.faces, skin.weight)]
+    if settings.scan_points:
+        terms.append(
+            ScanPointTerm.near(skin.target, skin.faces, skin.vertices, skin.weight, settings.scan_points)
+        )
+    if skin.landmarks is not None:
+        terms.append(_landmark_term(skin, skin.landmarks))
+    return deform(skin.vertices, skin.faces, terms, settings.nonrigid, pliancy=skin.pliancy)
 
-    Attributes:
-        mm: millimetres for one unit of the scan; None: inferred from the landmarks, and said.
-        fit: of the face model.
-        nonrigid: of the deformation that follows.
-        scan_points: of the scan that draw the template (symmetric term); 0: only the template searches.
-        pliancy: factors on the stiffness of regions of the model; below 1 where it may bend more.
-    """
 
-    mm: float | None = None
-    fit: FaceFitSettings = field(default_factory=FaceFitSettings)
-    nonrigid: NonRigidSettings = FROM_FACE_FIT
-    scan_points: int = 4000
-    pliancy: dict[str, float] = field(default_factory=dict)
+def _landmark_term(skin: SkinStart, landmarks: ScanLandmarks) -> LandmarkTerm:
+    """Landmarks as points of the skin's triangles; those on other parts are left out."""
+    points = skin.model.landmarks["dense478"]
+    triangle, on_skin = skin.carried(points.triangle.numpy()[landmarks.index])
+    return LandmarkTerm(
+        triangle,
+        points.weights.double().numpy()[landmarks.index][on_skin],
+        landmarks.points[on_skin],
+        1 / landmarks.sigma[on_skin] ** 2,
+    )
 
 
 def register_scan(
@@ -55,6 +65,7 @@ def register_scan(
     settings: RegistrationSettings | None = None,
     *,
     bias: Float[ndarray, "478 3"] | None = None,
+    draw: Callable[[SkinStart], Deformation] = draw_skin,
 ) -> Registration:
     """Bring a scan into the topology of a face model.
 
@@ -65,6 +76,7 @@ def register_scan(
         landmarks: in the scan's frame and unit; found on renderings if None.
         settings: of the registration.
         bias: from ``plaster_bias``: better landmarks on scans without colours.
+        draw: draws the skin of the fitted model onto the scan; eyes, teeth and tongue follow.
 
     Raises:
         NoFaceError: no face was found, several were, or the model comes to lie on none.
@@ -87,8 +99,9 @@ def register_scan(
         _check_fit(fit, surface.name)
     with clock.stage("deformation"):
         target = _moved(target, fit, scan.spacing)
-        result = _deformed(model, target, fit, _in_head(landmarks, fit), settings)
-    vertices, solver, iterations = result
+        skin = SkinStart(model, target, fit, _in_head(landmarks, fit), settings)
+        result = draw(skin)
+        vertices = skin.whole(result.vertices)
     found = match(target, vertices, normals_of(vertices, model.topology.faces.numpy()))
     reliable = (visible_skin(model) > 0) & (found.distance < BELIEVED)
     reliable &= (found.cosine > BELIEVED_COSINE) & ~found.on_border
@@ -101,8 +114,8 @@ def register_scan(
         fit=fit,
         landmarks=landmarks,
         start=placement.way,
-        solver=solver,
-        iterations=iterations,
+        solver=result.solver,
+        iterations=result.iterations,
         seconds=dict(clock.seconds),
         notes=tuple(notes),
     )
@@ -177,60 +190,6 @@ def _in_head(landmarks: ScanLandmarks | None, fit: FaceFit) -> ScanLandmarks | N
     if landmarks is None:
         return None
     return replace(landmarks, points=landmarks.points @ fit.rotation.T + fit.translation)
-
-
-def _deformed(
-    model: FaceModel,
-    target: Target,
-    fit: FaceFit,
-    landmarks: ScanLandmarks | None,
-    settings: RegistrationSettings,
-) -> tuple[Float[ndarray, "V 3"], str, int]:
-    """Draw the skin onto the scan; eyes, teeth and tongue follow."""
-    skin = model.parts["skin"].numpy()
-    number = np.cumsum(skin) - 1
-    all_faces = model.topology.faces.numpy()
-    carried = np.asarray(skin[all_faces].all(axis=1))
-    faces = np.ascontiguousarray(number[all_faces[carried]]).astype(np.int64)
-    start = fit.vertices[skin]
-    weight = visible_skin(model)[skin]
-    terms: list[Term] = [ClosestPointTerm(target, faces, weight)]
-    if settings.scan_points:
-        terms.append(ScanPointTerm.near(target, faces, start, weight, settings.scan_points))
-    if landmarks is not None:
-        terms.append(_landmark_term(model, landmarks, carried))
-    pliancy = np.ones(len(model.mean))
-    for name, value in settings.pliancy.items():
-        pliancy[model.regions[name].numpy()] *= value
-    result = deform(start, faces, terms, settings.nonrigid, pliancy=pliancy[skin])
-    vertices = fit.vertices.copy()
-    vertices[skin] = result.vertices
-    return _with_parts(model, fit.vertices, vertices), result.solver, result.iterations
-
-
-def _landmark_term(model: FaceModel, landmarks: ScanLandmarks, carried: ndarray) -> LandmarkTerm:
-    """Landmarks as points of the skin's triangles; those on other parts are left out."""
-    points = model.landmarks["dense478"]
-    triangle = points.triangle.numpy()[landmarks.index]
-    on_skin = carried[triangle]
-    number = np.cumsum(carried) - 1
-    return LandmarkTerm(
-        number[triangle[on_skin]].astype(np.int64),
-        points.weights.double().numpy()[landmarks.index][on_skin],
-        landmarks.points[on_skin],
-        1 / landmarks.sigma[on_skin] ** 2,
-    )
-
-
-def _with_parts(model: FaceModel, before: ndarray, after: ndarray) -> ndarray:
-    """Move eyeballs, teeth and tongue as far as the skin around them has moved."""
-    moved = after.copy()
-    around = EYE_REGIONS | dict.fromkeys(MOUTH_PARTS, "lips")
-    for part, region in around.items():
-        if part in model.parts and region in model.regions:
-            near = model.regions[region].numpy() & model.parts["skin"].numpy()
-            moved[model.parts[part].numpy()] += (after - before)[near].mean(0)
-    return moved
 
 
 def reliable_face(model: FaceModel, registration: Registration) -> Bool[ndarray, " V"]:

@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from numpy import ndarray
 from torch import Tensor
 
@@ -166,7 +166,7 @@ def _first_sight(
     return best
 
 
-def _steady(model: FaceModel) -> ndarray:
+def steady_landmarks(model: FaceModel) -> Int64[ndarray, " L"]:
     """Landmarks that mean the same surface point from every side."""
     steady = ~model.landmarks["dense478"].contour.numpy()
     steady[IRISES:] = False
@@ -179,7 +179,7 @@ def _model_points(model: FaceModel) -> ndarray:
 
 def _placed(viewer: Viewer, view: ScanView, face: Landmarks, model: FaceModel) -> _Sight | None:
     """Similarity of the model's landmarks to those of one view, with outliers dropped twice."""
-    steady = _steady(model)
+    steady = steady_landmarks(model)
     points = viewer.places(view, face.points.double().numpy())[steady]
     template = _model_points(model)[steady]
     kept = np.isfinite(points).all(1)
@@ -203,7 +203,7 @@ def _agreed(
     viewer: Viewer, sight: _Sight, model: FaceModel, finder: Finder
 ) -> tuple[ScanLandmarks | None, int]:
     """Look at the face from the front and both sides, and join what was seen."""
-    steady = _steady(model)
+    steady = steady_landmarks(model)
     seen: list[ndarray] = []
     for yaw, pitch in LOOKS:
         turn = _turn(np.radians(yaw), np.radians(pitch))

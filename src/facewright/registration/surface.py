@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from numpy import ndarray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
@@ -73,7 +73,7 @@ def surface_of_scan(scan: Scan) -> ScanSurface:
 def _of_mesh(scan: Scan) -> ScanSurface:
     notes = list(scan.notes)
     faces, uv_faces = scan.faces, scan.uv_faces
-    kept = _large_pieces(faces, len(scan.vertices))
+    kept = large_pieces(faces, len(scan.vertices))
     if not kept.all():
         notes.append(f"{int((~kept).sum())} triangles in small separate pieces were left aside")
         faces, uv_faces = faces[kept], None if uv_faces is None else uv_faces[kept]
@@ -95,7 +95,8 @@ def _of_mesh(scan: Scan) -> ScanSurface:
     )
 
 
-def _large_pieces(faces: ndarray, count: int) -> ndarray:
+def large_pieces(faces: Int64[ndarray, "F 3"], count: int) -> Bool[ndarray, " F"]:
+    """Triangles that hang together with many others; ``count``: of the vertices."""
     ends = np.concatenate([faces[:, :2], faces[:, 1:]])
     graph = coo_matrix((np.ones(len(ends), dtype=np.int8), (ends[:, 0], ends[:, 1])), shape=(count, count))
     _, piece = connected_components(graph, directed=False)

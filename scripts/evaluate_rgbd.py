@@ -1,0 +1,115 @@
+"""Measure the registration of depth pictures where the truth is known.
+
+    python scripts/evaluate_rgbd.py known [--count 20] [--field 1.0]
+
+known: random heads with a smooth deformation of their own, drawn as depth with 1 mm noise and as colour. Each
+is registered by depth alone (non-rigid ICP) and with edges and contour; landmarks are detected on the colour.
+Both start from the same place: "mean" is the mean head placed rigidly, "model" the fit of the face model.
+Semantic: mean distance to the same vertex of the true head over the tight face, camera frame.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+
+import numpy as np
+from numpy import ndarray
+
+from facewright.core.errors import FacewrightError
+from facewright.geometry.nearest import closest_points, index_surface
+from facewright.models.base import load_base_model
+from facewright.models.face_model import FaceModel
+from facewright.pipeline.finder import ShippedFinder
+from facewright.registration.records import Registration
+from facewright.registration.rgbd import RgbdSettings, register_frame
+from registration_evaluation.frames import FrameSettings, KnownFrame, known_frame
+
+TARGET = 0.70  # of the error of depth alone
+
+
+def main() -> int:
+    """Run one part."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("part", choices=("known",))
+    parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first head")
+    parser.add_argument("--field", type=float, default=1.0, help="mm of deformation beyond the model")
+    for name in ("edges", "contour", "across"):
+        parser.add_argument(f"--{name}", type=float, default=getattr(RgbdSettings(), name))
+    parser.add_argument("--starts", default="mean,model")
+    options = parser.parse_args()
+    return known(options)
+
+
+def known(options: argparse.Namespace) -> int:
+    """Heads whose every vertex is known."""
+    model, finder = load_base_model(), ShippedFinder.load("cpu")
+    full = replace(RgbdSettings(), edges=options.edges, contour=options.contour, across=options.across)
+    ways = {
+        "depth alone": replace(full, edges=0.0, contour=0.0),
+        "edges": replace(full, contour=0.0),
+        "edges + contour": full,
+    }
+    every = {"mean": rigid_only(model), "model": model}
+    table: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for seed in range(options.first, options.first + options.count):
+        frame = known_frame(model, FrameSettings(field=options.field), seed)
+        told = []
+        for start in options.starts.split(","):
+            for way, settings in ways.items():
+                try:
+                    result = register_frame(frame.image, every[start], finder, settings).registration
+                except FacewrightError as error:
+                    print(f"head {seed}: {start}, {way}: failed: {error}", flush=True)
+                    continue
+                errors = judged(model, frame, result)
+                table.setdefault((start, way), []).append(errors[1:])
+                told.append(f"{start} {errors[0]:.2f} > {way} {errors[1]:.2f}")
+        print(f"head {seed}: {'; '.join(told)}", flush=True)
+    return tell(table, options.count)
+
+
+def judged(model: FaceModel, frame: KnownFrame, result: Registration) -> tuple[float, float, float]:
+    """Semantic error before and after the deformation, and distance to the true surface, mm."""
+    tight = model.regions["face_tight"].numpy()
+    placed = result.transform.scan_from_head(result.vertices)
+    fitted = result.transform.scan_from_head(result.fit.vertices)
+    true = index_surface(frame.truth, model.topology.faces.numpy())
+    surface = closest_points(true, placed[tight]).distance.mean()
+    return _apart(fitted, frame.truth, tight), _apart(placed, frame.truth, tight), float(surface)
+
+
+def _apart(vertices: ndarray, truth: ndarray, chosen: ndarray) -> float:
+    return float(np.linalg.norm(vertices - truth, axis=1)[chosen].mean())
+
+
+def rigid_only(model: FaceModel) -> FaceModel:
+    """The same head without any shape of its own: a fit of it finds the pose alone."""
+    return replace(
+        model, identity_basis=0 * model.identity_basis, expression_basis=0 * model.expression_basis
+    )
+
+
+def tell(table: dict[tuple[str, str], list[tuple[float, float]]], count: int) -> int:
+    """Means, and the ratio that is the target."""
+    missed = False
+    for start in dict.fromkeys(key[0] for key in table):
+        alone = None
+        for (own, way), rows in table.items():
+            if own != start:
+                continue
+            semantic, surface = np.mean(rows, axis=0)
+            alone = semantic if alone is None else alone
+            missed |= len(rows) < count
+            print(
+                f"from {start}: {way}: semantic {semantic:.3f} mm, ratio {semantic / alone:.3f} "
+                f"(target {TARGET}), surface {surface:.3f} mm, {len(rows)} of {count} heads"
+            )
+        missed |= semantic / alone > TARGET
+    return int(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

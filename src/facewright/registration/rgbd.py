@@ -1,0 +1,187 @@
+"""A depth picture with colour into the head's topology.
+
+Depth says where the surface is but not what slides over it; the picture says where lids, brows, lips and the
+edge of the face are. Non-rigid ICP binds depth, the picture's terms bind x and y.
+
+**Source:** Zhu et al., "Beyond 3DMM: learning to capture high-fidelity 3D face shape", section on
+registration, eqs. 9-11. **Differs:** starts from a fit of the face model; closest points bind x and y weakly.
+"""
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+
+from facewright.core.errors import NoFaceError
+from facewright.detection.records import Landmarks
+from facewright.geometry.alignment import align_points
+from facewright.models.face_model import FaceModel
+from facewright.registration.correspondence import prepare_target
+from facewright.registration.depth_image import (
+    DepthImage,
+    near_face,
+    points_under,
+    smoothed,
+    surface_of_depth,
+)
+from facewright.registration.head import register_scan, reliable_face
+from facewright.registration.image_terms import ACROSS, ALONG, ContourTerm, ViewFrame, edge_term
+from facewright.registration.nonrigid import ClosestPointTerm, Deformation, Term, deform
+from facewright.registration.records import Registration, ScanLandmarks, ScanTransform
+from facewright.registration.scan_landmarks import BASE_SIGMA, MIN_SHARE, Finder, steady_landmarks
+from facewright.registration.schedule import NonRigidSettings, Stage
+from facewright.registration.skin import RegistrationSettings, SkinStart
+from facewright.registration.surface import ScanSurface
+
+SECOND_FACE = 0.5  # another face of at least this share of the first one's size is said to be there
+
+FROM_DEPTH = NonRigidSettings(
+    stages=(
+        Stage(stiffness=1.0, landmarks=1.0, iterations=3, max_distance=8.0, min_cosine=0.6),
+        Stage(stiffness=0.5, landmarks=1.0, iterations=2, max_distance=6.0, min_cosine=0.6),
+        Stage(stiffness=0.25, landmarks=1.0, iterations=2, max_distance=4.0, min_cosine=0.6),
+        Stage(stiffness=0.12, landmarks=1.0, iterations=2, max_distance=3.0, min_cosine=0.6),
+    )
+)
+
+
+@dataclass(frozen=True)
+class RgbdSettings:
+    """How a frame is registered.
+
+    Attributes:
+        smoothing: mm on the surface within which depth is averaged; 0: as it is.
+        edges: weight of lids, brows and lips, for each landmark; 0: depth alone.
+        contour: weight of the edge of the face, for each contour landmark.
+        across: weight of closest points on x and y; on depth it is 1.
+        registration: of the model's fit; its unit is mm, ``scan_points`` is not used.
+    """
+
+    smoothing: float = 2.0
+    edges: float = 2.0
+    contour: float = 1.0
+    across: float = 0.1
+    registration: RegistrationSettings = field(
+        default_factory=lambda: RegistrationSettings(mm=1.0, nonrigid=FROM_DEPTH)
+    )
+
+
+@dataclass(frozen=True)
+class RegisteredFrame:
+    """A frame in the topology of the face model.
+
+    Attributes:
+        surface: of its depth around the face, camera frame, mm.
+        registration: its scan's frame is the camera's (OpenCV), mm.
+    """
+
+    surface: ScanSurface
+    registration: Registration
+
+
+def register_frame(
+    image: DepthImage, model: FaceModel, finder: Finder, settings: RgbdSettings | None = None
+) -> RegisteredFrame:
+    """Bring a frame of a depth camera into the topology of a face model.
+
+    Args:
+        image: depth and colour, from ``depth_image``.
+        model: the face model, in whose head frame the result lies.
+        finder: of faces on pictures.
+        settings: of the registration.
+
+    Raises:
+        NoFaceError: no face was found, or the model comes to lie on none.
+        InputError: there is no depth where the face is.
+    """
+    settings = settings or RgbdSettings()
+    face, notes = _face(image, finder)
+    pixels = face.points.double().numpy() / image.color_scale
+    near = near_face(image, pixels)
+    near = smoothed(near, settings.smoothing) if settings.smoothing > 0 else near
+    surface = surface_of_depth(near)
+    surface = replace(surface, notes=(*surface.notes, *notes))
+    landmarks = _lifted(near, pixels, model)
+    rays = image.intrinsics.rays(pixels)
+    draw = partial(_draw, rays=rays, settings=settings)
+    registration = register_scan(surface, model, None, landmarks, settings.registration, draw=draw)
+    return RegisteredFrame(surface, disentangled(model, registration))
+
+
+def _face(image: DepthImage, finder: Finder) -> tuple[Landmarks, tuple[str, ...]]:
+    faces = finder(torch.from_numpy(image.colors.copy()).permute(2, 0, 1).float() / 255)
+    if not faces:
+        raise NoFaceError(
+            f"no face was found in the colours of {image.name}: expected a face that is not turned away."
+        )
+    sides = [float((face.box[2:] - face.box[:2]).max()) for face in faces]
+    others = sum(side > SECOND_FACE * sides[0] for side in sides[1:])
+    notes = (f"{others} more faces are in the picture: the main one was registered",) if others else ()
+    return faces[0], notes
+
+
+def _lifted(image: DepthImage, pixels: ndarray, model: FaceModel) -> ScanLandmarks:
+    """Landmarks in 3D where there is depth under them.
+
+    Raises:
+        NoFaceError: too few of them have any.
+    """
+    steady = steady_landmarks(model)
+    points = points_under(image, pixels[steady])
+    there = np.isfinite(points).all(1)
+    if there.mean() < MIN_SHARE:
+        raise NoFaceError(
+            f"{image.name}: only {100 * there.mean():.0f} % of the face found in its colours has depth: "
+            f"expected {100 * MIN_SHARE:.0f} % at least."
+        )
+    sigma = np.full(int(there.sum()), BASE_SIGMA)
+    return ScanLandmarks(steady[there], points[there], sigma, "detected in colour, placed by depth")
+
+
+def _draw(skin: SkinStart, rays: Float[ndarray, "478 2"], settings: RgbdSettings) -> Deformation:
+    """Draw the skin onto depth in the view frame."""
+    rotation, translation = skin.fit.rotation, skin.fit.translation
+    camera = (skin.vertices - translation) @ rotation
+    frame = ViewFrame(float(np.median(camera[skin.weight > 0, 2])))
+    start = frame.from_camera(camera)
+    depth = skin.target
+    surface = frame.from_camera((depth.vertices - translation) @ rotation)
+    target = prepare_target(surface, depth.faces)
+    places = rays * frame.depth
+    if settings.edges or settings.contour:
+        terms: list[Term] = [ClosestPointTerm(target, skin.faces, skin.weight, ALONG)]
+        if settings.across:
+            terms.append(ClosestPointTerm(target, skin.faces, settings.across * skin.weight, ACROSS))
+        terms.append(edge_term(skin, start, places, settings.edges))
+        terms.append(ContourTerm.of(skin, places, settings.contour))
+    else:
+        terms = [ClosestPointTerm(target, skin.faces, skin.weight)]
+    result = deform(start, skin.faces, terms, settings.registration.nonrigid, pliancy=skin.pliancy)
+    moved = frame.to_camera(result.vertices) @ rotation.T + translation
+    return replace(result, vertices=moved)
+
+
+def disentangled(model: FaceModel, registration: Registration) -> Registration:
+    """Take the rigid motion out of what the deformation did, so that what is left is shape.
+
+    **Source:** Zhu et al., eq. 11. **Differs:** without scale, since depth is in mm.
+    """
+    face = reliable_face(model, registration)
+    if face.sum() < 3:
+        return registration
+    own = torch.from_numpy(registration.vertices[face])[None]
+    fitted = torch.from_numpy(registration.fit.vertices[face])[None]
+    motion = align_points(own, fitted)
+    rotation, shift = motion.rotation[0].numpy(), motion.translation[0].numpy()
+    before, target = registration.transform, registration.target
+    turn, move = rotation @ before.rotation, rotation @ before.translation + shift
+    return replace(
+        registration,
+        vertices=registration.vertices @ rotation.T + shift,
+        target=prepare_target(target.vertices @ rotation.T + shift, target.faces, spacing=target.spacing),
+        transform=ScanTransform(before.mm_per_unit, turn, move),
+        fit=replace(registration.fit, rotation=turn, translation=move),
+    )
