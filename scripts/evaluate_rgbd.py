@@ -13,6 +13,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import torch
 from numpy import ndarray
 
 from facewright.core.errors import FacewrightError
@@ -45,7 +46,7 @@ def main() -> int:
 
 def known(options: argparse.Namespace) -> int:
     """Heads whose every vertex is known."""
-    model, finder = load_base_model(), ShippedFinder.load("cpu")
+    model, finder = load_base_model(), ShippedFinder.load(torch.device("cpu"))
     full = replace(RgbdSettings(), edges=options.edges, contour=options.contour, across=options.across)
     ways = {
         "depth alone": replace(full, edges=0.0, contour=0.0),
@@ -93,21 +94,17 @@ def rigid_only(model: FaceModel) -> FaceModel:
 
 
 def tell(table: dict[tuple[str, str], list[tuple[float, float]]], count: int) -> int:
-    """Means, and the ratio that is the target."""
-    missed = False
+    """Means, and the ratio that is the target; 1 if a head failed or the target is missed from a start."""
+    missed = any(len(rows) < count for rows in table.values())
     for start in dict.fromkeys(key[0] for key in table):
-        alone = None
-        for (own, way), rows in table.items():
-            if own != start:
-                continue
-            semantic, surface = np.mean(rows, axis=0)
-            alone = semantic if alone is None else alone
-            missed |= len(rows) < count
+        means = {way: np.mean(rows, axis=0) for (own, way), rows in table.items() if own == start}
+        ratios = {way: mean[0] / means["depth alone"][0] for way, mean in means.items()}
+        for way, (semantic, surface) in means.items():
             print(
-                f"from {start}: {way}: semantic {semantic:.3f} mm, ratio {semantic / alone:.3f} "
-                f"(target {TARGET}), surface {surface:.3f} mm, {len(rows)} of {count} heads"
+                f"from {start}: {way}: semantic {semantic:.3f} mm, ratio {ratios[way]:.3f} "
+                f"(target {TARGET}), surface {surface:.3f} mm, {len(table[start, way])} of {count} heads"
             )
-        missed |= semantic / alone > TARGET
+        missed |= min(ratios.values()) > TARGET
     return int(missed)
 
 

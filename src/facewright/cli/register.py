@@ -21,9 +21,10 @@ MAX_TEXTURE = 4096
 class Register:
     """Bring face scans into the topology of the head model.
 
-    Reads OBJ, PLY, STL, GLB, OFF, legacy VTK, XYZ and NPZ. For each scan, DIR/<name>/ gets head.obj,
-    head.ply, registration.npz, overview.png (look at this first) and registration.json; DIR/report.json says
-    what became of each scan. What is done is skipped.
+    Reads OBJ, PLY, STL, GLB, OFF, legacy VTK, XYZ, NPZ, and frames of depth cameras (JSON;
+    *.rgbd.json in a folder). For each scan, DIR/<name>/ gets head.obj, head.ply, registration.npz,
+    overview.png (look at this first) and registration.json; DIR/report.json says what became of each scan.
+    What is done is skipped.
     """
 
     scans: Annotated[Positional[tuple[Path, ...]], arg(metavar="SCAN|FOLDER ...")]
@@ -89,6 +90,7 @@ def register_into(command: Register) -> Summary:
     # Here, not above: they import torch, which takes longer than telling what is wrong with a command line.
     from facewright.geometry.scan_io import scan_suffixes
     from facewright.pipeline.batch import Engine, run_batch
+    from facewright.pipeline.frame_file import SUFFIX
     from facewright.pipeline.register import SCANS, ScanRegistrar, register_made_with
     from facewright.registration.head import RegistrationSettings
 
@@ -99,5 +101,5 @@ def register_into(command: Register) -> Summary:
     def engine() -> Engine:
         return ScanRegistrar.load(settings, texture_size=size, landmark_file=command.landmarks)
 
-    inputs = expand_inputs(command.scans, scan_suffixes(), "scans")
+    inputs = expand_inputs(command.scans, {*scan_suffixes(), SUFFIX}, "scans")
     return run_batch(inputs, command.out, engine, BatchSettings(force=command.force), versions, kind=SCANS)

@@ -54,7 +54,7 @@ def expand_inputs(
 
     Args:
         paths: files and folders.
-        suffixes: of the files that are taken from a folder, in lower case.
+        suffixes: what the names of files that are taken from a folder end with, in lower case.
         what: they are, for messages.
     """
     found: dict[str, PhotoInput] = {}
@@ -84,7 +84,7 @@ def _expand(path: Path, suffixes: Collection[str], what: str) -> list[PhotoInput
 
 
 def _is_wanted(path: Path, suffixes: Collection[str]) -> bool:
-    return path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
+    return path.name.lower().endswith(tuple(suffixes)) and not path.name.startswith(".") and path.is_file()
 
 
 def content_digest(path: Path, max_bytes: int) -> str:

@@ -28,10 +28,13 @@ from facewright.models.face_model import FaceModel
 from facewright.pipeline.batch import InputKind
 from facewright.pipeline.finder import ShippedFinder
 from facewright.pipeline.folders import REGISTRATION
+from facewright.pipeline.frame_file import read_frame_file
 from facewright.pipeline.register_overview import draw_registration
 from facewright.pipeline.versions import version_values
+from facewright.registration.depth_image import DepthImage
 from facewright.registration.head import RegistrationSettings, register_scan, reliable_face
 from facewright.registration.records import Registration, ScanLandmarks
+from facewright.registration.rgbd import register_frame
 from facewright.registration.scan_landmarks import Finder, plaster_bias
 from facewright.registration.surface import ScanSurface, surface_of_scan
 from facewright.registration.transfer import transfer_texture, vertex_colors
@@ -47,21 +50,23 @@ class ScanFile:
 
     Attributes:
         path: of the file.
-        scan: what it holds.
+        scan: what it holds; a frame of a depth camera if the file is JSON.
         sha256: of the file, "" if nobody told.
     """
 
     path: Path
-    scan: Scan
+    scan: Scan | DepthImage
     sha256: str = ""
 
 
 def read_scan_file(path: Path) -> ScanFile:
-    """Read a scan for the engine.
+    """Read a scan, or a frame of a depth camera (JSON), for the engine.
 
     Raises:
-        ScanError: it cannot be read.
+        InputError: it cannot be read.
     """
+    if path.suffix.lower() == ".json":
+        return ScanFile(path, read_frame_file(path))
     return ScanFile(path, read_scan(path))
 
 
@@ -284,11 +289,7 @@ class ScanRegistrar:
         """
         del all_faces
         file: ScanFile = photo
-        surface = surface_of_scan(file.scan)
-        given = None if self.landmark_file is None else read_scan_landmarks(self.landmark_file)
-        if given is None and not surface.colored and self._bias is None:
-            self._bias = plaster_bias(self.model, self.finder)
-        registration = register_scan(surface, self.model, self.finder, given, self.settings, bias=self._bias)
+        surface, registration = self._registered(file)
         texture = None
         if self.texture_size is not None:
             texture = transfer_texture(surface, registration, self.model, self.texture_size)
@@ -302,6 +303,23 @@ class ScanRegistrar:
             "landmarks": None if self.landmark_file is None else self.landmark_file.name,
         }
         return [RegisteredScan(file, surface, self.model, registration, texture, chosen)]
+
+    def _registered(self, file: ScanFile) -> tuple[ScanSurface, Registration]:
+        if isinstance(file.scan, DepthImage):
+            if self.landmark_file is not None or self.settings.mm not in (None, 1.0):
+                raise InputError(
+                    f"{file.path.name} is a frame of a depth camera: its landmarks are found on its "
+                    "colours and its unit is depth_scale; expected neither --landmarks nor --unit."
+                )
+            frame = register_frame(file.scan, self.model, self.finder)
+            return frame.surface, frame.registration
+        surface = surface_of_scan(file.scan)
+        given = None if self.landmark_file is None else read_scan_landmarks(self.landmark_file)
+        if given is None and not surface.colored and self._bias is None:
+            self._bias = plaster_bias(self.model, self.finder)
+        return surface, register_scan(
+            surface, self.model, self.finder, given, self.settings, bias=self._bias
+        )
 
     def reconstruct_together(self, photos: Sequence[Any]) -> Sequence[RegisteredScan]:
         """Scans are registered one by one.

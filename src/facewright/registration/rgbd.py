@@ -1,10 +1,11 @@
 """A depth picture with colour into the head's topology.
 
 Depth says where the surface is but not what slides over it; the picture says where lids, brows, lips and the
-edge of the face are. Non-rigid ICP binds depth, the picture's terms bind x and y.
+edge of the face are: the picture's terms bind x and y.
 
 **Source:** Zhu et al., "Beyond 3DMM: learning to capture high-fidelity 3D face shape", section on
-registration, eqs. 9-11. **Differs:** starts from a fit of the face model; closest points bind x and y weakly.
+registration, eqs. 9-11. **Differs:** starts from a fit of the face model; closest points bind
+x and y as well, beside the terms of the picture (``RgbdSettings.across``).
 """
 
 from dataclasses import dataclass, field, replace
@@ -61,9 +62,9 @@ class RgbdSettings:
     """
 
     smoothing: float = 2.0
-    edges: float = 2.0
-    contour: float = 1.0
-    across: float = 0.1
+    edges: float = 10.0
+    contour: float = 5.0
+    across: float = 1.0
     registration: RegistrationSettings = field(
         default_factory=lambda: RegistrationSettings(mm=1.0, nonrigid=FROM_DEPTH)
     )

@@ -1,0 +1,71 @@
+"""Frames of depth cameras as files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.unit.registration.test_rgbd import LENS, MODEL, finder, frame
+
+from facewright.core.errors import InputError
+from facewright.pipeline.frame_file import read_frame_file
+from facewright.pipeline.inputs import expand_inputs
+from facewright.pipeline.register import ScanRegistrar, read_scan_file
+from facewright.registration.head import RegistrationSettings
+
+
+def write_frame(folder: Path, **changes: object) -> Path:
+    image = frame()
+    Image.fromarray((image.depth * 10).round().astype(np.uint16)).save(folder / "depth.png")
+    Image.fromarray(image.colors).save(folder / "color.png")
+    content = {"color": "color.png", "depth": "depth.png", "depth_scale": 0.1}
+    content |= {"fx": LENS.fx, "fy": LENS.fy, "cx": LENS.cx, "cy": LENS.cy} | changes
+    path = folder / "ann.rgbd.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_a_frame_is_read_and_registered(tmp_path: Path) -> None:
+    path = write_frame(tmp_path)
+    (tmp_path / "landmarks.json").write_text("{}")
+    assert [item.path for item in expand_inputs([tmp_path], {".rgbd.json"}, "scans")] == [path]
+    image = read_frame_file(path)
+    np.testing.assert_allclose(image.depth, frame().depth, atol=0.051)
+    assert image.intrinsics == LENS
+    registrar = ScanRegistrar(MODEL, finder(), RegistrationSettings())
+    result = registrar.reconstruct(read_scan_file(path))[0]
+    assert result.face_distance < 0.4
+    assert result.face_share > 0.9
+    in_inches = ScanRegistrar(MODEL, finder(), RegistrationSettings(mm=25.4))
+    with pytest.raises(InputError, match="neither --landmarks nor --unit"):
+        in_inches.reconstruct(read_scan_file(path))
+
+
+def test_bad_frame_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "inside").mkdir()
+    outside = tmp_path / "secret.png"
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(outside)
+
+    def refused(match: str, **changes: object) -> None:
+        with pytest.raises(InputError, match=match):
+            read_frame_file(write_frame(tmp_path / "inside", **changes))
+
+    refused("in the folder", depth="../secret.png")
+    refused("in the folder", color=str(outside))
+    refused("in the folder", depth="nothing.png")
+    refused("a number for fx", fx="400")
+    refused("a number for fy", fy=True)
+    refused("file name for depth", depth=7)
+    refused("depth_scale", depth_scale=-1)
+    refused("grey PNG", depth="color.png")
+    refused("metres", depth_scale=0.0001)
+    (tmp_path / "inside" / "link.png").symlink_to(outside)
+    refused("in the folder", depth="link.png")
+    (tmp_path / "inside" / "cut.png").write_bytes((tmp_path / "inside" / "depth.png").read_bytes()[:2000])
+    refused("no picture of depth", depth="cut.png")
+    broken = tmp_path / "broken.json"
+    for text in ("{", "[1]", "[" * 100_000):
+        broken.write_text(text)
+        with pytest.raises(InputError, match=r"no JSON file|describes no frame"):
+            read_frame_file(broken)
