@@ -317,9 +317,7 @@ class ScanRegistrar:
         given = None if self.landmark_file is None else read_scan_landmarks(self.landmark_file)
         if given is None and not surface.colored and self._bias is None:
             self._bias = plaster_bias(self.model, self.finder)
-        return surface, register_scan(
-            surface, self.model, self.finder, given, self.settings, bias=self._bias
-        )
+        return surface, register_scan(surface, self.model, self.finder, given, self.settings, bias=self._bias)
 
     def reconstruct_together(self, photos: Sequence[Any]) -> Sequence[RegisteredScan]:
         """Scans are registered one by one.
