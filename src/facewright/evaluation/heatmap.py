@@ -15,13 +15,13 @@ from facewright.evaluation.cropping import face_axes
 from facewright.evaluation.records import FaceSample, PointErrors, Unit
 from facewright.geometry.mesh import Topology
 from facewright.image.color import linear_from_srgb, srgb_from_linear
+from facewright.image.ramp import ramp_colors
 from facewright.render.draw import DrawSettings, Lighting, draw_mesh, over
 from facewright.scene.camera import WeakPerspectiveCamera
-from facewright.scene.lighting import SH_CONSTANTS, SphericalHarmonicsLight
+from facewright.scene.lighting import soft_light
 from facewright.scene.material import Material
 
 LIMIT: Mapping[str, float] = {"mm": 5.0, "%": 5.0}
-COLOUR_MAP = "viridis"  # perceptually uniform, and readable in grey and by the colour-blind
 YAWS = (("subject's right 45°", -math.radians(45)), ("front", 0.0), ("subject's left 45°", math.radians(45)))
 PANEL, GAP, MARGIN, HEADER, BAR = 400, 12, 24, 64, 110
 MARGIN_MM = 22.0  # shown around what was measured
@@ -91,15 +91,8 @@ def vertex_colours(count: int, part: PointErrors, limit: float) -> Float[ndarray
     sums = np.bincount(part.vertex, weights=part.error, minlength=count)
     colours = np.tile(np.asarray(BLANK), (count, 1))
     measured = times > 0
-    colours[measured] = colour_of(sums[measured] / times[measured] / limit)
+    colours[measured] = ramp_colors(sums[measured] / times[measured] / limit)
     return colours
-
-
-def colour_of(value: Float[ndarray, " N"]) -> Float[ndarray, "N 3"]:
-    """SRGB of numbers from 0 to 1; what is beyond has the end's colour."""
-    import matplotlib as mpl
-
-    return np.asarray(mpl.colormaps[COLOUR_MAP](np.clip(value, 0, 1)))[:, :3].astype(np.float64)
 
 
 def _views(sample: FaceSample, part: PointErrors, colours: Float[ndarray, "V 3"]) -> list[Image.Image]:
@@ -124,17 +117,14 @@ def _views(sample: FaceSample, part: PointErrors, colours: Float[ndarray, "V 3"]
     camera = WeakPerspectiveCamera(
         torch.full((count,), PANEL / extent), torch.full((count, 2), PANEL / 2), (PANEL, PANEL)
     )
-    light = torch.zeros(count, 9, 3)
-    light[:, 0] = BRIGHTNESS / SH_CONSTANTS[0]
-    light[:, 1] = -SLOPE / SH_CONSTANTS[1]
-    light[:, 2] = -SLOPE / SH_CONSTANTS[2]
+    light = soft_light(count, BRIGHTNESS, above=SLOPE, front=SLOPE)
     albedo = linear_from_srgb(torch.from_numpy(colours).float())[None]
     drawing = draw_mesh(
         points,
         topology,
         camera,
         Material(albedo=albedo),
-        Lighting(SphericalHarmonicsLight(light)),
+        Lighting(light),
         settings=DrawSettings(supersample=2, cull_back_faces=False, antialias=False),
     )
     paper = linear_from_srgb(torch.tensor([int(PAPER[i : i + 2], 16) / 255 for i in (1, 3, 5)]))
@@ -146,7 +136,7 @@ def _draw_bar(sheet: Image.Image, left: int, unit: Unit) -> None:
     """The colour bar with its numbers."""
     draw, small = ImageDraw.Draw(sheet), ImageFont.load_default(15)
     top, height, width = HEADER + 20, PANEL - 40, 22
-    ramp = colour_of(np.linspace(1, 0, height))
+    ramp = ramp_colors(np.linspace(1, 0, height))
     pixels = np.repeat((ramp[:, None] * 255 + 0.5).astype(np.uint8), width, axis=1)
     sheet.paste(Image.fromarray(pixels), (left, top))
     limit = LIMIT[unit]

@@ -8,6 +8,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
 
+from facewright.image.ramp import ramp_colors
 from facewright.models.face_model import FaceModel
 from facewright.pipeline.overview import PANEL, PANEL_GREY, draw_sheet
 from facewright.registration.records import Registration
@@ -53,10 +54,7 @@ def draw_registration(
 
 def error_colors(distance: Float[ndarray, " V"], known: ndarray) -> UInt8[ndarray, "V 3"]:
     """Colours of distances from 0 to ``FULL_SCALE`` mm; grey where nothing is known."""
-    from matplotlib import colormaps
-
-    colors = colormaps["viridis"](np.clip(distance / FULL_SCALE, 0, 1))[:, :3]
-    return np.where(known[:, None], colors * 255 + 0.5, UNSEEN).astype(np.uint8)
+    return np.where(known[:, None], ramp_colors(distance / FULL_SCALE) * 255 + 0.5, UNSEEN).astype(np.uint8)
 
 
 def _head_surface(model: FaceModel, registration: Registration) -> ScanSurface:

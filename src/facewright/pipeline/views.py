@@ -21,7 +21,7 @@ from facewright.render.rasterize import rasterize
 from facewright.render.shading import shade_diffuse, shade_point_diffuse, shade_specular
 from facewright.render.texture import texture
 from facewright.scene.camera import Camera, PerspectiveCamera
-from facewright.scene.lighting import SH_CONSTANTS, PointLight, SphericalHarmonicsLight
+from facewright.scene.lighting import PointLight, soft_light
 from facewright.scene.pose import Pose
 
 VIEW_DISTANCE = 1500.0  # mm; a portrait lens, so that noses keep their size
@@ -60,7 +60,7 @@ def turned_views(
     camera = PerspectiveCamera(focal, vertices.new_full((count, 2), size / 2), (size, size))
     points = pose.camera_from_head((vertices - middle)[None].expand(count, -1, -1))
     normals = vertex_normals(points, topology.faces)
-    even = _soft_light(count, 1.05, 0.3, points).shading(normals)
+    even = soft_light(count, 1.05, above=0.3, front=0.3, device=points.device).shading(normals)
     studio = torch.cat([_clay(points, normals, clay), even], dim=-1)
     pixels = camera.project(points)
     fragments = rasterize(pixels, topology.faces, camera.size, perspective=True, cull_back_faces=True)
@@ -143,22 +143,13 @@ def _clay(points: Tensor, normals: Tensor, colors: Tensor | None) -> Tensor:
     place = torch.stack([aside, aside, nearest - 900], dim=-1)
     bulb = PointLight(place, points.new_tensor([[0.75, 0.73, 0.70]]).expand(count, 3))
     clay = (points.new_tensor(CLAY) if colors is None else colors).expand_as(points)
-    soft = shade_diffuse(clay, normals, _soft_light(count, 0.42, 0.18, points))
+    soft = shade_diffuse(clay, normals, soft_light(count, 0.42, above=0.18, front=0.18, device=points.device))
     specular = points.new_full((*points.shape[:-1], 1), CLAY_SPECULAR)
     return (
         soft
         + shade_point_diffuse(clay, normals, points, bulb)
         + shade_specular(specular, normals, points, bulb, 20.0)
     )
-
-
-def _soft_light(count: int, level: float, slope: float, like: Tensor) -> SphericalHarmonicsLight:
-    """White light that is stronger from above and from the camera's side than from below and behind."""
-    coefficients = torch.zeros(count, 9, 3, device=like.device)
-    coefficients[:, 0] = level / SH_CONSTANTS[0]
-    coefficients[:, 1] = -slope / SH_CONSTANTS[1]  # Y_1-1 grows with +Y, which is down in the camera frame
-    coefficients[:, 2] = -slope / SH_CONSTANTS[2]  # Y_10 grows with +Z, away from the camera
-    return SphericalHarmonicsLight(coefficients)
 
 
 def _for_drawing(albedo: Tensor, size: int) -> Tensor:

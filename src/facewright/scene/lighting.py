@@ -101,3 +101,21 @@ def ambient_light(
     coefficients = torch.zeros(batch, 9, 3, device=device)
     coefficients[:, 0] = level / SH_CONSTANTS[0]
     return SphericalHarmonicsLight(coefficients)
+
+
+def soft_light(
+    batch: int, level: float, *, above: float, front: float, device: torch.device | str = "cpu"
+) -> SphericalHarmonicsLight:
+    """White light, stronger from above and from the camera's side than from below and behind.
+
+    Args:
+        batch: number of lights.
+        level: shading of a surface that faces sideways.
+        above: what a surface that faces up gets more.
+        front: what a surface that faces the camera gets more.
+        device: of the lights.
+    """
+    light = ambient_light(batch, level, device=device)
+    light.coefficients[:, 1] = -above / SH_CONSTANTS[1]  # Y_1-1 grows with +Y, which is down
+    light.coefficients[:, 2] = -front / SH_CONSTANTS[2]  # Y_10 grows with +Z, away from the camera
+    return light

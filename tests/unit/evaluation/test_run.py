@@ -21,12 +21,13 @@ from tests.unit.evaluation.face_shapes import (
 from facewright.cli.evaluate import ProtocolName
 from facewright.cli.main import main
 from facewright.core.errors import InputError, OutputError
-from facewright.evaluation.heatmap import BLANK, colour_of, draw_heatmap, vertex_colours
+from facewright.evaluation.heatmap import BLANK, draw_heatmap, vertex_colours
 from facewright.evaluation.inputs import pair_folders, read_pairs, read_sample
 from facewright.evaluation.landmarks import IN_DENSE478, NOW_SEVEN, read_landmarks
 from facewright.evaluation.protocols import PROTOCOLS
 from facewright.evaluation.records import PointErrors
 from facewright.evaluation.run import RunSettings, evaluate_into
+from facewright.image.ramp import ramp_colors
 
 
 @pytest.fixture(scope="module")
@@ -205,10 +206,10 @@ def test_usage(tmp_path, capsys):
 def test_colours_mean_errors(face):
     part = PointErrors(np.array([3, 3, 5]), np.array([1.0, 3.0, 99.0]))
     colours = vertex_colours(len(face.vertices), part, 4.0)
-    np.testing.assert_allclose(colours[3], colour_of(np.array([0.5]))[0])
-    np.testing.assert_allclose(colours[5], colour_of(np.array([1.0]))[0])
+    np.testing.assert_allclose(colours[3], ramp_colors(np.array([0.5]))[0])
+    np.testing.assert_allclose(colours[5], ramp_colors(np.array([1.0]))[0])
     np.testing.assert_allclose(colours[0], BLANK)
-    lightness = colour_of(np.linspace(0, 1, 20)) @ [0.21, 0.72, 0.07]
+    lightness = ramp_colors(np.linspace(0, 1, 20)) @ [0.21, 0.72, 0.07]
     assert (np.diff(lightness) > 0).all()  # also readable in grey
 
 
