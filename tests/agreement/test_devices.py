@@ -3,7 +3,7 @@
 The pretended device computes on the CPU: it proves that no step forgets a device, not how a GPU rounds.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -23,22 +23,6 @@ from facewright.render.visibility import vertex_visibility
 from facewright.scene.lighting import PointLight, SphericalHarmonicsLight
 
 SIZE = (40, 48)
-GPU = pytest.param(
-    "cuda",
-    marks=[
-        pytest.mark.cuda,
-        pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
-    ],
-)
-
-
-@pytest.fixture(params=["pretended", GPU])
-def device(request: pytest.FixtureRequest) -> Iterator[torch.device]:
-    if request.param == "cuda":
-        yield torch.device("cuda")
-        return
-    with PretendDevice():
-        yield DEVICE
 
 
 def test_the_pretended_device_catches_what_a_gpu_would() -> None:

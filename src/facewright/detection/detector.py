@@ -71,11 +71,9 @@ class FaceDetector:
         right = margin + (-(width + 2 * margin)) % STRIDE
         bottom = margin + (-(height + 2 * margin)) % STRIDE
         padded = functional.pad(level, (margin, right, margin, bottom), value=PAD_LEVEL)
-        with torch.inference_mode():
-            maps = self.run(padded)
         rows = [
             _peaks(output, stride, settings.min_score)
-            for output, stride in zip(maps, FaceNetwork.STRIDES, strict=True)
+            for output, stride in zip(self.run(padded), FaceNetwork.STRIDES, strict=True)
         ]
         faces = np.concatenate(rows)
         scale_x, scale_y = size[1] / width, size[0] / height

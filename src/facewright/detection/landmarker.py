@@ -82,9 +82,8 @@ class _Network:
         self, grey: Float[Tensor, "H W"], frames: Float[np.ndarray, "B 4"]
     ) -> tuple[Float[np.ndarray, "B 478 2"], Float[np.ndarray, " B"]]:
         """Landmarks in px of the photo and presence, from one look at each crop."""
-        with torch.inference_mode():
-            in_crop, logits = self.run(cut_crops(grey, frames, self.size))
-            packed = torch.cat([in_crop[..., :2].flatten(1), logits[:, None]], 1).double().cpu().numpy()
+        in_crop, logits = self.run(cut_crops(grey, frames, self.size))
+        packed = torch.cat([in_crop[..., :2].flatten(1), logits[:, None]], 1).double().cpu().numpy()
         points = photo_from_crop(packed[:, :-1].reshape(-1, 478, 2), frames)
         return points, 1.0 / (1.0 + np.exp(-packed[:, -1]))
 

@@ -31,7 +31,7 @@ def torch_runner(network: nn.Module, device: torch.device) -> Runner:
     moved = channels_last(fold_batch_norm(network).to(device))
 
     def run(images: Tensor) -> list[Tensor]:
-        with torch.inference_mode():
+        with torch.no_grad():
             return list(moved(images.contiguous(memory_format=torch.channels_last)))
 
     return run
