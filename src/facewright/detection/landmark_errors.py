@@ -35,6 +35,10 @@ class LandmarkErrors:
         """Return the same statistic on another device."""
         return LandmarkErrors(self.mean.to(device), self.modes.to(device))
 
+    def of_another_landmarker(self) -> "LandmarkErrors":
+        """How points err together, without what only the measured landmarker gets wrong on every face."""
+        return LandmarkErrors(torch.zeros_like(self.mean), self.modes)
+
 
 def upright_frames(points: Float[Tensor, "B 478 2"]) -> tuple[Float[Tensor, "B 2 2"], Float[Tensor, " B"]]:
     """Turn (image_from_upright) and radius of faces; the radius is the root mean square from the middle.

@@ -75,10 +75,11 @@ class Reconstructor:
         settings = settings or ReconstructionSettings()
         target = device if isinstance(device, torch.device) else resolve_device(device)
         model = (load_face_model(Path(settings.model)) if settings.model else load_base_model()).to(target)
+        errors = load_landmark_errors()
         return cls(
             model,
             finder or ShippedFinder.load(target),
-            landmark_basis(model, load_landmark_errors()),
+            landmark_basis(model, errors if finder is None else errors.of_another_landmarker()),
             HeadChart.of(model, settings.texture_size),
             settings,
             target,
