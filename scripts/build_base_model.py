@@ -48,7 +48,7 @@ from base_model.uv_chart import texture_chart
 from facewright.core.assets import record_asset
 from facewright.geometry.subdivision import AdaptiveMesh
 
-VERSION = "5"
+VERSION = "6"
 SEED = 20261121
 COMPONENTS, COLOURS = 140, 28
 LANDMARK_HEADS = 80

@@ -4,10 +4,12 @@
 
 The teacher's labels stand for the detected landmarks. Error: mean distance between fitted and detected
 points, contour left out, as a part of the distance between the outer eye corners (points 33 and 263).
+Expressions: correlation over the photos of fitted activations and the teacher's, of those that photos show.
 """
 
 import argparse
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,16 +25,40 @@ from training_data.split import is_kept_out
 
 PIXELS_PER_UNIT = 64  # of the stored labels
 TARGET_ERROR, TARGET_MS = 0.015, 2.5
+SHOWN = 0.02  # standard deviation of an expression that photos show
 BATCH = 256
+SIZE = 160, 160  # holds all photos
 
 
-def kept_out_faces(data: Path, count: int) -> tuple[torch.Tensor, tuple[int, int], list[str]]:
-    """Landmarks (N, 478, 2) in pixels, an image size that holds them, and the people."""
+@dataclass(frozen=True)
+class KeptOut:
+    """Labels of kept-out people: landmarks (N, 478, 2) in pixels, activations (N, E), and who it is."""
+
+    points: torch.Tensor
+    activations: torch.Tensor
+    people: list[str]
+
+
+def kept_out_faces(data: Path, count: int, expressions: tuple[str, ...]) -> KeptOut:
+    """Kept-out photos; an expression that the labels do not have is at rest in all."""
     labels = np.load(data / "faces_in_the_wild" / "labels.npz")
     people = [str(person) for person in labels["identity"]]
     rows = np.array([is_kept_out(person) for person in people]).nonzero()[0][:count]
     points = labels["landmarks"][rows][..., :2].astype(np.float32) / PIXELS_PER_UNIT
-    return torch.from_numpy(points), (160, 160), [people[row] for row in rows]
+    shown = dict(zip(map(str, labels["blendshape_names"]), labels["blendshapes"][rows].T / 255, strict=True))
+    at_rest = np.zeros(len(rows))
+    activations = np.stack([shown.get(name, at_rest) for name in expressions], 1)
+    return KeptOut(
+        torch.from_numpy(points), torch.from_numpy(activations).float(), [people[row] for row in rows]
+    )
+
+
+def correlations(fitted: torch.Tensor, labels: torch.Tensor) -> dict[int, float]:
+    """Correlation of activations over the photos, of the expressions that these show."""
+    both = torch.stack([fitted, labels]) - torch.stack([fitted, labels]).mean(1, keepdim=True)
+    spread = both.square().mean(1).sqrt()
+    found = (both[0] * both[1]).mean(0) / spread.prod(0).clamp_min(1e-9)
+    return {int(row): float(found[row]) for row in (spread[1] > SHOWN).nonzero()[:, 0]}
 
 
 def stability(identity: torch.Tensor, people: list[str]) -> tuple[float, float]:
@@ -51,7 +77,7 @@ def batch_time(model: FaceModel, basis: LandmarkBasis, landmarks: torch.Tensor, 
     best = float("inf")
     for _ in range(repeats):
         start = time.perf_counter()
-        fit_landmarks(model, points, (160, 160), basis=basis)
+        fit_landmarks(model, points, SIZE, basis=basis)
         best = min(best, time.perf_counter() - start)
     return best / BATCH * 1e3
 
@@ -65,22 +91,30 @@ def main() -> None:
     arguments = parser.parse_args()
     model = load_base_model()
     basis = landmark_basis(model, load_landmark_errors())
-    landmarks, size, people = kept_out_faces(arguments.data, arguments.count)
+    faces = kept_out_faces(arguments.data, arguments.count, model.expression_names)
     parts = [
-        fit_landmarks(model, part, size, basis=basis, settings=LandmarkFitSettings())
-        for part in landmarks.split(BATCH)
+        fit_landmarks(model, part, SIZE, basis=basis, settings=LandmarkFitSettings())
+        for part in faces.points.split(BATCH)
     ]
     residual = torch.cat([part.residual for part in parts])
     identity = torch.cat([part.parameters.identity for part in parts])
-    print(f"faces {len(residual)} of {len(set(people))} people that no training saw")
+    print(f"faces {len(residual)} of {len(set(faces.people))} people that no training saw")
     print(
         f"fitted against detected landmarks: mean {residual.mean():.2%}, median {residual.median():.2%}, "
         f"95 % below {residual.quantile(0.95):.2%}, worst {residual.max():.2%} "
         f"(target: mean <= {TARGET_ERROR:.1%})"
     )
-    same, other = stability(identity, people)
+    same, other = stability(identity, faces.people)
     print(f"identity distance: one person {same:.2f}, two people {other:.2f}, ratio {same / other:.3f}")
-    milliseconds = batch_time(model, basis, landmarks, arguments.repeats)
+    expression = torch.cat([part.parameters.expression for part in parts])
+    found = correlations(expression, faces.activations)
+    least = sorted(found, key=found.__getitem__)[:5]
+    print(
+        f"expressions against the labels: {len(found)}, mean correlation {np.mean(list(found.values())):.3f}, "
+        f"mean difference {(expression - faces.activations).abs().mean():.3f}; least: "
+        + ", ".join(f"{model.expression_names[row]} {found[row]:.2f}" for row in least)
+    )
+    milliseconds = batch_time(model, basis, faces.points, arguments.repeats)
     threads = torch.get_num_threads()
     print(f"batch of {BATCH}, {threads} threads: {milliseconds:.2f} ms a face (target <= {TARGET_MS})")
 

@@ -125,7 +125,7 @@ def miniature_model():
         identity_basis=torch.randn(3, 1, 3, generator=generator) * mean / 60,
         expression_basis=_expressions(mean, masks, generator),
         expression_names=tuple(ARKIT),
-        expression_prior=ExpressionPrior(torch.full((52,), 0.1), torch.full((52,), 0.1)),
+        expression_prior=ExpressionPrior.independent(torch.full((52,), 0.1), torch.full((52,), 0.1)),
         diffuse_mean=torch.full_like(mean, 0.4),
         diffuse_basis=torch.full((1, *mean.shape), 0.05),
         specular_mean=torch.full((count,), 0.3),

@@ -14,6 +14,7 @@ from base_model.source import PARTS
 from facewright.core.assets import write_safetensors
 from facewright.geometry.subdivision import AdaptiveMesh
 from facewright.models.base import FORMAT
+from facewright.models.face_model import ExpressionPrior
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +25,7 @@ class BuiltModel:
     identity_basis: np.ndarray  # (K,S,3)
     expression_basis: np.ndarray  # (E,S,3)
     expression_names: tuple[str, ...]
-    expression_prior: np.ndarray  # (2,E): mean, standard deviation
+    expression_prior: ExpressionPrior
     mesh: AdaptiveMesh
     uv: np.ndarray  # (T,2) dense
     mirror: np.ndarray  # (V,)
@@ -45,8 +46,9 @@ def write_asset(path: Path, model: BuiltModel, *, version: str, provenance: dict
         "mean": model.mean.astype(np.float32),
         "identity_basis": _columns(model.identity_basis),
         **_sparse_columns(model.expression_basis),
-        "expression_prior_mean": model.expression_prior[0].astype(np.float32),
-        "expression_prior_std": model.expression_prior[1].astype(np.float32),
+        "expression_prior_mean": model.expression_prior.mean.numpy(),
+        "expression_prior_std": model.expression_prior.std.numpy(),
+        "expression_prior_correlation": model.expression_prior.correlation.numpy(),
         "subdivision_start": matrix.indptr.astype(np.int32),
         "subdivision_column": matrix.indices.astype(np.int16),
         "subdivision_weight": matrix.data.astype(np.float16),

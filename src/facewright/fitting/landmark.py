@@ -185,7 +185,7 @@ def prior_cost(
     photos = torch.bincount(person, minlength=len(state.identity)).to(state.identity.dtype)
     identity = settings.identity_strength * (state.identity**2).sum(1) / photos
     return identity[person] + expression_energy(
-        basis.expression_prior, settings.expression_strength, state.expression
+        basis.expressions, settings.expression_strength, state.expression
     )
 
 

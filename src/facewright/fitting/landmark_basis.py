@@ -16,10 +16,10 @@ from torch import Tensor
 from facewright.core.errors import InputError
 from facewright.detection.landmark_errors import LandmarkErrors
 from facewright.fitting.common_errors import ErrorTables, error_tables
-from facewright.fitting.priors import opposed_pairs
+from facewright.fitting.priors import ExpressionBelief, expression_belief, opposed_pairs
 from facewright.fitting.records import LANDMARK_SET
 from facewright.models.contour import ContourLines, contour_lines
-from facewright.models.face_model import ExpressionPrior, FaceModel
+from facewright.models.face_model import FaceModel
 
 GROUPS = 8
 # Landmarks say nothing of the least varying identity modes; leaving them out halves the time of a fit.
@@ -43,7 +43,7 @@ class LandmarkBasis:
         normals: smoothed outward normals of the landmarks on the mean head.
         group: which landmarks share a metric (one-hot).
         gram: ``sum_{l in g} B_l[a] B_l[b]^T`` (both orders) for each group and each of ``AXIS_PAIRS``.
-        expression_prior: of the model.
+        expressions: the prior of the model's.
         size_direction: identity coefficients that make the mean head larger.
         size_offset: mm; what they leave of growing by a factor of 2, as a shift.
         opposed: expressions that undo one another, in pairs.
@@ -59,7 +59,7 @@ class LandmarkBasis:
     normals: Float[Tensor, "L 3"]
     group: Float[Tensor, "L G"]
     gram: Float[Tensor, "P K K"]
-    expression_prior: ExpressionPrior
+    expressions: ExpressionBelief
     size_direction: Float[Tensor, " S"]
     size_offset: Float[Tensor, " 3"]
     opposed: Int64[Tensor, "Q 2"]
@@ -114,7 +114,7 @@ def landmark_basis(
         normals=_smooth_normals(model, landmarks.triangle, mean[:count]),
         group=group,
         gram=_gram_tables(basis[:, :count], group),
-        expression_prior=model.expression_prior,
+        expressions=expression_belief(model.expression_prior),
         size_direction=size_direction,
         size_offset=size_offset,
         opposed=opposed_pairs(model.expression_names).to(mean.device),

@@ -331,11 +331,10 @@ def _sum_cross(outer: Float[Tensor, "*B 3 3"]) -> Float[Tensor, "*B 3"]:
 def _with_expression_prior(
     basis: LandmarkBasis, state: State, system: ArrowSystem, weighing: LandmarkFitSettings
 ) -> ArrowSystem:
-    strength, centre = expression_prior_terms(
-        basis.expression_prior, weighing.expression_strength, state.expression
-    )
+    strength = weighing.expression_strength
+    curvature, pull = expression_prior_terms(basis.expressions, strength, state.expression)
     own = system.own.clone()
-    own.diagonal(dim1=1, dim2=2)[:, 6:] += strength
+    own[:, 6:, 6:] += curvature
     descent = system.own_descent.clone()
-    descent[:, 6:] -= strength * (state.expression - centre)
+    descent[:, 6:] += pull
     return replace(system, own=own, own_descent=descent)

@@ -1,5 +1,7 @@
 """What is known of faces before a photo is seen."""
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -10,6 +12,8 @@ from facewright.models.face_model import ExpressionPrior
 LEAST_STD = 0.03
 # Degrees of freedom of the expressions' Student prior: most photos show little, a shout shows much.
 FREEDOM = 3.0
+# Of the spread of one expression: what two that always go together may still differ by.
+LEAST_SHARE = 0.1
 # Expressions that undo one another: of each pair a face shows one.
 OPPOSED = (
     *(("eyeLookUp" + side, "eyeLookDown" + side) for side in ("Left", "Right")),
@@ -21,21 +25,43 @@ OPPOSED = (
 )
 
 
+@dataclass(frozen=True)
+class ExpressionBelief:
+    """The prior of a model's expressions in independent directions of unit spread.
+
+    Attributes:
+        whitening: ``(activations - centre) @ whitening`` has unit covariance and stays near each expression.
+        centre: mean activations.
+    """
+
+    whitening: Float[Tensor, "E E"]
+    centre: Float[Tensor, " E"]
+
+
+def expression_belief(prior: ExpressionPrior) -> ExpressionBelief:
+    """Prepare a prior for fitting; expressions that go together are pulled towards doing so."""
+    values, vectors = torch.linalg.eigh(prior.correlation.double())
+    root = (vectors * values.clamp_min(LEAST_SHARE).rsqrt()) @ vectors.mT
+    whitening = root / prior.std.double().clamp_min(LEAST_STD)[:, None]
+    return ExpressionBelief(whitening.to(prior.std.dtype), prior.mean)
+
+
 def expression_prior_terms(
-    prior: ExpressionPrior, strength: float, expression: Float[Tensor, "B E"]
-) -> tuple[Float[Tensor, "B E"], Float[Tensor, " E"]]:
-    """Curvature (of the Gaussian that lies on the Student prior at given activations) and centre."""
-    std = prior.std.clamp_min(LEAST_STD)
-    deviation = ((expression - prior.mean) / std) ** 2
-    return strength / std**2 / (1 + deviation / FREEDOM), prior.mean
+    belief: ExpressionBelief, strength: float, expression: Float[Tensor, "B E"]
+) -> tuple[Float[Tensor, "B E E"], Float[Tensor, "B E"]]:
+    """Curvature (of the Gaussian that lies on the Student prior at given activations) and descent."""
+    deviation = (expression - belief.centre) @ belief.whitening
+    weight = strength / (1 + deviation**2 / FREEDOM)
+    curvature = (belief.whitening * weight[:, None]) @ belief.whitening.mT
+    return curvature, -(weight * deviation) @ belief.whitening.mT
 
 
 def expression_energy(
-    prior: ExpressionPrior, strength: float, expression: Float[Tensor, "B E"]
+    belief: ExpressionBelief, strength: float, expression: Float[Tensor, "B E"]
 ) -> Float[Tensor, " B"]:
-    """Energy of the Student prior; near its centre that of a Gaussian with the prior's deviation."""
-    deviation = ((expression - prior.mean) / prior.std.clamp_min(LEAST_STD)) ** 2
-    return strength * FREEDOM * torch.log1p(deviation / FREEDOM).sum(1)
+    """Energy of the Student prior; near its centre that of a Gaussian with the prior's covariance."""
+    deviation = (expression - belief.centre) @ belief.whitening
+    return strength * FREEDOM * torch.log1p(deviation**2 / FREEDOM).sum(1)
 
 
 def opposed_pairs(names: tuple[str, ...]) -> Int64[Tensor, "Q 2"]:

@@ -56,7 +56,7 @@ def start(
     translation = torch.cat([offset * depth[:, None], depth[:, None]], 1)
     persons, batch = int(person.max()) + 1, len(rays)
     identity = rays.new_zeros(persons, basis.identity_count)
-    expression = basis.expression_prior.mean.clamp(0, 1).expand(batch, -1).clone()
+    expression = basis.expressions.centre.clamp(0, 1).expand(batch, -1).clone()
     return State(rotation, translation, identity, expression)
 
 

@@ -81,16 +81,15 @@ def best_combination(
     """
     person, persons = observed.person, len(state.identity)
     motions = [moved_residual(basis, state, linear, (d.own, d.shared[person])) for d in directions]
-    strength, centre = expression_prior_terms(
-        basis.expression_prior, settings.expression_strength, state.expression
-    )
+    strength = settings.expression_strength
+    curvature, pull = expression_prior_terms(basis.expressions, strength, state.expression)
     faces = [direction.own[:, 6:] for direction in directions]
     # (B, D, D) and (B, D) of the photos' own energies, then those of each person's identity.
     matrix = quadratic_form(basis, observed, linear, motions)
     expression = torch.stack(faces, 1)
-    matrix = matrix + (expression * strength[:, None]) @ expression.mT
+    matrix = matrix + expression @ curvature @ expression.mT
     right = torch.stack([(motion * linear.pull).sum((1, 2)) for motion in motions], 1)
-    right = right - (expression @ (strength * (state.expression - centre))[..., None])[..., 0]
+    right = right + (expression @ pull[..., None])[..., 0]
     identity = torch.stack([direction.shared for direction in directions], 1)
     matrix = group_sum(matrix, person, persons) + settings.identity_strength * identity @ identity.mT
     right = group_sum(right, person, persons)

@@ -58,7 +58,7 @@ def _assemble(tensors: dict[str, Tensor], metadata: dict[str, str]) -> FaceModel
         expression_basis=expression,
         expression_names=_names(metadata, "expression_names"),
         expression_prior=ExpressionPrior(
-            tensors["expression_prior_mean"].float(), tensors["expression_prior_std"].float()
+            *(tensors[f"expression_prior_{part}"].float() for part in ("mean", "std", "correlation"))
         ),
         diffuse_mean=tensors["diffuse_mean"].float(),
         diffuse_basis=_dequantised(tensors, "diffuse_basis"),

@@ -53,6 +53,7 @@ def check_shapes(model: FaceModel) -> None:
         "expression_basis": (model.expression_basis, (expressions, count, 3)),
         "expression_prior_mean": (model.expression_prior.mean, (expressions,)),
         "expression_prior_std": (model.expression_prior.std, (expressions,)),
+        "expression_prior_correlation": (model.expression_prior.correlation, (expressions, expressions)),
         "uv": (model.topology.uv, (len(model.topology.uv), 2)),
         "faces": (model.topology.faces, (len(model.topology.uv_faces), 3)),
         "uv_faces": (model.topology.uv_faces, (len(model.topology.faces), 3)),
@@ -86,7 +87,8 @@ def check_values(model: FaceModel) -> None:
         if isinstance(value := getattr(model, field.name), Tensor) and value.is_floating_point()
     }
     floats |= {"expression_prior_mean": model.expression_prior.mean, "uv": model.topology.uv}
-    floats |= {"expression_prior_std": model.expression_prior.std}
+    prior = model.expression_prior
+    floats |= {"expression_prior_std": prior.std, "expression_prior_correlation": prior.correlation}
     floats |= {f"{name}.weights": points.weights for name, points in model.landmarks.items()}
     for name, values in floats.items():
         if not bool(values.isfinite().all()):

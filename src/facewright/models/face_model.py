@@ -41,10 +41,17 @@ class ExpressionPrior:
     Attributes:
         mean: activation of each expression in real photographs.
         std: its standard deviation.
+        correlation: which expressions go together.
     """
 
     mean: Float[Tensor, " E"]
     std: Float[Tensor, " E"]
+    correlation: Float[Tensor, "E E"]
+
+    @classmethod
+    def independent(cls, mean: Float[Tensor, " E"], std: Float[Tensor, " E"]) -> "ExpressionPrior":
+        """A prior that knows of no expressions that go together."""
+        return cls(mean, std, torch.eye(len(mean), dtype=mean.dtype, device=mean.device))
 
 
 @dataclass(frozen=True)

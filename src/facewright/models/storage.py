@@ -67,6 +67,7 @@ def save_face_model(path: Path, model: FaceModel, origin: ModelOrigin) -> None:
     tensors |= {
         "expression_prior_mean": model.expression_prior.mean,
         "expression_prior_std": model.expression_prior.std,
+        "expression_prior_correlation": model.expression_prior.correlation,
         "faces": topology.faces.int(),
         "uv": topology.uv,
         "uv_faces": topology.uv_faces.int(),
@@ -153,6 +154,9 @@ def _check(model: FaceModel) -> None:
             raise ValueError(f"{name} reaches from {low:.3g} to {high:.3g}, expected within 0 to 1")
     if bool((model.expression_prior.std < 0).any()):
         raise ValueError("expression_prior_std is negative")
+    correlation = model.expression_prior.correlation
+    if not torch.equal(correlation, correlation.T) or bool((correlation.abs() > 1 + 1e-5).any()):
+        raise ValueError("expression_prior_correlation is no correlation")
     for name, points in model.landmarks.items():
         if not bool(((points.weights.sum(1) - 1).abs() < 1e-3).all()):
             raise ValueError(f"{name}.weights do not sum to 1")
@@ -160,9 +164,8 @@ def _check(model: FaceModel) -> None:
 
 def _assemble(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> FaceModel:
     arrays = {name: _floats(tensors[name], name) for name in ARRAYS}
-    prior = ExpressionPrior(
-        *(_floats(tensors[key], key) for key in ("expression_prior_mean", "expression_prior_std"))
-    )
+    keys = (f"expression_prior_{part}" for part in ("mean", "std", "correlation"))
+    prior = ExpressionPrior(*(_floats(tensors[key], key) for key in keys))
     faces, uv_faces = (_indices(tensors[name], name) for name in ("faces", "uv_faces"))
     landmarks = {
         name: LandmarkSet(

@@ -21,7 +21,7 @@ from torch import Tensor
 from facewright.core.errors import InputError
 from facewright.geometry.laplacian import uniform_laplacian
 from facewright.geometry.nearest import closest_points, index_surface
-from facewright.models.face_model import ExpressionPrior, FaceModel
+from facewright.models.face_model import FaceModel
 
 LEAST_COVERED = 500  # vertices of the target's skin that must lie on the source
 SAMPLES, NOISE = 1_000, 1.0  # covered vertices that identity is continued from, and what they may be off, mm
@@ -152,7 +152,7 @@ def carry_model(
         model,
         expression_basis=expression,
         expression_names=source.expression_names,
-        expression_prior=ExpressionPrior(source.expression_prior.mean, source.expression_prior.std),
+        expression_prior=source.expression_prior,
     )
 
 

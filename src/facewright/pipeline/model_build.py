@@ -181,7 +181,7 @@ def _in_ours(base: FaceModel, identity: Components, expression: Mapping[str, nda
         model,
         expression_basis=torch.from_numpy(np.stack(list(expression.values()))),
         expression_names=tuple(expression),
-        expression_prior=ExpressionPrior(torch.zeros(count), torch.ones(count)),
+        expression_prior=ExpressionPrior.independent(torch.zeros(count), torch.ones(count)),
     )
 
 

@@ -74,7 +74,9 @@ def build_model():
         identity_basis=identity,
         expression_basis=smooth_fields(vertices, EXPRESSIONS, 3.0, generator),
         expression_names=tuple(f"expression{i}" for i in range(EXPRESSIONS)),
-        expression_prior=ExpressionPrior(torch.full((EXPRESSIONS,), 0.1), torch.full((EXPRESSIONS,), 0.3)),
+        expression_prior=ExpressionPrior.independent(
+            torch.full((EXPRESSIONS,), 0.1), torch.full((EXPRESSIONS,), 0.3)
+        ),
         diffuse_mean=torch.tensor([0.55, 0.35, 0.25]).expand(count, 3).clone(),
         diffuse_basis=smooth_fields(vertices, 5, 0.05, generator),
         specular_mean=torch.full((count,), 0.2),

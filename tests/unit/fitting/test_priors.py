@@ -7,29 +7,60 @@ from tests.unit.fitting.miniature_head import draw_parameters, landmarks_of
 
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import landmark_basis
-from facewright.fitting.priors import expression_energy, expression_prior_terms, weaker_of_pairs
+from facewright.fitting.priors import (
+    expression_belief,
+    expression_energy,
+    expression_prior_terms,
+    weaker_of_pairs,
+)
 from facewright.fitting.settings import LandmarkFitSettings
 from facewright.models.face_model import ExpressionPrior
 
-PRIOR = ExpressionPrior(torch.tensor([0.1, 0.2]), torch.tensor([0.05, 0.3]))
+PRIOR = ExpressionPrior.independent(torch.tensor([0.1, 0.2]), torch.tensor([0.05, 0.3]))
+TOGETHER = ExpressionPrior(
+    torch.tensor([0.1, 0.2]), torch.tensor([0.2, 0.3]), torch.tensor([[1.0, 0.8], [0.8, 1.0]])
+)
 
 
 def test_the_curvature_is_that_of_the_energy():
-    expression = torch.tensor([[0.1, 0.2], [0.5, 0.9]], requires_grad=True)
-    energy = expression_energy(PRIOR, 2.0, expression)
-    (slope,) = torch.autograd.grad(energy.sum(), expression)
-    strength, centre = expression_prior_terms(PRIOR, 2.0, expression)
-    torch.testing.assert_close(slope, 2 * strength * (expression - centre))
+    for prior in (PRIOR, TOGETHER):
+        belief = expression_belief(prior)
+        expression = torch.tensor([[0.1, 0.2], [0.5, 0.9]], requires_grad=True)
+        energy = expression_energy(belief, 2.0, expression)
+        (slope,) = torch.autograd.grad(energy.sum(), expression)
+        curvature, descent = expression_prior_terms(belief, 2.0, expression)
+        torch.testing.assert_close(slope, -2 * descent)
+        off = expression.detach() - prior.mean
+        torch.testing.assert_close(slope, 2 * (curvature @ off[..., None])[..., 0])
+        torch.testing.assert_close(curvature, curvature.mT)
 
 
 def test_a_shout_costs_less_than_under_a_gaussian():
     shout = torch.tensor([[0.9, 0.2]])
     gaussian = ((shout - PRIOR.mean) ** 2 / PRIOR.std**2).sum(1)
-    assert expression_energy(PRIOR, 1.0, shout) < 0.2 * gaussian
+    belief = expression_belief(PRIOR)
+    assert expression_energy(belief, 1.0, shout) < 0.2 * gaussian
     near = PRIOR.mean[None] + 0.3 * PRIOR.std
     torch.testing.assert_close(
-        expression_energy(PRIOR, 1.0, near), torch.tensor([2 * 0.3**2]), rtol=0.05, atol=0
+        expression_energy(belief, 1.0, near), torch.tensor([2 * 0.3**2]), rtol=0.05, atol=0
     )
+
+
+def test_near_its_centre_the_prior_is_the_gaussian_with_its_covariance():
+    spread = torch.diag(TOGETHER.std) @ TOGETHER.correlation @ torch.diag(TOGETHER.std)
+    belief = expression_belief(TOGETHER)
+    curvature, _ = expression_prior_terms(belief, 1.0, TOGETHER.mean[None])
+    torch.testing.assert_close(curvature[0], torch.linalg.inv(spread), rtol=1e-4, atol=1e-4)
+    together, apart = (TOGETHER.mean + 0.3 * TOGETHER.std * torch.tensor([[1.0, sign]]) for sign in (1, -1))
+    # Two that go together are moved together for less than one against the other.
+    assert expression_energy(belief, 1.0, together) < 0.3 * expression_energy(belief, 1.0, apart)
+
+
+def test_expressions_that_always_go_together_do_not_break_the_prior():
+    same = ExpressionPrior(torch.zeros(2), torch.ones(2), torch.ones(2, 2))
+    belief = expression_belief(same)
+    assert torch.isfinite(belief.whitening).all()
+    assert expression_energy(belief, 1.0, torch.tensor([[0.2, 0.0]])) < 1.0
 
 
 def test_the_weaker_of_a_pair_is_told_by_activation_then_by_want():

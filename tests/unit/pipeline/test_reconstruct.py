@@ -170,8 +170,10 @@ def test_another_model_is_read_from_its_file(engine: Reconstructor, tmp_path: Pa
     assert torch.equal(loaded.basis.mean, engine.basis.mean)
     # What the shipped landmarker gets wrong on every face says nothing about a plug-in.
     ours = Reconstructor.load(settings, torch.device("cpu")).basis.errors
-    assert loaded.basis.errors is not None and ours is not None
-    assert ours.mean.abs().max() > 0 and not loaded.basis.errors.mean.any()
+    assert loaded.basis.errors is not None
+    assert ours is not None
+    assert ours.mean.abs().max() > 0
+    assert not loaded.basis.errors.mean.any()
     assert torch.equal(loaded.basis.errors.modes, ours.modes)
     before = made_with(settings, BatchSettings())
     assert before != made_with(engine.settings, BatchSettings())

@@ -56,7 +56,7 @@ def small_face() -> FaceModel:
         identity_basis=torch.from_numpy(np.stack([wide, large])).float(),
         expression_basis=torch.from_numpy(np.stack([opened, pursed])).float(),
         expression_names=("opened", "pursed"),
-        expression_prior=ExpressionPrior(torch.full((2,), 0.2), torch.full((2,), 0.2)),
+        expression_prior=ExpressionPrior.independent(torch.full((2,), 0.2), torch.full((2,), 0.2)),
         diffuse_mean=torch.full((count, 3), 0.4),
         diffuse_basis=torch.zeros(1, count, 3),
         specular_mean=torch.zeros(count),

@@ -156,7 +156,7 @@ def _assembled(raw: RawModel) -> FaceModel:
         expression_basis=torch.from_numpy(raw.expression).float(),
         expression_names=raw.expression_names,
         # Standard deviations have this prior by definition; of blendshapes the files say nothing narrower.
-        expression_prior=ExpressionPrior(torch.zeros(expressions), torch.ones(expressions)),
+        expression_prior=ExpressionPrior.independent(torch.zeros(expressions), torch.ones(expressions)),
         diffuse_mean=torch.from_numpy(diffuse.mean).float(),
         diffuse_basis=torch.from_numpy(diffuse.basis).float(),
         specular_mean=torch.from_numpy(specular.mean).float().mean(-1),
