@@ -110,7 +110,7 @@ def main() -> None:
     found = correlations(expression, faces.activations)
     least = sorted(found, key=found.__getitem__)[:5]
     print(
-        f"expressions against the labels: {len(found)}, mean correlation {np.mean(list(found.values())):.3f}, "
+        f"{len(found)} expressions against the labels: mean correlation {np.mean(list(found.values())):.3f}, "
         f"mean difference {(expression - faces.activations).abs().mean():.3f}; least: "
         + ", ".join(f"{model.expression_names[row]} {found[row]:.2f}" for row in least)
     )
