@@ -1,23 +1,18 @@
-"""Closest points on a triangle surface: a vertex tree and the triangles around its nearest vertices.
-
-The answer is exact. Triangles of ordinary size are found through their corners: a point of such a triangle is
-never further than ``reach`` from one of its corners, so once every vertex within (best distance + reach) has
-been looked at, nothing closer can exist. The few long triangles are found through a tree of their centroids.
-"""
+"""Closest points on a triangle surface, exactly: a tree of boxes around its triangles."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int64
 from numpy import ndarray
-from scipy.spatial import KDTree
 
 from facewright.core.errors import InputError
-from facewright.geometry.nearest_kernels import search_fans, search_triangles
+from facewright.core.threads import run_tasks
+from facewright.geometry.nearest_kernels import bound_boxes, search_boxes
 
-NEIGHBOURS = 8
-LONG = 3.0  # a triangle whose longest edge is more than this many median longest edges is "long"
-COVER = 0.578  # > 1/sqrt(3): a point of a triangle is within COVER * longest edge of a corner
+LEAF = 1  # triangles in the smallest boxes, at most: a box costs less to look at than a triangle
+CHUNK = 4096  # queries of one task
+BITS = 20  # of each coordinate in the order of the triangles
 
 
 @dataclass(frozen=True)
@@ -44,26 +39,17 @@ class SurfaceIndex:
     Attributes:
         vertices: positions.
         faces: triangles.
-        carriers: the vertices of short triangles; no other vertex leads to a surface point.
-        tree: of the carriers.
-        fan_start: where each vertex's incident short triangles start in ``fan``, and the end.
-        fan: incident short triangles of vertex 0, 1, ...
-        reach: a point of a short triangle is within this distance of one of its corners.
-        long: indices of the long triangles.
-        long_tree: of their centroids, None if there are none.
-        long_radius: a point of a long triangle is within this distance of its centroid.
+        order: the triangles along a curve that keeps neighbours together; a box holds a piece of it, and its
+            two halves are boxes 2 k + 1 and 2 k + 2.
+        corners: of the triangles in that order.
+        boxes: lowest and highest corner of each box.
     """
 
     vertices: Float[ndarray, "V 3"]
     faces: Int64[ndarray, "F 3"]
-    carriers: Int64[ndarray, " R"]
-    tree: KDTree
-    fan_start: Int64[ndarray, " S"]
-    fan: Int64[ndarray, " C"]
-    reach: float
-    long: Int64[ndarray, " L"]
-    long_tree: KDTree | None
-    long_radius: float
+    order: Int64[ndarray, " F"]
+    corners: Float[ndarray, "F 3 3"]
+    boxes: Float[ndarray, "B 2 3"]
 
 
 def index_surface(vertices: Float[ndarray, "V 3"], faces: Int64[ndarray, "F 3"]) -> SurfaceIndex:
@@ -83,26 +69,12 @@ def index_surface(vertices: Float[ndarray, "V 3"], faces: Int64[ndarray, "F 3"])
     vertices = np.ascontiguousarray(vertices, dtype=np.float64)
     faces = np.ascontiguousarray(faces)
     corners = vertices[faces]
-    longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=-1).max(1)
-    is_long = longest > LONG * np.median(longest)
-    short = np.flatnonzero(~is_long)
-    start, fan = _fans(faces, short, len(vertices))
-    carriers = np.unique(faces[short])
-    long = np.flatnonzero(is_long)
-    centroids = corners[long].mean(1)
-    spread = np.linalg.norm(corners[long] - centroids[:, None], axis=-1)
-    return SurfaceIndex(
-        vertices=vertices,
-        faces=faces,
-        carriers=carriers,
-        tree=KDTree(vertices[carriers]),
-        fan_start=start,
-        fan=fan,
-        reach=float(COVER * longest[short].max(initial=0.0)),
-        long=long,
-        long_tree=KDTree(centroids) if len(long) else None,
-        long_radius=float(spread.max(initial=0.0)),
-    )
+    order = np.argsort(_morton_codes(corners.mean(1)), kind="stable")
+    corners = corners[order]
+    levels = max(0, int(np.ceil(np.log2(len(faces) / LEAF))))
+    boxes = np.empty((2 ** (levels + 1) - 1, 2, 3))
+    bound_boxes(corners, boxes)
+    return SurfaceIndex(vertices, faces, order, corners, boxes)
 
 
 def closest_points(surface: SurfaceIndex, queries: Float[ndarray, "N 3"]) -> ClosestPoints:
@@ -110,59 +82,47 @@ def closest_points(surface: SurfaceIndex, queries: Float[ndarray, "N 3"]) -> Clo
 
     Args:
         surface: made by ``index_surface``.
-        queries: points in the frame of the surface.
+        queries: finite points in the frame of the surface.
+
+    Raises:
+        InputError: a query is not finite.
     """
+    if not np.isfinite(queries).all():
+        raise InputError("queries for closest points must be finite, got NaN or infinity.")
     queries = np.ascontiguousarray(queries, dtype=np.float64)
-    count = min(NEIGHBOURS, len(surface.carriers))
-    near_distance, near = surface.tree.query(queries, k=count)
-    near, near_distance = near.reshape(len(queries), count), near_distance.reshape(len(queries), count)
-    best = np.full(len(queries), np.inf)
-    triangle = np.full(len(queries), -1, dtype=np.int64)
+    squared = np.full(len(queries), np.inf)
+    place = np.zeros(len(queries), dtype=np.int64)
     weights = np.zeros((len(queries), 3))
-    arrays = (surface.vertices, surface.faces, surface.fan_start, surface.fan)
-    rows = np.arange(len(queries) + 1, dtype=np.int64) * count
-    search_fans(queries, *arrays, rows, surface.carriers[near.ravel()], best, triangle, weights)
-
-    # All vertices within `bound` must have been seen; the tree has shown those nearer than the last one.
-    bound = np.where(np.isfinite(best), np.sqrt(best), near_distance[:, 0]) + surface.reach
-    open_rows = np.flatnonzero((near_distance[:, -1] < bound) & (count < len(surface.carriers)))
-    if len(open_rows):
-        found = surface.tree.query_ball_point(queries[open_rows], bound[open_rows] * (1 + 1e-9))
-        listed, starts = _packed(list(found))
-        listed = surface.carriers[listed]
-        _search_more(queries, arrays, open_rows, listed, starts, (best, triangle, weights))
-    if surface.long_tree is not None:
-        found = surface.long_tree.query_ball_point(queries, np.sqrt(best) + surface.long_radius)
-        listed, starts = _packed(list(found))
-        search_triangles(queries, *arrays[:2], starts, surface.long[listed], best, triangle, weights)
-    points = (surface.vertices[surface.faces[triangle]] * weights[..., None]).sum(1)
-    return ClosestPoints(points, np.sqrt(best), triangle, weights)
+    run_tasks(
+        search_boxes,
+        [
+            (queries, surface.corners, surface.boxes, slice_, squared, place, weights)
+            for slice_ in _pieces(len(queries))
+        ],
+    )
+    points = np.einsum("nk,nkc->nc", weights, surface.corners[place])
+    return ClosestPoints(points, np.sqrt(squared), surface.order[place], weights)
 
 
-def _fans(faces: ndarray, chosen: ndarray, vertex_count: int) -> tuple[ndarray, ndarray]:
-    corner = faces[chosen].ravel()
-    order = np.argsort(corner, kind="stable")
-    start = np.zeros(vertex_count + 1, dtype=np.int64)
-    np.cumsum(np.bincount(corner, minlength=vertex_count), out=start[1:])
-    return start, np.repeat(chosen, 3)[order].astype(np.int64)
+def _pieces(count: int) -> list[tuple[int, int]]:
+    return [(first, min(first + CHUNK, count)) for first in range(0, count, CHUNK)]
 
 
-def _packed(lists: list[list[int]]) -> tuple[ndarray, ndarray]:
-    starts = np.zeros(len(lists) + 1, dtype=np.int64)
-    np.cumsum([len(entry) for entry in lists], out=starts[1:])
-    flat = np.fromiter((value for entry in lists for value in entry), dtype=np.int64, count=int(starts[-1]))
-    return flat, starts
+def _morton_codes(points: ndarray) -> ndarray:
+    """Numbers whose order keeps neighbours together: the bits of the coordinates in turn.
 
-
-def _search_more(
-    queries: ndarray,
-    arrays: tuple[ndarray, ndarray, ndarray, ndarray],
-    rows: ndarray,
-    listed: ndarray,
-    starts: ndarray,
-    result: tuple[ndarray, ndarray, ndarray],
-) -> None:
-    best, triangle, weights = (array[rows].copy() for array in result)
-    search_fans(queries[rows], *arrays, starts, listed, best, triangle, weights)
-    for array, part in zip(result, (best, triangle, weights), strict=True):
-        array[rows] = part
+    **Source:** Morton 1966, "A computer oriented geodetic data base and a new technique in file sequencing".
+    """
+    low = points.min(0)
+    extent = max(float((points - low).max()), 1e-300)
+    cells = ((points - low) * ((2**BITS - 1) / extent)).astype(np.uint64)
+    # Two zeros between any two bits, in steps that halve the distance the bits have still to go.
+    for shift, mask in (
+        (32, 0x1F00000000FFFF),
+        (16, 0x1F0000FF0000FF),
+        (8, 0x100F00F00F00F00F),
+        (4, 0x10C30C30C30C30C3),
+        (2, 0x1249249249249249),
+    ):
+        cells = (cells | (cells << np.uint64(shift))) & np.uint64(mask)
+    return cells[:, 0] | (cells[:, 1] << np.uint64(1)) | (cells[:, 2] << np.uint64(2))

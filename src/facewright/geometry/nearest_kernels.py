@@ -3,40 +3,84 @@
 
 from typing import no_type_check
 
+import numpy as np
 from numba import njit
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
-def search_fans(queries, vertices, faces, fan_start, fan, rows, near, best, triangle, weights):
-    """Try the triangles around each query's listed vertices."""
-    for q in range(len(queries)):
-        for slot in range(rows[q], rows[q + 1]):
-            vertex = near[slot]
-            for entry in range(fan_start[vertex], fan_start[vertex + 1]):
-                _try_triangle(queries, vertices, faces, q, fan[entry], best, triangle, weights)
+def bound_boxes(corners, boxes):
+    """Boxes of the pieces of a row of triangles: box 0 holds all, and each inner one is halved."""
+    count, leaves = len(corners), (len(boxes) + 1) // 2
+    for leaf in range(leaves):
+        box = boxes[leaves - 1 + leaf]
+        box[0], box[1] = np.inf, -np.inf
+        # The same piece as halving all the way down would give.
+        for n in range(leaf * count // leaves, (leaf + 1) * count // leaves):
+            for corner in range(3):
+                for k in range(3):
+                    box[0, k] = min(box[0, k], corners[n, corner, k])
+                    box[1, k] = max(box[1, k], corners[n, corner, k])
+    for number in range(leaves - 2, -1, -1):
+        for k in range(3):
+            boxes[number, 0, k] = min(boxes[2 * number + 1, 0, k], boxes[2 * number + 2, 0, k])
+            boxes[number, 1, k] = max(boxes[2 * number + 1, 1, k], boxes[2 * number + 2, 1, k])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
-def search_triangles(queries, vertices, faces, rows, listed, best, triangle, weights):
-    """Try each query's listed triangles."""
-    for q in range(len(queries)):
-        for slot in range(rows[q], rows[q + 1]):
-            _try_triangle(queries, vertices, faces, q, listed[slot], best, triangle, weights)
+def search_boxes(queries, corners, boxes, piece, squared, place, weights):
+    """Closest points for a piece of the queries; ``squared``: infinite at first."""
+    count, leaves = len(corners), (len(boxes) + 1) // 2
+    waiting, gap = np.empty(64, np.int64), np.empty(64)
+    for q in range(piece[0], piece[1]):
+        waiting[0], gap[0] = 0, 0.0
+        height = 1
+        while height > 0:
+            height -= 1
+            number = waiting[height]
+            if gap[height] >= squared[q]:
+                continue
+            # Down to the smallest box, always the nearer half first.
+            while number < leaves - 1:
+                number = 2 * number + 1
+                near, far = _gap(boxes, number, queries, q), _gap(boxes, number + 1, queries, q)
+                other = number + 1
+                if far < near:
+                    number, other, near, far = other, number, far, near
+                if far < squared[q]:
+                    waiting[height], gap[height] = other, far
+                    height += 1
+                if near >= squared[q]:
+                    break
+            if number >= leaves - 1:
+                leaf = number - (leaves - 1)
+                for n in range(leaf * count // leaves, (leaf + 1) * count // leaves):
+                    _try_triangle(queries, corners, q, n, squared, place, weights)
+
+
+@njit(nogil=True, error_model="numpy", inline="always")
+@no_type_check
+def _gap(boxes, number, queries, q):
+    """Squared distance of a query to a box."""
+    total = 0.0
+    for k in range(3):
+        off = max(boxes[number, 0, k] - queries[q, k], queries[q, k] - boxes[number, 1, k])
+        if off > 0:
+            total += off * off
+    return total
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
-def _try_triangle(queries, vertices, faces, q, face, best, triangle, weights):
+def _try_triangle(queries, corners, q, n, best, place, weights):
     """Keep the closest point of one triangle if it beats the best (squared distance) so far.
 
     **Source:** Ericson, Real-Time Collision Detection (2004), section 5.1.5.
     """
-    ia, ib, ic = faces[face, 0], faces[face, 1], faces[face, 2]
     d1 = d2 = d3 = d4 = d5 = d6 = 0.0
     for k in range(3):
-        a, b, c, p = vertices[ia, k], vertices[ib, k], vertices[ic, k], queries[q, k]
+        a, b, c, p = corners[n, 0, k], corners[n, 1, k], corners[n, 2, k], queries[q, k]
         d1 += (b - a) * (p - a)
         d2 += (c - a) * (p - a)
         d3 += (b - a) * (p - b)
@@ -62,9 +106,9 @@ def _try_triangle(queries, vertices, faces, q, face, best, triangle, weights):
         v, w = (vb / total, vc / total) if total > 0 else (0.0, 0.0)
     squared = 0.0
     for k in range(3):
-        point = (1.0 - v - w) * vertices[ia, k] + v * vertices[ib, k] + w * vertices[ic, k]
+        point = (1.0 - v - w) * corners[n, 0, k] + v * corners[n, 1, k] + w * corners[n, 2, k]
         squared += (queries[q, k] - point) ** 2
     if squared < best[q]:
         best[q] = squared
-        triangle[q] = face
+        place[q] = n
         weights[q, 0], weights[q, 1], weights[q, 2] = 1.0 - v - w, v, w

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.spatial import KDTree
 
 from facewright.core.errors import InputError
-from facewright.geometry.nearest import closest_points, index_surface
+from facewright.geometry.nearest import CHUNK, closest_points, index_surface
 
 
 def grid(count, bump=3.0):
@@ -53,9 +54,28 @@ def test_a_vertex_tree_alone_would_be_caught():
     """Control: the nearest vertex is not the nearest surface point, by more than the tolerance above."""
     vertices, faces = grid(9)
     queries = np.random.default_rng(0).uniform(-14, 14, (40, 3))
-    surface = index_surface(vertices, faces)
-    to_vertex = surface.tree.query(queries)[0]
-    assert (to_vertex - closest_points(surface, queries).distance).max() > 0.25
+    to_vertex, _ = KDTree(vertices).query(queries)
+    assert (to_vertex - closest_points(index_surface(vertices, faces), queries).distance).max() > 0.25
+
+
+def test_it_is_the_closest_of_all_triangles():
+    """Against the projection onto every triangle, which has no boxes to leave out; far queries see many."""
+    vertices, faces = spiky()
+    queries = np.random.default_rng(4).normal(size=(200, 3)) * [20, 20, 40]
+    found = closest_points(index_surface(vertices, faces), queries)
+    each = [closest_points(index_surface(vertices, faces[n : n + 1]), queries) for n in range(len(faces))]
+    expected = np.stack([one.distance for one in each])
+    np.testing.assert_array_equal(found.distance, expected.min(0))
+    np.testing.assert_array_equal(expected[found.triangle, np.arange(200)], expected.min(0))
+
+
+def test_many_queries_in_pieces_are_those_one_by_one():
+    surface = index_surface(*grid(15, 12.0))
+    queries = np.random.default_rng(5).uniform(-14, 14, (CHUNK + 100, 3))
+    found = closest_points(surface, queries)
+    last = closest_points(surface, queries[-150:])
+    np.testing.assert_array_equal(found.distance[-150:], last.distance)
+    np.testing.assert_array_equal(found.triangle[-150:], last.triangle)
 
 
 def test_degenerate_triangles_do_no_harm():
@@ -70,6 +90,11 @@ def test_an_empty_or_broken_surface_is_refused():
         index_surface(np.zeros((3, 3)), np.zeros((0, 3), dtype=np.int64))
     with pytest.raises(InputError, match="finite"):
         index_surface(np.full((3, 3), np.nan), np.array([[0, 1, 2]]))
+
+
+def test_a_query_that_is_not_finite_is_refused():
+    with pytest.raises(InputError, match="queries"):
+        closest_points(index_surface(*grid(5)), np.full((1, 3), np.nan))
 
 
 def test_vertices_without_triangles_do_not_lead_astray():
