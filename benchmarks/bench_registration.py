@@ -24,7 +24,7 @@ Call = Callable[[], ndarray]
 # trimesh's default stages: stiffness, landmarks, power of the normals' cosine.
 STAGES = ((0.01, 10.0, 0.5), (0.02, 5.0, 0.5), (0.03, 2.5, 0.5), (0.01, 0.0, 0.0))
 ITERATIONS = 4
-REPEATS = 3
+SOLVERS: tuple[tuple[SolverName, int], ...] = (("multigrid", 3), ("superlu", 1))  # and how often each is run
 NOISE, LANDMARKS, FARTHEST = 0.002, 30, 0.1
 
 
@@ -66,10 +66,9 @@ def benchmark(_seconds: float) -> list[Timing]:
         meshes = (template, faces), (target, target_faces)
         landmarks = chosen, truth[chosen]
         candidates: list[tuple[str, Call, int]] = []
-        for wanted in ("auto", "superlu"):
+        for wanted, repeats in SOLVERS:
             solver, call = _ours(*meshes, landmarks, wanted)
-            if all(name != f"facewright, {solver}" for name, _, _ in candidates):
-                candidates.append((f"facewright, {solver}", call, REPEATS if wanted == "auto" else 1))
+            candidates.append((f"facewright, {solver}", call, repeats))
         candidates.append(("trimesh", _trimesh(*meshes, landmarks), 1))
         surface = index_surface(clean, target_faces)
         for name, call, repeats in candidates:

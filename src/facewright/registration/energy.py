@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Float, Int64
 from numpy import ndarray
 
-from facewright.registration.solver import Solver, SolverName, make_solver
+from facewright.registration.multigrid import Multigrid
+from facewright.registration.solver import BlockPattern, Solver, SolverName, SuperLu
 
 Axes = tuple[bool, bool, bool]
 ALL_AXES: Axes = (True, True, True)
@@ -42,7 +43,7 @@ class Rows:
 
 
 class AffineSystem:
-    """Normal equations of the energy over one template; the pattern is analysed once.
+    """Normal equations of the energy over one template; what no term changes is prepared once.
 
     Args:
         vertices: of the template; its frame and unit are those of all targets.
@@ -60,25 +61,25 @@ class AffineSystem:
         *,
         edge_weights: Float[ndarray, " E"] | None = None,
         gamma: float = 1.0,
-        solver: SolverName = "auto",
+        solver: SolverName = "multigrid",
     ) -> None:
         self.count, self.faces = len(vertices), faces
         self.position = np.concatenate([vertices, np.ones((self.count, 1))], axis=1)
         self.edges, self._face_edges = edges_of(faces)
         self._edge_weights = np.ones(len(self.edges)) if edge_weights is None else edge_weights
         self._g = np.array([1.0, 1.0, 1.0, gamma**2])
-        self._start, column, self._diagonal, self._beside = _pattern(self.edges, self.count)
-        self._entries = len(column)
-        self._solver: Solver = make_solver(self._start, column, solver)
+        # Affine maps that move nothing, from which the first solve starts.
+        self._maps = np.tile(np.eye(4, 3), (self.count, 1, 1))
+        self._solver: Solver = (
+            Multigrid(self.edges, self._edge_weights, self.count)
+            if solver == "multigrid"
+            else SuperLu(BlockPattern.of(self.edges, self.count))
+        )
 
     @property
     def solver_name(self) -> str:
-        """Which solver runs."""
+        """Which solver ran."""
         return self._solver.name
-
-    def close(self) -> None:
-        """Give the solver's memory back."""
-        self._solver.close()
 
     def solve(self, stiffness: Float[ndarray, " E"] | float, rows: Sequence[Rows]) -> Float[ndarray, "V 3"]:
         """Positions of the vertices that minimise the energy.
@@ -87,22 +88,21 @@ class AffineSystem:
             stiffness: weight of the differences of neighbouring maps (alpha squared), of all edges or each.
             rows: the terms.
         """
-        moved = np.empty((self.count, 3))
         groups: dict[tuple[int, ...], list[int]] = {}
         for axis in range(3):
             bound = tuple(number for number, term in enumerate(rows) if term.axes[axis])
             groups.setdefault(bound, []).append(axis)
         for bound, axes in groups.items():
             chosen = [rows[number] for number in bound]
-            values, right = self._assembled(np.broadcast_to(stiffness, len(self.edges)), chosen)
-            self._solver.factorise(values)
-            maps = self._solver.solve(np.ascontiguousarray(right[:, axes]))
-            maps = maps.reshape(self.count, 4, len(axes))
-            moved[:, axes] = np.einsum("va,vac->vc", self.position, maps)
-        return moved
+            diagonal, beside, right = self._assembled(np.broadcast_to(stiffness, len(self.edges)), chosen)
+            self._solver.prepare(diagonal, beside)
+            here = np.isin(range(3), axes)
+            # A column of zeros is solved already.
+            self._maps = np.where(here, self._solver.solve(right * here, self._maps * here), self._maps)
+        return np.einsum("va,vac->vc", self.position, self._maps)
 
-    def _assembled(self, stiffness: ndarray, rows: Sequence[Rows]) -> tuple[ndarray, ndarray]:
-        """Values of the upper triangle, and the right-hand sides (4V,3)."""
+    def _assembled(self, stiffness: ndarray, rows: Sequence[Rows]) -> tuple[ndarray, ndarray, ndarray]:
+        """Blocks of the diagonal and of the edges, and the right-hand sides."""
         tied = stiffness * self._edge_weights
         degree = np.bincount(self.edges.ravel(), np.repeat(tied, 2), self.count)
         diagonal = degree[:, None, None] * np.diag(self._g)
@@ -113,11 +113,7 @@ class AffineSystem:
                 self._add_vertices(term, term.vertex, diagonal, right)
             else:
                 self._add_points(term, diagonal, beside, right)
-        values = np.zeros(self._entries)
-        upper = np.triu_indices(4)
-        values[self._diagonal] = diagonal[:, upper[0], upper[1]]
-        values[self._beside] = beside.reshape(-1, 16)
-        return values, right.reshape(-1, 3)
+        return diagonal, beside, right
 
     def _add_vertices(self, term: Rows, vertex: ndarray, diagonal: ndarray, right: ndarray) -> None:
         weight = np.bincount(vertex, term.weight, self.count)
@@ -150,26 +146,3 @@ def edges_of(faces: Int64[ndarray, "F 3"]) -> tuple[Int64[ndarray, "E 2"], Int64
     count = int(faces.max()) + 1
     keys, inverse = np.unique(ends[:, 0] * count + ends[:, 1], return_inverse=True)
     return np.stack([keys // count, keys % count], axis=1), inverse.reshape(-1, 3).astype(np.int64)
-
-
-def _pattern(edges: ndarray, count: int) -> tuple[ndarray, ndarray, ndarray, ndarray]:
-    """Upper triangle of the matrix of 4 x 4 blocks.
-
-    Returns:
-        Row starts, columns, place of the 10 upper entries of each diagonal block, place of the 16 entries of
-        each edge's block; all in the order of ``edges`` (sorted by first, then second vertex).
-    """
-    beyond = np.bincount(edges[:, 0], minlength=count)
-    before = np.concatenate([[0], np.cumsum(beyond)])
-    lengths = (4 - np.arange(4))[None, :] + 4 * beyond[:, None]
-    start = np.concatenate([[0], np.cumsum(lengths.ravel())])
-    row_start = start[:-1].reshape(count, 4)
-    upper = np.triu_indices(4)
-    diagonal = row_start[:, upper[0]] + (upper[1] - upper[0])
-    slot = np.arange(len(edges)) - before[edges[:, 0]]
-    a, b = np.divmod(np.arange(16), 4)
-    beside = row_start[edges[:, 0]][:, a] + (4 - a) + 4 * slot[:, None] + b
-    column = np.empty(start[-1], dtype=np.int32)
-    column[diagonal] = 4 * np.arange(count)[:, None] + upper[1]
-    column[beside] = 4 * edges[:, 1][:, None] + b
-    return start.astype(np.int32), column, diagonal, beside

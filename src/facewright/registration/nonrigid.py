@@ -191,13 +191,10 @@ def deform(
         system = AffineSystem(
             vertices / scale, faces, edge_weights=weights, gamma=settings.gamma, solver=settings.solver
         )
-        try:
-            moved, count = vertices, 0
-            for stage in settings.stages:
-                moved, used = _run_stage(system, moved, terms, stage, settings)
-                count += used
-        finally:
-            system.close()
+        moved, count = vertices, 0
+        for stage in settings.stages:
+            moved, used = _run_stage(system, moved, terms, stage, settings)
+            count += used
     return Deformation(moved, count, system.solver_name)
 
 

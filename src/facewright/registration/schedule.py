@@ -46,7 +46,7 @@ class NonRigidSettings:
     gamma: float = 1.0
     by_length: bool = True
     least_motion: float = 0.01
-    solver: SolverName = "auto"
+    solver: SolverName = "multigrid"
 
 
 # After the face model was fitted, what is left is small: a few supple stages suffice.

@@ -1,99 +1,84 @@
-"""Sparse symmetric positive definite systems whose pattern stays while their values change.
+"""Sparse symmetric positive definite systems of 4 x 4 blocks whose pattern stays while their values change.
 
-MKL's PARDISO where the package pypardiso is installed (``pip install facewright[scans]``): its symbolic phase
-runs once. Elsewhere scipy's SuperLU in symmetric mode, which is several times slower on such systems.
+``multigrid`` solves them by conjugate gradients and needs no factors; ``superlu`` is scipy's direct solver,
+many times slower at the size of a head: a reference, and what takes over where the gradients should not
+converge.
 """
 
-from typing import Any, Literal, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Int32
+from jaxtyping import Float, Int64
 from numpy import ndarray
 from scipy import sparse
+from scipy.sparse.linalg import splu
 
-from facewright.core.errors import UnavailableError
-
-SolverName = Literal["auto", "pardiso", "superlu"]
-SYMMETRIC_POSITIVE = 2  # PARDISO's matrix type
-ANALYSE, FACTORISE, SOLVE, RELEASE = 11, 22, 33, -1  # PARDISO's phases
+SolverName = Literal["multigrid", "superlu"]
 
 
 @runtime_checkable
 class Solver(Protocol):
     """Solves systems of one pattern; ``name`` goes into reports."""
 
-    name: str
-
-    def factorise(self, values: Float[ndarray, " N"]) -> None:
-        """Take new values of the upper triangle, in the order of the pattern."""
+    @property
+    def name(self) -> str:
+        """Which solver ran."""
         ...
 
-    def solve(self, right: Float[ndarray, "R C"]) -> Float[ndarray, "R C"]:
-        """Solve for several right-hand sides with the last values."""
+    def prepare(self, diagonal: Float[ndarray, "V 4 4"], beside: Float[ndarray, "E 4 4"]) -> None:
+        """Take a matrix: the blocks on its diagonal, and the one above it of each edge."""
         ...
 
-    def close(self) -> None:
-        """Give the memory of the factors back."""
+    def solve(
+        self, right: Float[ndarray, "V 4 3"], guess: Float[ndarray, "V 4 3"]
+    ) -> Float[ndarray, "V 4 3"]:
+        """Solve with the last matrix, near ``guess``."""
         ...
 
 
-def make_solver(
-    start: Int32[ndarray, " S"], column: Int32[ndarray, " N"], name: SolverName = "auto"
-) -> Solver:
-    """Make a solver for the upper triangle (diagonal included) of a symmetric matrix.
+@dataclass(frozen=True)
+class BlockPattern:
+    """Where the blocks of a symmetric matrix stand: rows of blocks, both triangles; made by ``of``.
 
-    Args:
+    Attributes:
         start: where each row begins in ``column``, and the end.
-        column: column numbers, increasing in each row.
-        name: "auto" takes PARDISO where pypardiso is installed.
-
-    Raises:
-        UnavailableError: PARDISO was asked for by name and is not there.
+        column: columns of the blocks, increasing in each row.
+        middle: place of each row's block on the diagonal.
+        above: place of each edge's block in the upper triangle.
+        below: and in the lower.
     """
-    if name == "superlu":
-        return SuperLu(start, column)
-    try:
-        return Pardiso(start, column)
-    except ImportError as error:
-        if name == "pardiso":
-            raise UnavailableError(
-                f"the solver PARDISO needs the package pypardiso ({error}): pip install facewright[scans]."
-            ) from error
-        return SuperLu(start, column)
 
+    start: Int64[ndarray, " S"]
+    column: Int64[ndarray, " N"]
+    middle: Int64[ndarray, " V"]
+    above: Int64[ndarray, " E"]
+    below: Int64[ndarray, " E"]
 
-class Pardiso:
-    """MKL's direct solver through pypardiso, the one place that imports it."""
+    @classmethod
+    def of(cls, edges: Int64[ndarray, "E 2"], count: int) -> "BlockPattern":
+        """Pattern of a graph: a block for each of ``count`` nodes, two for each edge (lower node first)."""
+        own = np.arange(count)
+        rows = np.concatenate([own, edges[:, 0], edges[:, 1]])
+        columns = np.concatenate([own, edges[:, 1], edges[:, 0]])
+        order = np.lexsort((columns, rows))
+        place = np.empty(len(order), dtype=np.int64)
+        place[order] = np.arange(len(order))
+        start = np.zeros(count + 1, dtype=np.int64)
+        np.cumsum(np.bincount(rows, minlength=count), out=start[1:])
+        middle, above, below = np.split(place, [count, count + len(edges)])
+        return cls(start, columns[order].astype(np.int64), middle, above, below)
 
-    name = "pardiso (MKL)"
-
-    def __init__(self, start: ndarray, column: ndarray) -> None:
-        from pypardiso import PyPardisoSolver  # pyright: ignore[reportMissingImports]
-
-        self._pardiso: Any = PyPardisoSolver(mtype=SYMMETRIC_POSITIVE)
-        count = len(start) - 1
-        ones = np.ones(len(column))
-        self._matrix = sparse.csr_matrix((ones, column, start), shape=(count, count))
-        self._nothing = np.zeros((count, 1))
-        self._run(ANALYSE, self._nothing)
-
-    def factorise(self, values: Float[ndarray, " N"]) -> None:
-        """Numeric phase only."""
-        self._matrix.data = np.ascontiguousarray(values)
-        self._run(FACTORISE, self._nothing)
-
-    def solve(self, right: Float[ndarray, "R C"]) -> Float[ndarray, "R C"]:
-        """Solve with the last values."""
-        return self._run(SOLVE, np.asfortranarray(right))
-
-    def close(self) -> None:
-        """Give MKL's memory back."""
-        self._run(RELEASE, self._nothing)
-
-    def _run(self, phase: int, right: ndarray) -> ndarray:
-        # pypardiso's public methods repeat the symbolic phase and copy the matrix; this one does neither.
-        self._pardiso.set_phase(phase)
-        return self._pardiso._call_pardiso(self._matrix, right)
+    def fill(
+        self,
+        blocks: Float[ndarray, "N 4 4"],
+        diagonal: Float[ndarray, "V 4 4"],
+        beside: Float[ndarray, "E 4 4"],
+    ) -> None:
+        """Put blocks into their places."""
+        blocks[self.middle] = diagonal
+        blocks[self.above] = beside
+        blocks[self.below] = beside.transpose(0, 2, 1)
 
 
 class SuperLu:
@@ -101,35 +86,26 @@ class SuperLu:
 
     name = "superlu (scipy)"
 
-    def __init__(self, start: ndarray, column: ndarray) -> None:
-        count = len(start) - 1
-        # Where each entry of the whole matrix comes from in the upper triangle.
-        numbers = np.arange(1, len(column) + 1)
-        upper = sparse.csr_matrix((numbers, column, start), shape=(count, count))
-        whole = (upper + sparse.triu(upper, 1).T).tocsc()
-        whole.sort_indices()
-        self._source = whole.data - 1
-        self._matrix = sparse.csc_matrix(
-            (np.zeros(len(self._source)), whole.indices, whole.indptr), shape=(count, count)
-        )
-        self._factor: Any = None
+    def __init__(self, pattern: BlockPattern) -> None:
+        self._pattern = pattern
+        self._blocks = np.zeros((len(pattern.column), 4, 4))
 
-    def factorise(self, values: Float[ndarray, " N"]) -> None:
-        """Symbolic and numeric phase."""
-        from scipy.sparse.linalg import splu
-
-        self._matrix.data[:] = values[self._source]
+    def prepare(self, diagonal: Float[ndarray, "V 4 4"], beside: Float[ndarray, "E 4 4"]) -> None:
+        """Factorise; symbolically as well, which SuperLU cannot keep."""
+        self._pattern.fill(self._blocks, diagonal, beside)
+        size = 4 * len(self._pattern.middle)
+        whole = sparse.bsr_matrix((self._blocks, self._pattern.column, self._pattern.start), (size, size))
         self._factor = splu(
-            self._matrix,
+            whole.tocsc(),
             permc_spec="MMD_AT_PLUS_A",
             diag_pivot_thresh=0.0,
             options={"SymmetricMode": True},
         )
 
-    def solve(self, right: Float[ndarray, "R C"]) -> Float[ndarray, "R C"]:
-        """Solve with the last values."""
-        return self._factor.solve(np.ascontiguousarray(right))
-
-    def close(self) -> None:
-        """Drop the factors."""
-        self._factor = None
+    def solve(
+        self,
+        right: Float[ndarray, "V 4 3"],
+        guess: Float[ndarray, "V 4 3"],  # noqa: ARG002  a direct solver needs none
+    ) -> Float[ndarray, "V 4 3"]:
+        """Solve with the last matrix."""
+        return self._factor.solve(np.ascontiguousarray(right.reshape(-1, 3))).reshape(right.shape)

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 from tests.unit.registration.patches import grid
 
-from facewright.core.errors import UnavailableError
 from facewright.registration.energy import AffineSystem, Rows, edges_of
-from facewright.registration.solver import Pardiso, make_solver
 
 STIFFNESS, GAMMA = 0.3, 0.7
 
@@ -56,30 +54,22 @@ def example(generator: np.random.Generator):
     return vertices, faces, [at_vertices, on_faces]
 
 
-def solvers() -> list[str]:
-    try:
-        make_solver(np.array([0, 1], np.int32), np.array([0], np.int32), "pardiso").close()
-    except UnavailableError:
-        return ["superlu"]
-    return ["superlu", "pardiso"]
-
-
-@pytest.mark.parametrize("solver", solvers())
-def test_it_is_the_least_squares_solution(solver) -> None:
+@pytest.mark.parametrize(("solver", "off"), [("superlu", 1e-8), ("multigrid", 1e-5)])
+def test_it_is_the_least_squares_solution(solver, off) -> None:
     generator = np.random.default_rng(1)
     vertices, faces, rows = example(generator)
     weights = generator.uniform(0.5, 2, len(edges_of(faces)[0]))
     system = AffineSystem(vertices, faces, edge_weights=weights, gamma=GAMMA, solver=solver)
     expected = dense_solution(vertices, faces, rows, weights)
-    np.testing.assert_allclose(system.solve(STIFFNESS, rows), expected, atol=1e-8)
-    np.testing.assert_allclose(system.solve(STIFFNESS, rows[::-1]), expected, atol=1e-8)
+    np.testing.assert_allclose(system.solve(STIFFNESS, rows), expected, atol=off)
+    np.testing.assert_allclose(system.solve(STIFFNESS, rows[::-1]), expected, atol=off)
     # The controls: without the points on faces, or with another gamma, it is another solution.
     assert abs(system.solve(STIFFNESS, rows[:1]) - expected).max() > 1e-3
     assert abs(dense_solution(vertices, faces, rows, weights, gamma=1.0) - expected).max() > 1e-3
-    system.close()
 
 
-def test_a_term_may_bind_some_axes_only() -> None:
+@pytest.mark.parametrize(("solver", "off"), [("superlu", 1e-8), ("multigrid", 1e-5)])
+def test_a_term_may_bind_some_axes_only(solver, off) -> None:
     generator = np.random.default_rng(2)
     vertices, faces, (at_vertices, on_faces) = example(generator)
     flat = Rows(
@@ -90,21 +80,10 @@ def test_a_term_may_bind_some_axes_only() -> None:
         axes=(True, True, False),
     )
     weights = np.ones(len(edges_of(faces)[0]))
-    system = AffineSystem(vertices, faces, gamma=GAMMA, solver="superlu")
+    system = AffineSystem(vertices, faces, gamma=GAMMA, solver=solver)
     moved = system.solve(STIFFNESS, [at_vertices, flat])
     both = dense_solution(vertices, faces, [at_vertices, on_faces], weights)
     alone = dense_solution(vertices, faces, [at_vertices], weights)
-    np.testing.assert_allclose(moved[:, :2], both[:, :2], atol=1e-8)
-    np.testing.assert_allclose(moved[:, 2], alone[:, 2], atol=1e-8)
+    np.testing.assert_allclose(moved[:, :2], both[:, :2], atol=off)
+    np.testing.assert_allclose(moved[:, 2], alone[:, 2], atol=off)
     assert abs(moved[:, 2] - both[:, 2]).max() > 1e-3
-
-
-def test_an_absent_solver_is_said(monkeypatch) -> None:
-    def absent(self, start, column):
-        raise ImportError("no pypardiso")
-
-    monkeypatch.setattr(Pardiso, "__init__", absent)
-    start, column = np.array([0, 1], np.int32), np.array([0], np.int32)
-    with pytest.raises(UnavailableError, match="pip install"):
-        make_solver(start, column, "pardiso")
-    assert make_solver(start, column, "auto").name.startswith("superlu")
