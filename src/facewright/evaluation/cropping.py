@@ -11,6 +11,7 @@ from facewright.core.errors import InputError
 from facewright.evaluation.geometry_metrics import triangle_normals
 from facewright.evaluation.landmarks import NOW_SEVEN, FaceLandmarks
 from facewright.evaluation.records import FaceSample
+from facewright.geometry.adjacency import rim_of
 from facewright.render.rasterize import rasterize
 from facewright.render.visibility import vertex_visibility
 
@@ -180,10 +181,5 @@ def front_rows(scan: FaceSample, sphere: Sphere) -> Int64[ndarray, " K"]:
 
 def border_triangles(faces: Int64[ndarray, "F 3"]) -> Bool[ndarray, " F"]:
     """Which triangles have a corner on an open edge: closest points there say where the scan ends."""
-    count = int(faces.max(initial=-1)) + 1
-    ends = np.sort(np.stack([faces, np.roll(faces, -1, axis=1)], axis=2).reshape(-1, 2), axis=1)
-    edges, times = np.unique(ends[:, 0] * count + ends[:, 1], return_counts=True)
-    on_border = np.zeros(count, dtype=bool)
-    on_border[edges[times == 1] // count] = True
-    on_border[edges[times == 1] % count] = True
-    return np.asarray(on_border[faces].any(1))
+    rim = rim_of(faces, int(faces.max(initial=-1)) + 1)
+    return np.asarray(rim[faces].any(1))

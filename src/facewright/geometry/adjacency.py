@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
+from numpy import ndarray
 from torch import Tensor
 
 
@@ -47,3 +49,14 @@ def vertex_degree(table: EdgeTable, vertex_count: int) -> Float[Tensor, " V"]:
     """Number of edges at each vertex."""
     unique = torch.unique(table.vertices, dim=0)
     return torch.bincount(unique.flatten(), minlength=vertex_count).to(torch.float32)
+
+
+def rim_of(faces: Int64[ndarray, "F 3"], vertex_count: int) -> Bool[ndarray, " V"]:
+    """Vertices on an edge that has a triangle on one side only."""
+    ends = np.sort(np.stack([faces, np.roll(faces, -1, axis=1)], axis=2).reshape(-1, 2), axis=1)
+    edges, times = np.unique(ends[:, 0] * vertex_count + ends[:, 1], return_counts=True)
+    rim = np.zeros(vertex_count, dtype=bool)
+    once = edges[times == 1]
+    rim[once // vertex_count] = True
+    rim[once % vertex_count] = True
+    return rim

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
 
-from facewright.geometry.adjacency import edge_table
+from facewright.geometry.adjacency import rim_of
 from facewright.geometry.nearest import ClosestPoints, SurfaceIndex, closest_points, index_surface
 from facewright.geometry.normals import vertex_normals
 
@@ -85,19 +85,6 @@ def prepare_target(
     index = index_surface(vertices, faces)
     border = np.zeros(len(vertices), dtype=bool) if spacing else rim_of(index.faces, len(vertices))
     return Target(index, normals_of(index.vertices, index.faces), border, spacing)
-
-
-def rim_of(faces: Int64[ndarray, "F 3"], vertex_count: int) -> Bool[ndarray, " V"]:
-    """Vertices on an edge that has a triangle on one side only."""
-    table = edge_table(torch.from_numpy(faces))
-    ends = table.vertices.numpy()
-    # An edge with three or more triangles has a row for each, without a partner: it is no rim.
-    repeated = np.zeros(len(ends), dtype=bool)
-    repeated[1:] = (ends[1:] == ends[:-1]).all(axis=1)
-    repeated[:-1] |= repeated[1:].copy()
-    rim = np.zeros(vertex_count, dtype=bool)
-    rim[ends[(table.faces.numpy()[:, 1] < 0) & ~repeated]] = True
-    return rim
 
 
 def normals_of(vertices: Float[ndarray, "V 3"], faces: Int64[ndarray, "F 3"]) -> Float[ndarray, "V 3"]:

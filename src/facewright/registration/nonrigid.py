@@ -14,8 +14,9 @@ from numpy import ndarray
 from scipy.spatial import KDTree
 from threadpoolctl import threadpool_limits
 
+from facewright.geometry.adjacency import rim_of
 from facewright.geometry.nearest import closest_points, index_surface
-from facewright.registration.correspondence import ON_BORDER, Target, match, normals_of, rim_of
+from facewright.registration.correspondence import ON_BORDER, Target, match, normals_of
 from facewright.registration.energy import ALL_AXES, AffineSystem, Axes, Rows, edges_of
 from facewright.registration.schedule import NonRigidSettings, Stage
 

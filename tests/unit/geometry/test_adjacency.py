@@ -1,8 +1,9 @@
 """Edges and Laplacians of meshes small enough to know."""
 
+import numpy as np
 import torch
 
-from facewright.geometry.adjacency import edge_table, vertex_degree
+from facewright.geometry.adjacency import edge_table, rim_of, vertex_degree
 from facewright.geometry.laplacian import cotangent_laplacian, uniform_laplacian, vertex_areas
 
 SQUARE = torch.tensor([[0, 1, 2], [0, 2, 3]])
@@ -24,6 +25,19 @@ def test_a_closed_mesh_has_no_border_and_an_edge_of_three_counts_for_each():
     spine = edge_table(book)
     on_spine = (spine.vertices == torch.tensor([0, 1])).all(1)
     assert spine.faces[on_spine].tolist() == [[0, -1], [1, -1], [2, -1]]
+
+
+def test_the_rim_is_where_a_surface_ends_and_not_where_three_triangles_meet():
+    # A fan around vertex 0, whose rim is all but its middle; and a page that stands on one of its spokes.
+    fan = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 1]])
+    assert rim_of(fan, 6).tolist() == [False, True, True, True, True, False]
+    page = np.concatenate([fan, [[0, 1, 5]]])
+    assert rim_of(page, 6).tolist() == [True, True, True, True, True, True]
+    closed = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 1], [1, 3, 2]])
+    assert not rim_of(closed, 4).any()
+    on_spine = np.concatenate([closed, [[0, 1, 4], [1, 0, 5], [4, 1, 5], [5, 0, 4]]])
+    assert not rim_of(on_spine, 6).any()
+    assert not rim_of(np.empty((0, 3), dtype=np.int64), 0).any()
 
 
 def test_no_triangle_has_no_edge():
