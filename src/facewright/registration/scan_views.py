@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 from torch import Tensor
 
@@ -138,8 +138,10 @@ def _plaster() -> Material:
     return Material(albedo_map=torch.from_numpy(grey)[None])
 
 
-def _linear(colors: ndarray) -> Tensor:
-    return linear_from_srgb(torch.from_numpy(colors.copy()).float() / 255)
+def _linear(colors: UInt8[ndarray, "*N 3"]) -> Float[Tensor, "*N 3"]:
+    # Of 256 values each is converted once: a texture has millions.
+    table = linear_from_srgb(torch.arange(256, dtype=torch.float32) / 255).numpy()
+    return torch.from_numpy(table[colors])
 
 
 def _light(level: float, slope: float) -> SphericalHarmonicsLight:
