@@ -1,10 +1,10 @@
 """Fit pose, identity and expression of the face model to a scan: the start of non-rigid registration.
 
-What the model can explain is explained with correct correspondences; non-rigid ICP, which slides, is left the
-rest.
+What the model can explain is explained with correct correspondences, and so is what is smooth beside it;
+non-rigid ICP, which slides, is left the rest.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,8 +17,11 @@ from facewright.geometry.laplacian import vertex_areas
 from facewright.models.face_model import FaceModel
 from facewright.registration.correspondence import Matches, Target, match, normals_of
 from facewright.registration.records import FaceFit, ScanLandmarks
+from facewright.registration.smooth_motion import along_axes, smooth_modes
 
 HIDDEN = ("eye_sockets", "inner_mouth")  # regions of the skin that no scan shows
+INDEPENDENT_LANDMARKS = 300.0
+MODE_NODES, MODES, WEAK_EVERY = 400, 100, 4
 OUTSIDE = ("neck", "scalp", "ear_left", "ear_right")  # hair and collars: believed less
 
 
@@ -30,12 +33,16 @@ class FaceFitSettings:
         samples: vertices that search for their match.
         iterations: Gauss-Newton steps; the distance that is believed shrinks from first to last.
         first_distance: mm, beyond which a match is not believed in the first step.
-        last_distance: mm, in the last.
+        last_distance: mm, in the last; smooth displacements are stiffer before.
         min_cosine: between the surfaces' normals.
         plane_sigma: mm; how far matches are off along the normal, after which the prior takes over.
         point_sigma: mm; along the surface, where a match says little.
         outside_weight: of matches on neck, scalp and ears.
-        landmark_weight: on the landmarks' rows, whose own sigma counts too.
+        independent: number of matches that the surface counts for; neighbours err together.
+        landmark_weight: on the landmarks' rows, whose own sigma counts too. They err together, by millimetres
+            on a bare shape: they lead to the right place, and there the surface knows better.
+        beyond_sigma: mm; size of smooth displacements that the model does not know; 0: it knows all.
+        beyond_reach: mm; over which these are alike.
     """
 
     samples: int = 2000
@@ -43,10 +50,13 @@ class FaceFitSettings:
     first_distance: float = 25.0
     last_distance: float = 4.0
     min_cosine: float = 0.6
-    plane_sigma: float = 0.5
+    plane_sigma: float = 0.3
     point_sigma: float = 10.0
     outside_weight: float = 0.1
-    landmark_weight: float = 1.0
+    independent: float = 1000.0
+    landmark_weight: float = 0.03
+    beyond_sigma: float = 1.0
+    beyond_reach: float = 25.0
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,10 @@ class _Basis:
 
     def at(self, coefficients: ndarray) -> ndarray:
         return self.mean + self.basis @ coefficients
+
+    def beside(self, modes: ndarray) -> "_Basis":
+        """With smooth displacements (N,M) as further coefficients."""
+        return _Basis(self.mean, np.concatenate([self.basis, along_axes(modes)], axis=2))
 
 
 def visible_skin(model: FaceModel) -> ndarray:
@@ -93,11 +107,11 @@ def fit_face(
         for limit in distances:
             state = fitter.step(state, float(limit))
         median, matched = fitter.judge(state, float(distances[-1]))
-    identity, expression = np.split(state.coefficients, [model.identity_count])
+    identity, expression, _ = np.split(state.coefficients, [model.identity_count, fitter.known])
     return FaceFit(
         identity,
         expression,
-        _vertices(model, state.coefficients),
+        fitter.vertices(state),
         state.rotation.T.copy(),
         -state.rotation.T @ state.translation,
         median,
@@ -125,17 +139,21 @@ class _Fitter:
     ) -> None:
         self.model, self.target, self.landmarks, self.settings = model, target, landmarks, settings
         self.chosen, self.weight = _sampled(model, settings)
-        self.basis = _basis_at(model, self.chosen)
-        self.marks = None if landmarks is None else _landmark_basis(model, landmarks.index)
+        self.modes = _smooth_modes(model, settings)
+        self.basis = _basis_at(model, self.chosen).beside(self.modes[self.chosen])
+        self.marks = None if landmarks is None else _landmark_basis(model, landmarks.index, self.modes)
         expression = model.expression_prior
-        self.centre = np.concatenate([np.zeros(model.identity_count), expression.mean.double().numpy()])
+        self.known = model.identity_count + model.expression_count
+        free = 3 * self.modes.shape[1]
+        self.centre = np.zeros(self.known + free)
+        self.centre[model.identity_count : self.known] = expression.mean.double().numpy()
         narrow = 1 / expression.std.double().numpy().clip(1e-2) ** 2
-        self.prior = np.concatenate([np.ones(model.identity_count), narrow])
+        self.prior = np.concatenate([np.ones(model.identity_count), narrow, np.ones(free)])
 
     def matched(self, state: _State, limit: float) -> tuple[ndarray, ndarray, Matches, ndarray]:
         """Samples in the scan's frame, their normals, their matches, and which of these are believed."""
         moved = state.placed(self.basis.at(state.coefficients))
-        normals = _normals(self.model, state.coefficients)[self.chosen] @ state.rotation.T
+        normals = self.normals(state)[self.chosen] @ state.rotation.T
         found = match(self.target, moved, normals)
         kept = (found.distance < limit) & (found.cosine > self.settings.min_cosine) & ~found.on_border
         return moved, normals, found, kept
@@ -146,18 +164,29 @@ class _Fitter:
         pivot = moved.mean(0)
         system = _Normal(len(self.centre), state.rotation, pivot)
         robust = self.weight * (1 - (found.distance / limit) ** 2).clip(0, 1) ** 2 * kept
-        robust = robust * _independent(float(robust.sum()))
+        robust = robust * _independent(float(robust.sum()), self.settings.independent)
         weights = robust / self.settings.plane_sigma**2, robust / self.settings.point_sigma**2
         system.add_surface(moved, self.basis.basis, found.points, normals, weights)
         if self.marks is not None and self.landmarks is not None:
             self._add_landmarks(system, state, self.marks, self.landmarks)
-        step = system.solve(self.prior, self.centre - state.coefficients)
+        prior = self.prior.copy()
+        prior[self.known :] *= (limit / self.settings.last_distance) ** 2  # stiff while matches are rough
+        step = system.solve(prior, self.centre - state.coefficients)
         coefficients = state.coefficients + step[6:]
-        expressions = coefficients[self.model.identity_count :]
+        expressions = coefficients[self.model.identity_count : self.known]
         np.clip(expressions, 0, 1, out=expressions)
         turn = Rotation.from_rotvec(step[:3]).as_matrix()
         shift = turn @ (state.translation - pivot) + pivot + step[3:6]
         return _State(coefficients, turn @ state.rotation, shift)
+
+    def vertices(self, state: _State) -> ndarray:
+        """(V,3) the head, in its own frame."""
+        known, free = np.split(state.coefficients, [self.known])
+        return _vertices(self.model, known) + self.modes @ free.reshape(-1, 3)
+
+    def normals(self, state: _State) -> ndarray:
+        """(V,3) of the head, in its own frame."""
+        return normals_of(self.vertices(state), self.model.topology.faces.numpy())
 
     def judge(self, state: _State, limit: float) -> tuple[float, float]:
         """Median distance of the face's believed matches, and their share."""
@@ -173,13 +202,24 @@ class _Fitter:
         placed = state.placed(marks.at(state.coefficients))
         off = np.linalg.norm(placed - landmarks.points, axis=1) / landmarks.sigma
         trust = self.settings.landmark_weight / landmarks.sigma**2 / (1 + (off / 2) ** 2)
-        trust = trust * _independent(float(len(off)))
+        trust = trust * _independent(float(len(off)), INDEPENDENT_LANDMARKS)
         system.add_points(placed, marks.basis, landmarks.points, trust)
 
 
-def _independent(count: float) -> float:
-    """Neighbouring residuals err together: thousands of them weigh as some hundred would."""
-    return 300.0 / max(count, 300.0)
+def _independent(count: float, most: float) -> float:
+    """Neighbouring residuals err together: thousands of them weigh as ``most`` would."""
+    return most / max(count, most)
+
+
+def _smooth_modes(model: FaceModel, settings: FaceFitSettings) -> ndarray:
+    """(V,M) displacements that the model does not know."""
+    mean = model.mean.double().numpy()
+    if settings.beyond_sigma <= 0:
+        return np.zeros((len(mean), 0))
+    nodes, _ = _sampled(model, replace(settings, samples=MODE_NODES))
+    return smooth_modes(
+        mean, mean[nodes], sigma=settings.beyond_sigma, reach=settings.beyond_reach, count=MODES
+    )
 
 
 class _Normal:
@@ -201,7 +241,8 @@ class _Normal:
         jacobian = self._jacobian(moved, basis)
         along = np.einsum("nc,nck->nk", normals, jacobian)
         self._add(along, ((target - moved) * normals).sum(1), weights[0])
-        self._add(jacobian.reshape(-1, jacobian.shape[2]), (target - moved).ravel(), np.repeat(weights[1], 3))
+        some = slice(None, None, WEAK_EVERY)  # the weak rows say the same more than once
+        self.add_points(moved[some], basis[some], target[some], WEAK_EVERY * weights[1][some])
 
     def add_points(self, moved: ndarray, basis: ndarray, target: ndarray, weight: ndarray) -> None:
         """Distances in all directions."""
@@ -258,19 +299,17 @@ def _basis_at(model: FaceModel, chosen: ndarray) -> _Basis:
     return _Basis(model.mean[chosen].double().numpy(), both.permute(1, 2, 0).double().numpy().copy())
 
 
-def _landmark_basis(model: FaceModel, index: Int64[ndarray, " L"]) -> _Basis:
+def _landmark_basis(model: FaceModel, index: Int64[ndarray, " L"], modes: ndarray) -> _Basis:
     points = model.landmarks["dense478"]
     faces = model.topology.faces
     both = torch.cat([points.on(basis, faces) for basis in (model.identity_basis, model.expression_basis)])
     mean = points.on(model.mean, faces)[index]
-    return _Basis(mean.double().numpy(), both[:, index].permute(1, 2, 0).double().numpy().copy())
+    known = _Basis(mean.double().numpy(), both[:, index].permute(1, 2, 0).double().numpy().copy())
+    corners = faces[points.triangle].numpy()[index]
+    return known.beside(np.einsum("lc,lcm->lm", points.weights.double().numpy()[index], modes[corners]))
 
 
 def _vertices(model: FaceModel, coefficients: ndarray) -> ndarray:
     identity, expression = np.split(coefficients.astype(np.float32), [model.identity_count])
     vertices = model.vertices(torch.from_numpy(identity)[None], torch.from_numpy(expression)[None])[0]
     return vertices.double().numpy()
-
-
-def _normals(model: FaceModel, coefficients: ndarray) -> ndarray:
-    return normals_of(_vertices(model, coefficients), model.topology.faces.numpy())

@@ -33,7 +33,7 @@ class FaceFit:
     Attributes:
         identity: standard deviations.
         expression: activations.
-        vertices: of the model's head, mm, head frame.
+        vertices: of the model's head, with what is smooth beside the model; mm, head frame.
         rotation: head_from_scan.
         translation: mm; ``head = rotation @ scan + translation`` for a scan in mm.
         median_distance: mm, of the face's vertices to the scan, where a match was believed.
