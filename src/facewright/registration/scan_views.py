@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
+from scipy import ndimage
 from torch import Tensor
 
 from facewright.geometry.mesh import Topology
@@ -20,6 +21,7 @@ from facewright.scene.material import Material
 
 DISTANCE = 6.0  # from the camera to what it looks at, in radii of what fills the picture
 BACKDROP = 0.35  # sRGB grey
+LARGEST_HOLE = 0.03  # share of what is covered, above which an empty place is no hole
 PLASTER = 0.75  # linear albedo of a scan without colours
 
 
@@ -82,7 +84,8 @@ class Viewer:
         light = _light(0.42, 0.48) if self.material.albedo is None else _light(0.8, 0.15)
         colors = shade(fragments, points, self.topology, self.material, Lighting(light))[0]
         covered = fragments.covered[0][..., None]
-        picture = torch.where(covered, srgb_from_linear(colors.clamp(0, 1)), BACKDROP).permute(2, 0, 1)
+        picture = torch.where(covered, srgb_from_linear(colors.clamp(0, 1)), BACKDROP)
+        picture = _without_holes(picture, covered[..., 0]).permute(2, 0, 1)
         return ScanView(picture.contiguous(), fragments, camera_from_scan, middle, camera, distance)
 
     def places(self, view: ScanView, pixels: Float[ndarray, "L 2"]) -> Float[ndarray, "L 3"]:
@@ -136,6 +139,27 @@ def looking(back: ndarray, up: ndarray) -> Float[ndarray, "3 3"]:
 def _plaster() -> Material:
     grey = np.full((1, 1, 3), PLASTER, dtype=np.float32)
     return Material(albedo_map=torch.from_numpy(grey)[None])
+
+
+def _without_holes(picture: Float[Tensor, "H W 3"], covered: Bool[Tensor, "H W"]) -> Float[Tensor, "H W 3"]:
+    """Close small holes with the colours around them: a finder of faces takes them for dark spots."""
+    piece, count = ndimage.label(~covered.numpy())
+    size = np.bincount(piece.ravel(), minlength=count + 1)
+    outer = np.concatenate([piece[0], piece[-1], piece[:, 0], piece[:, -1]])
+    small = size <= LARGEST_HOLE * int(covered.sum())
+    small[0] = False
+    small[outer] = False
+    left = small[piece]
+    filled, known = picture.double().numpy(), covered.double().numpy()
+    for reach in (1.0, 2.0, 4.0, 8.0, 16.0):
+        if not left.any():
+            break
+        near = ndimage.gaussian_filter(known, reach, truncate=3.0)
+        around = ndimage.gaussian_filter(filled * known[..., None], (reach, reach, 0), truncate=3.0)
+        now = left & (near > 0.2 if reach < 16 else near > 1e-4)
+        filled[now] = around[now] / near[now, None]
+        left &= ~now
+    return torch.from_numpy(filled).float()
 
 
 def _linear(colors: UInt8[ndarray, "*N 3"]) -> Float[Tensor, "*N 3"]:
