@@ -143,8 +143,9 @@ def _plaster() -> Material:
 
 def _without_holes(picture: Float[Tensor, "H W 3"], covered: Bool[Tensor, "H W"]) -> Float[Tensor, "H W 3"]:
     """Close small holes with the colours around them: a finder of faces takes them for dark spots."""
-    piece, count = ndimage.label(~covered.numpy())
-    size = np.bincount(piece.ravel(), minlength=count + 1)
+    piece = np.zeros(covered.shape, dtype=np.int64)
+    ndimage.label(~covered.numpy(), output=piece)
+    size = np.bincount(piece.ravel())
     outer = np.concatenate([piece[0], piece[-1], piece[:, 0], piece[:, -1]])
     small = size <= LARGEST_HOLE * int(covered.sum())
     small[0] = False
