@@ -20,7 +20,7 @@ from facewright.registration.records import FaceFit, ScanLandmarks
 from facewright.registration.smooth_motion import along_axes, smooth_modes
 
 HIDDEN = ("eye_sockets", "inner_mouth")  # regions of the skin that no scan shows
-INDEPENDENT_LANDMARKS = 300.0
+JUDGED = 4.0  # mm; matches beyond it do not count for the fit
 MODE_NODES, MODES, WEAK_EVERY = 400, 100, 4
 OUTSIDE = ("neck", "scalp", "ear_left", "ear_right")  # hair and collars: believed less
 
@@ -33,14 +33,14 @@ class FaceFitSettings:
         samples: vertices that search for their match.
         iterations: Gauss-Newton steps; the distance that is believed shrinks from first to last.
         first_distance: mm, beyond which a match is not believed in the first step.
-        last_distance: mm, in the last; smooth displacements are stiffer before.
+        last_distance: mm, in the last; until then landmarks weigh more, and smooth displacements are stiffer.
         min_cosine: between the surfaces' normals.
         plane_sigma: mm; how far matches are off along the normal, after which the prior takes over.
         point_sigma: mm; along the surface, where a match says little.
         outside_weight: of matches on neck, scalp and ears.
         independent: number of matches that the surface counts for; neighbours err together.
-        landmark_weight: on the landmarks' rows, whose own sigma counts too. They err together, by millimetres
-            on a bare shape: they lead to the right place, and there the surface knows better.
+        landmark_weight: on the landmarks' rows, whose own sigma counts too.
+        independent_landmarks: number of landmarks that all of them count for; detected ones err together.
         beyond_sigma: mm; size of smooth displacements that the model does not know; 0: it knows all.
         beyond_reach: mm; over which these are alike.
     """
@@ -48,13 +48,14 @@ class FaceFitSettings:
     samples: int = 2000
     iterations: int = 10
     first_distance: float = 25.0
-    last_distance: float = 4.0
+    last_distance: float = 2.5
     min_cosine: float = 0.6
-    plane_sigma: float = 0.3
+    plane_sigma: float = 0.4
     point_sigma: float = 10.0
     outside_weight: float = 0.1
-    independent: float = 1000.0
-    landmark_weight: float = 0.03
+    independent: float = 500.0
+    landmark_weight: float = 1.0
+    independent_landmarks: float = 60.0
     beyond_sigma: float = 1.0
     beyond_reach: float = 25.0
 
@@ -106,7 +107,7 @@ def fit_face(
     with threadpool_limits(1):
         for limit in distances:
             state = fitter.step(state, float(limit))
-        median, matched = fitter.judge(state, float(distances[-1]))
+        median, matched = fitter.judge(state, JUDGED)
     identity, expression, _ = np.split(state.coefficients, [model.identity_count, fitter.known])
     return FaceFit(
         identity,
@@ -167,10 +168,11 @@ class _Fitter:
         robust = robust * _independent(float(robust.sum()), self.settings.independent)
         weights = robust / self.settings.plane_sigma**2, robust / self.settings.point_sigma**2
         system.add_surface(moved, self.basis.basis, found.points, normals, weights)
+        rough = (limit / self.settings.last_distance) ** 2  # while matches are, landmarks and stiffness lead
         if self.marks is not None and self.landmarks is not None:
-            self._add_landmarks(system, state, self.marks, self.landmarks)
+            self._add_landmarks(system, state, (self.marks, self.landmarks), rough)
         prior = self.prior.copy()
-        prior[self.known :] *= (limit / self.settings.last_distance) ** 2  # stiff while matches are rough
+        prior[self.known :] *= rough
         step = system.solve(prior, self.centre - state.coefficients)
         coefficients = state.coefficients + step[6:]
         expressions = coefficients[self.model.identity_count : self.known]
@@ -197,12 +199,13 @@ class _Fitter:
         return float(np.median(found.distance[face & kept])), float(kept[face].mean())
 
     def _add_landmarks(
-        self, system: "_Normal", state: _State, marks: "_Basis", landmarks: ScanLandmarks
+        self, system: "_Normal", state: _State, seen: "tuple[_Basis, ScanLandmarks]", lead: float
     ) -> None:
+        marks, landmarks = seen
         placed = state.placed(marks.at(state.coefficients))
         off = np.linalg.norm(placed - landmarks.points, axis=1) / landmarks.sigma
-        trust = self.settings.landmark_weight / landmarks.sigma**2 / (1 + (off / 2) ** 2)
-        trust = trust * _independent(float(len(off)), INDEPENDENT_LANDMARKS)
+        trust = lead * self.settings.landmark_weight / landmarks.sigma**2 / (1 + (off / 4) ** 2)
+        trust = trust * _independent(float(len(off)), self.settings.independent_landmarks)
         system.add_points(placed, marks.basis, landmarks.points, trust)
 
 

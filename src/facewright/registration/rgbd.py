@@ -28,6 +28,7 @@ from facewright.registration.depth_image import (
     smoothed,
     surface_of_depth,
 )
+from facewright.registration.face_fit import FaceFitSettings
 from facewright.registration.head import register_scan, reliable_face
 from facewright.registration.image_terms import ACROSS, ALONG, ContourTerm, ViewFrame, edge_term
 from facewright.registration.nonrigid import ClosestPointTerm, Deformation, Term, deform
@@ -39,6 +40,10 @@ from facewright.registration.surface import ScanSurface
 
 SECOND_FACE = 0.5  # another face of at least this share of the first one's size is said to be there
 
+# Landmarks in colour are nearer to their places than noisy depth without texture is: they decide.
+TO_DEPTH = FaceFitSettings(
+    last_distance=4.0, plane_sigma=0.5, independent=300.0, independent_landmarks=130.0, beyond_sigma=0.0
+)
 FROM_DEPTH = NonRigidSettings(
     stages=(
         Stage(stiffness=1.0, landmarks=1.0, iterations=3, max_distance=8.0, min_cosine=0.6),
@@ -66,7 +71,7 @@ class RgbdSettings:
     contour: float = 5.0
     across: float = 1.0
     registration: RegistrationSettings = field(
-        default_factory=lambda: RegistrationSettings(mm=1.0, nonrigid=FROM_DEPTH)
+        default_factory=lambda: RegistrationSettings(mm=1.0, fit=TO_DEPTH, nonrigid=FROM_DEPTH)
     )
 
 
