@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from numpy import ndarray
@@ -22,8 +21,14 @@ from facewright.registration.nonrigid import (
     deform,
 )
 from facewright.registration.records import FaceFit, Registration, ScanLandmarks, ScanTransform
-from facewright.registration.rigid import Placement, mm_per_unit, place_by_landmarks, place_by_search
-from facewright.registration.scan_landmarks import EYES, Finder, find_face_on_scan
+from facewright.registration.rigid import (
+    Placement,
+    eye_distance_of,
+    mm_per_unit,
+    place_by_landmarks,
+    place_by_search,
+)
+from facewright.registration.scan_landmarks import Finder, find_face_on_scan
 from facewright.registration.skin import RegistrationSettings, SkinStart
 from facewright.registration.surface import ScanSurface
 
@@ -86,7 +91,7 @@ def register_scan(
     clock, notes = StageClock(), list(surface.notes)
     with clock.stage("landmarks"):
         landmarks, missing = _landmarks(surface, model, finder, landmarks, bias)
-    factor, told = _unit(surface, landmarks, settings.mm)
+    factor, told = _unit(surface, model, landmarks, settings.mm)
     notes += told
     scan = surface.scaled(factor)
     if landmarks is not None:
@@ -140,13 +145,10 @@ def _landmarks(
 
 
 def _unit(
-    surface: ScanSurface, landmarks: ScanLandmarks | None, given: float | None
+    surface: ScanSurface, model: FaceModel, landmarks: ScanLandmarks | None, given: float | None
 ) -> tuple[float, list[str]]:
     """Millimetres a unit, and what to say about it."""
-    apart = None
-    if landmarks is not None and np.isin(EYES, landmarks.index).all():
-        ends = [landmarks.points[landmarks.index == eye][0] for eye in EYES]
-        apart = float(np.linalg.norm(ends[0] - ends[1]))
+    apart = None if landmarks is None else eye_distance_of(landmarks, model)
     if given is not None:
         low, high = ODD_EYES
         if apart is not None and not low <= apart * given <= high:

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from facewright.core.errors import NoFaceError
 from facewright.detection.records import Landmarks
-from facewright.geometry.alignment import align_points
+from facewright.geometry.alignment import Alignment, align_points
 from facewright.models.face_model import FaceModel
 from facewright.registration.records import ScanLandmarks
+from facewright.registration.rigid import eye_distance_of
 from facewright.registration.scan_views import ScanView, Viewer, looking, viewer_of
 from facewright.registration.surface import ScanSurface
 
@@ -23,12 +24,13 @@ Finder = Callable[[Tensor], list[Landmarks]]
 
 SEARCH_SIZE, LOOK_SIZE = 320, 448  # px of the pictures that search for a face, and of those that look at it
 LOOKS = ((0.0, 0.0), (25.0, 0.0), (-25.0, 0.0))  # yaw and pitch in degrees
-EYES = (33, 263)  # outer corners, the subject's right and left
 IRISES = 468  # from here on: they lie on the eyeball, which moves
 MIN_FACING = 0.25  # cosine below which a landmark is seen too flatly to be placed
-BASE_SIGMA, EYE_WIDTH = 1.5, 90.0  # mm that the landmarker is off at best, on a face of this eye distance
+# mm that the landmarker is off at best along an axis, on a face of this eye distance
+BASE_SIGMA, PLASTER_SIGMA, EYE_WIDTH = 1.0, 2.5, 90.0
 MIN_SHARE = 0.5  # of the landmarks must be found
 HEAD_RADIUS = 100.0  # mm around the face that a picture shows
+FURTHEST = 25.0  # mm; a landmark further from the mean face's was seen through a hole
 RANSAC_OFF = 12.0  # mm; a first landmark that is further from the mean face's is not believed
 
 
@@ -102,9 +104,9 @@ def find_face_on_scan(
                 if bias is not None and not colored:
                     off = bias[looked.index] @ found.rotation * (found.radius / HEAD_RADIUS)
                     looked = replace(looked, points=looked.points - off)
-                eyes = [looked.points[looked.index == eye][0] for eye in EYES]
-                distance = float(np.linalg.norm(eyes[0] - eyes[1]))
-                return FoundFace(looked, distance, taken, colored)
+                distance = eye_distance_of(looked, model)
+                if distance is not None:
+                    return FoundFace(looked, distance, taken, colored)
     raise NoFaceError(
         f"no face was found on {surface.name} in {taken} views of it: expected a scan of a face that is not "
         "too coarse; give landmarks with --landmarks."
@@ -182,21 +184,27 @@ def _placed(viewer: Viewer, view: ScanView, face: Landmarks, model: FaceModel) -
     steady = steady_landmarks(model)
     points = viewer.places(view, face.points.double().numpy())[steady]
     template = _model_points(model)[steady]
-    kept = np.isfinite(points).all(1)
-    if kept.mean() < MIN_SHARE:
+    laid = _laid(points, template, RANSAC_OFF)
+    if laid is None:
         return None
+    fitted, scale = laid[0], float(laid[0].scale)
+    centre = fitted.inverse().apply(torch.from_numpy(template.mean(0))[None, None])[0, 0].numpy()
+    return _Sight(fitted.rotation[0].numpy(), centre, HEAD_RADIUS / scale)
+
+
+def _laid(points: ndarray, template: ndarray, furthest: float) -> tuple[Alignment, ndarray] | None:
+    """Similarity of points (NaN: not seen) to the template (mm), and which lie near it; None if few do."""
+    finite: ndarray = np.asarray(np.isfinite(points).all(1))
+    kept, fitted = finite, None
     for _ in range(3):
+        if kept.mean() < MIN_SHARE:
+            return None
         fitted = align_points(
             torch.from_numpy(points[kept])[None], torch.from_numpy(template[kept])[None], with_scale=True
         )
         moved = fitted.apply(torch.from_numpy(np.nan_to_num(points))[None])[0].numpy()
-        off = np.linalg.norm(moved - template, axis=1)
-        kept = np.isfinite(points).all(1) & (off < RANSAC_OFF)
-        if kept.mean() < MIN_SHARE:
-            return None
-    scale = float(fitted.scale)
-    centre = fitted.inverse().apply(torch.from_numpy(template.mean(0))[None, None])[0, 0].numpy()
-    return _Sight(fitted.rotation[0].numpy(), centre, HEAD_RADIUS / scale)
+        kept = np.logical_and(finite, np.linalg.norm(moved - template, axis=1) < furthest)
+    return (fitted, kept) if fitted is not None and kept.mean() >= MIN_SHARE else None
 
 
 def _agreed(
@@ -227,14 +235,18 @@ def _agreed(
     points[usable] = np.nanmedian(stack[:, usable], axis=0)
     spread = np.zeros(len(steady))
     spread[usable] = np.nanmean(np.linalg.norm(stack[:, usable] - points[usable], axis=2), axis=0)
-    eyes = [points[steady == eye][0] for eye in EYES]
-    width = float(np.linalg.norm(eyes[0] - eyes[1]))
-    if usable.mean() < MIN_SHARE or not np.isfinite(width) or width <= 0:
+    laid = _laid(points, _model_points(model)[steady], FURTHEST)
+    if laid is None:
         return None, len(LOOKS)
-    sigma = np.hypot(BASE_SIGMA, spread / width * EYE_WIDTH) * np.where(count > 1, 1.0, 2.0)
-    index = steady[usable].astype(np.int64)
-    told = f"detected in {len(seen)} of {len(LOOKS)} views"
-    return ScanLandmarks(index, points[usable], sigma[usable], told), len(LOOKS)
+    usable = laid[1]
+    index, told = steady[usable].astype(np.int64), f"detected in {len(seen)} of {len(LOOKS)} views"
+    rough = ScanLandmarks(index, points[usable], np.ones(len(index)), told)
+    width = eye_distance_of(rough, model)
+    if not width:
+        return None, len(LOOKS)
+    base = PLASTER_SIGMA if viewer.material.albedo is None else BASE_SIGMA
+    sigma = np.hypot(base, spread / width * EYE_WIDTH) * np.where(count > 1, 1.0, 2.0)
+    return replace(rough, sigma=sigma[usable]), len(LOOKS)
 
 
 def _turn(yaw: float, pitch: float) -> ndarray:

@@ -13,7 +13,7 @@ from facewright.geometry.nearest import closest_points, index_surface
 from facewright.geometry.scan import Scan
 from facewright.registration.head import RegistrationSettings, neutral_of, register_scan
 from facewright.registration.records import ScanLandmarks
-from facewright.registration.rigid import mm_per_unit, place_by_landmarks, place_by_search
+from facewright.registration.rigid import eye_distance_of, mm_per_unit, place_by_landmarks, place_by_search
 from facewright.registration.surface import surface_of_scan
 
 MODEL = small_face()
@@ -138,3 +138,17 @@ def test_a_cloud_of_points_with_strays_is_a_surface(scan) -> None:
     right = MODEL.mean[:, 0].numpy() > 15
     assert not half.reliable[right].any()
     assert half.reliable[tight & (MODEL.mean[:, 0].numpy() < -10)].mean() > 0.9
+
+
+def test_the_size_of_a_face_without_its_eye_corners_is_known() -> None:
+    whole = landmarks()
+    measured = eye_distance_of(whole, MODEL)
+    without = whole.index != 33
+
+    def some(kept: np.ndarray) -> ScanLandmarks:
+        return ScanLandmarks(whole.index[kept], whole.points[kept], whole.sigma[kept])
+
+    assert measured is not None
+    assert eye_distance_of(some(without), MODEL) == pytest.approx(measured, rel=0.1)
+    # The control: a few landmarks do not tell.
+    assert eye_distance_of(some(without & (np.arange(468) < 40)), MODEL) is None
