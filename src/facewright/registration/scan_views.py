@@ -16,13 +16,14 @@ from facewright.render.draw import Lighting, shade
 from facewright.render.fragments import Fragments
 from facewright.render.rasterize import rasterize
 from facewright.scene.camera import PerspectiveCamera
-from facewright.scene.lighting import SH_CONSTANTS, SphericalHarmonicsLight
+from facewright.scene.lighting import soft_light
 from facewright.scene.material import Material
 
 DISTANCE = 6.0  # from the camera to what it looks at, in radii of what fills the picture
 BACKDROP = 0.35  # sRGB grey
 LARGEST_HOLE = 0.03  # share of what is covered, above which an empty place is no hole
 PLASTER = 0.75  # linear albedo of a scan without colours
+PLASTER_LIGHT, COLOR_LIGHT = (0.42, 0.48), (0.8, 0.15)  # level, and how much more comes from the camera
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ class Viewer:
         focal = torch.tensor([0.5 * size * DISTANCE])
         camera = PerspectiveCamera(focal, torch.full((1, 2), size / 2), (size, size))
         fragments = rasterize(camera.project(points), self.topology.faces, camera.size, perspective=True)
-        light = _light(0.42, 0.48) if self.material.albedo is None else _light(0.8, 0.15)
+        level, front = PLASTER_LIGHT if self.material.albedo is None else COLOR_LIGHT
+        light = soft_light(1, level, above=0.6 * front, front=front)
         colors = shade(fragments, points, self.topology, self.material, Lighting(light))[0]
         covered = fragments.covered[0][..., None]
         picture = torch.where(covered, srgb_from_linear(colors.clamp(0, 1)), BACKDROP)
@@ -167,12 +169,3 @@ def _linear(colors: UInt8[ndarray, "*N 3"]) -> Float[Tensor, "*N 3"]:
     # Of 256 values each is converted once: a texture has millions.
     table = linear_from_srgb(torch.arange(256, dtype=torch.float32) / 255).numpy()
     return torch.from_numpy(table[colors])
-
-
-def _light(level: float, slope: float) -> SphericalHarmonicsLight:
-    """White light, stronger from above and from the camera."""
-    coefficients = torch.zeros(1, 9, 3)
-    coefficients[:, 0] = level / SH_CONSTANTS[0]
-    coefficients[:, 1] = -0.6 * slope / SH_CONSTANTS[1]
-    coefficients[:, 2] = -slope / SH_CONSTANTS[2]
-    return SphericalHarmonicsLight(coefficients)
