@@ -61,11 +61,13 @@ class InputKind:
         read: a file into a frozen record with a field ``sha256``, for the engine.
         max_bytes: of a file.
         folder: of a result.
+        digest: of all that a result is made from, for a file and ``max_bytes``; "" if it cannot be told.
     """
 
     read: Callable[[Path], Any]
     max_bytes: int
     folder: ResultFolder
+    digest: Callable[[Path, int], str] = content_digest
 
 
 PHOTOS = InputKind(read_photo, PhotoLimits().max_bytes, HEAD)
@@ -154,7 +156,7 @@ class _Run:
 
     def _plan(self, photos: Sequence[PhotoInput]) -> list[_Task]:
         limit = self.kind.max_bytes
-        digests = ["" if photo.problem else content_digest(photo.path, limit) for photo in photos]
+        digests = ["" if photo.problem else self.kind.digest(photo.path, limit) for photo in photos]
         made_with = dict(self.made_with)
         if self.settings.together:
             group = "\n".join(sorted(digest for digest in digests if digest))

@@ -1,5 +1,6 @@
 """A frame of a depth camera as a file: JSON that names a depth and a colour picture, and the intrinsics."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from PIL import Image
 
 from facewright.core.errors import InputError
 from facewright.image.io import METADATA_ERRORS, read_photo
+from facewright.pipeline.inputs import content_digest
 from facewright.registration.depth_image import DepthImage, Intrinsics, depth_image
 
 SUFFIX = ".rgbd.json"  # of frames that are taken from a folder; named alone, any .json may be one
@@ -24,6 +26,39 @@ def read_frame_file(path: Path) -> DepthImage:
     Raises:
         InputError: it is no such file, names pictures elsewhere, or its content does not fit together.
     """
+    content = _content(path)
+    lens = Intrinsics(*(_number(path, content, key) for key in ("fx", "fy", "cx", "cy")))
+    scale = _number(path, content, "depth_scale")
+    if not 0 < scale < 1e6:
+        raise InputError(f"{path.name}: expected depth_scale (mm a step of depth) above 0, got {scale}.")
+    depth = _read_depth(_beside(path, content, "depth")) * scale
+    photo = read_photo(_beside(path, content, "color")).pixels
+    colors = (photo.permute(1, 2, 0) * 255).round().numpy().astype(np.uint8)
+    return depth_image(path.name, depth, colors, lens)
+
+
+def frame_digest(path: Path, max_bytes: int) -> str:
+    """SHA-256 over a frame's description and its pictures: a picture that changed makes another frame.
+
+    Args:
+        path: of the description.
+        max_bytes: of each file.
+
+    Returns:
+        The description's own if its pictures cannot be told (reading it says why), "" if it cannot be read.
+    """
+    own = content_digest(path, max_bytes)
+    try:
+        content = _content(path)
+        pictures = [_beside(path, content, key) for key in ("depth", "color")]
+    except InputError:
+        return own
+    parts = [own, *(content_digest(picture, max_bytes) for picture in pictures)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest() if all(parts) else own
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """What a description holds, unchecked."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise InputError(f"{path.name} is too large to be the description of a frame.")
@@ -34,14 +69,7 @@ def read_frame_file(path: Path) -> DepthImage:
         raise InputError(f"{path.name} is no JSON file that can be read ({error}).") from error
     if not isinstance(content, dict):
         raise InputError(f"{path.name} describes no frame: {EXPECTED}.")
-    lens = Intrinsics(*(_number(path, content, key) for key in ("fx", "fy", "cx", "cy")))
-    scale = _number(path, content, "depth_scale")
-    if not 0 < scale < 1e6:
-        raise InputError(f"{path.name}: expected depth_scale (mm a step of depth) above 0, got {scale}.")
-    depth = _read_depth(_beside(path, content, "depth")) * scale
-    photo = read_photo(_beside(path, content, "color")).pixels
-    colors = (photo.permute(1, 2, 0) * 255).round().numpy().astype(np.uint8)
-    return depth_image(path.name, depth, colors, lens)
+    return content
 
 
 def _number(path: Path, content: dict[str, Any], key: str) -> float:

@@ -28,7 +28,8 @@ from facewright.models.face_model import FaceModel
 from facewright.pipeline.batch import InputKind
 from facewright.pipeline.finder import ShippedFinder
 from facewright.pipeline.folders import REGISTRATION
-from facewright.pipeline.frame_file import read_frame_file
+from facewright.pipeline.frame_file import frame_digest, read_frame_file
+from facewright.pipeline.inputs import content_digest
 from facewright.pipeline.register_overview import draw_registration
 from facewright.pipeline.versions import version_values
 from facewright.registration.depth_image import DepthImage
@@ -51,7 +52,7 @@ class ScanFile:
     Attributes:
         path: of the file.
         scan: what it holds; a frame of a depth camera if the file is JSON.
-        sha256: of the file, "" if nobody told.
+        sha256: of the file (``scan_digest``), "" if nobody told.
     """
 
     path: Path
@@ -70,7 +71,13 @@ def read_scan_file(path: Path) -> ScanFile:
     return ScanFile(path, read_scan(path))
 
 
-SCANS = InputKind(read_scan_file, ScanLimits().max_bytes, REGISTRATION)
+def scan_digest(path: Path, max_bytes: int) -> str:
+    """SHA-256 of a scan's bytes; of a frame's description and both of its pictures."""
+    digest = frame_digest if path.suffix.lower() == ".json" else content_digest
+    return digest(path, max_bytes)
+
+
+SCANS = InputKind(read_scan_file, ScanLimits().max_bytes, REGISTRATION, scan_digest)
 
 
 @dataclass(frozen=True)

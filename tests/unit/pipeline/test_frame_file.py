@@ -9,9 +9,11 @@ from PIL import Image
 from tests.unit.registration.test_rgbd import LENS, MODEL, finder, frame
 
 from facewright.core.errors import InputError
-from facewright.pipeline.frame_file import read_frame_file
+from facewright.pipeline.batch import run_batch
+from facewright.pipeline.frame_file import SUFFIX, read_frame_file
 from facewright.pipeline.inputs import expand_inputs
-from facewright.pipeline.register import ScanRegistrar, read_scan_file
+from facewright.pipeline.register import SCANS, ScanRegistrar, read_scan_file
+from facewright.pipeline.settings import BatchSettings
 from facewright.registration.head import RegistrationSettings
 
 
@@ -40,6 +42,38 @@ def test_a_frame_is_read_and_registered(tmp_path: Path) -> None:
     in_inches = ScanRegistrar(MODEL, finder(), RegistrationSettings(mm=25.4))
     with pytest.raises(InputError, match="neither --landmarks nor --unit"):
         in_inches.reconstruct(read_scan_file(path))
+
+
+def test_a_frame_is_done_again_when_a_picture_changes(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    path, out = write_frame(tmp_path / "in"), tmp_path / "out"
+
+    def run() -> tuple[int, int]:
+        summary = run_batch(
+            expand_inputs([path], {SUFFIX}, "scans"),
+            out,
+            lambda: ScanRegistrar(MODEL, finder(), RegistrationSettings()),
+            BatchSettings(),
+            {},
+            progress=False,
+            kind=SCANS,
+        )
+        return summary.done, summary.skipped
+
+    assert run() == (1, 0)
+    assert run() == (0, 1)
+    digests = {SCANS.digest(path, SCANS.max_bytes)}
+    for name in ("depth.png", "color.png"):
+        there = path.parent / name
+        changed = np.asarray(Image.open(there)).copy()
+        changed[0, 0] = 7
+        Image.fromarray(changed).save(there)
+        digests.add(SCANS.digest(path, SCANS.max_bytes))
+    assert len(digests) == 3
+    assert run() == (1, 0)
+    # The control: a file beside it that it does not name changes nothing.
+    (path.parent / "other.png").write_bytes(b"7")
+    assert run() == (0, 1)
 
 
 def test_bad_frame_files_are_refused(tmp_path: Path) -> None:
