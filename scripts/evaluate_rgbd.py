@@ -3,9 +3,11 @@
     python scripts/evaluate_rgbd.py known [--count 20] [--field 1.0]
 
 known: random heads with a smooth deformation of their own, drawn as depth with 1 mm noise and as colour. Each
-is registered by depth alone (non-rigid ICP) and with edges and contour; landmarks are detected on the colour.
-Both start from the same place: "mean" is the mean head placed rigidly, "model" the fit of the face model.
-Semantic: mean distance to the same vertex of the true head over the tight face, camera frame.
+is registered by depth alone (landmarks give the pose to start from, then ICP and non-rigid ICP), and with
+what the picture says; landmarks are detected on the colour. "mean" draws the mean head, placed rigidly, as
+the paper does; "model" the fit of the face model, which depth alone makes or depth and landmarks.
+The target is for "mean". Semantic: mean distance to the same vertex of the true head over the tight face,
+camera frame.
 """
 
 import argparse
@@ -22,9 +24,11 @@ from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.pipeline.finder import ShippedFinder
 from facewright.registration.records import Registration
-from facewright.registration.rgbd import RgbdSettings, register_frame
+from facewright.registration.rgbd import RgbdSettings, register_seen, see_frame
 from registration_evaluation.frames import FrameSettings, KnownFrame, known_frame
 
+WEIGHTS = ("edges", "others", "contour", "across")
+HELD = 10.0
 TARGET = 0.70  # of the error of depth alone
 
 
@@ -37,9 +41,12 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--first", type=int, default=0, help="seed of the first head")
     parser.add_argument("--field", type=float, default=1.0, help="mm of deformation beyond the model")
-    for name in ("edges", "contour", "across"):
+    for name in WEIGHTS:
         parser.add_argument(f"--{name}", type=float, default=getattr(RgbdSettings(), name))
     parser.add_argument("--starts", default="mean,model")
+    parser.add_argument(
+        "--ways", default="depth alone,landmarks + contour", help="also: as seen, edges, landmarks"
+    )
     options = parser.parse_args()
     return known(options)
 
@@ -47,21 +54,28 @@ def main() -> int:
 def known(options: argparse.Namespace) -> int:
     """Heads whose every vertex is known."""
     model, finder = load_base_model(), ShippedFinder.load(torch.device("cpu"))
-    full = replace(RgbdSettings(), edges=options.edges, contour=options.contour, across=options.across)
-    ways = {
-        "depth alone": replace(full, edges=0.0, contour=0.0),
-        "edges": replace(full, contour=0.0),
-        "edges + contour": full,
+    weights = {name: getattr(options, name) for name in WEIGHTS}
+    full = replace(RgbdSettings(), **weights)
+    every_way = {
+        "depth alone": full.depth_alone(),
+        "as seen": replace(full, drawn=False),
+        "edges": replace(full, others=0.0, contour=0.0),
+        "landmarks": replace(full, contour=0.0),
+        "landmarks + contour": full,
     }
+    ways = {name: every_way[name] for name in options.ways.split(",")}
     every = {"mean": rigid_only(model), "model": model}
     table: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for seed in range(options.first, options.first + options.count):
         frame = known_frame(model, FrameSettings(field=options.field), seed)
         told = []
-        for start in options.starts.split(","):
-            for way, settings in ways.items():
+        for way, settings in ways.items():
+            for start in options.starts.split(","):
                 try:
-                    result = register_frame(frame.image, every[start], finder, settings).registration
+                    # The landmarker's error is taken off by the face model, whatever is drawn afterwards.
+                    seen = see_frame(frame.image, model, finder, settings)
+                    chosen = held_by_landmarks(settings) if start == "mean" else settings
+                    result = register_seen(seen, every[start], chosen).registration
                 except FacewrightError as error:
                     print(f"head {seed}: {start}, {way}: failed: {error}", flush=True)
                     continue
@@ -93,18 +107,26 @@ def rigid_only(model: FaceModel) -> FaceModel:
     )
 
 
+def held_by_landmarks(settings: RgbdSettings) -> RgbdSettings:
+    """Rigid ICP of a head that is not this one slides: its landmarks hold it, with depth alone too."""
+    fit = replace(settings.registration.fit, landmark_weight=HELD)
+    return replace(settings, registration=replace(settings.registration, fit=fit))
+
+
 def tell(table: dict[tuple[str, str], list[tuple[float, float]]], count: int) -> int:
-    """Means, and the ratio that is the target; 1 if a head failed or the target is missed from a start."""
+    """Means and their spread over the heads; 1 if a head failed or the target is missed for "mean"."""
     missed = any(len(rows) < count for rows in table.values())
     for start in dict.fromkeys(key[0] for key in table):
-        means = {way: np.mean(rows, axis=0) for (own, way), rows in table.items() if own == start}
-        ratios = {way: mean[0] / means["depth alone"][0] for way, mean in means.items()}
-        for way, (semantic, surface) in means.items():
+        errors = {way: np.array(rows) for (own, way), rows in table.items() if own == start}
+        alone = errors["depth alone"][:, 0]
+        for way, rows in errors.items():
+            ratio, (semantic, surface), spread = rows[:, 0].mean() / alone.mean(), rows.mean(0), rows.std(0)
+            each = f", worst head {(rows[:, 0] / alone).max():.3f}" if len(rows) == len(alone) else ""
             print(
-                f"from {start}: {way}: semantic {semantic:.3f} mm, ratio {ratios[way]:.3f} "
-                f"(target {TARGET}), surface {surface:.3f} mm, {len(table[start, way])} of {count} heads"
+                f"from {start}: {way}: semantic {semantic:.3f} +- {spread[0]:.3f} mm, ratio {ratio:.3f} "
+                f"(target {TARGET}{each}), surface {surface:.3f} mm, {len(rows)} of {count} heads"
             )
-        missed |= min(ratios.values()) > TARGET
+            missed |= (start, way) == ("mean", "landmarks + contour") and ratio > TARGET
     return int(missed)
 
 

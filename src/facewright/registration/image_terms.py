@@ -15,13 +15,13 @@ from facewright.models.contour import contour_lines, outward_normals, pick_candi
 from facewright.registration.correspondence import normals_of
 from facewright.registration.energy import Axes, Rows
 from facewright.registration.nonrigid import LandmarkTerm
-from facewright.registration.scan_landmarks import MIN_FACING
+from facewright.registration.scan_landmarks import MIN_FACING, steady_landmarks
 from facewright.registration.schedule import Stage
 from facewright.registration.skin import SkinStart
 
 ACROSS: Axes = (True, True, False)
 ALONG: Axes = (False, False, True)
-DOUBTED = 4.0  # mm off the fitted head, from which on a landmark is believed less and less
+DOUBTED = 8.0  # mm off the fitted head, from which on a landmark is believed less and less
 # Points of the 478 on lids, brows and lips: edges that the picture shows and the depth does not.
 EYES = (
     33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246,
@@ -55,23 +55,30 @@ class ViewFrame:
 
 
 def edge_term(
-    skin: SkinStart, start: Float[ndarray, "N 3"], places: Float[ndarray, "478 2"], weight: float
+    skin: SkinStart,
+    start: Float[ndarray, "N 3"],
+    places: Float[ndarray, "478 2"],
+    edges: float,
+    others: float,
 ) -> LandmarkTerm:
-    """Draw lids, brows and lips to where the picture shows them.
+    """Draw lids, brows and lips to where the picture shows them, and so the rest of the face's landmarks.
 
     Args:
         skin: what is drawn.
         start: its vertices in the view frame.
         places: the landmarks in the view frame.
-        weight: of each landmark.
+        edges: weight of each landmark of lids, brows and lips.
+        others: of each other landmark that is steady.
 
     **Source:** Zhu et al., "Beyond 3DMM: learning to capture high-fidelity 3D face shape", eq. 9.
-    **Differs:** squared; landmarks that face away or lie far off the fitted head are believed less.
+    **Differs:** squared; not only edges; landmarks that face away or lie far off the fitted head are believed
+    less.
     """
     points = skin.model.landmarks["dense478"]
-    index = np.array(EDGES)
+    index = steady_landmarks(skin.model)
     triangle, on_skin = skin.carried(points.triangle.numpy()[index])
     index = index[on_skin]
+    weight = np.where(np.isin(index, EDGES), edges, others)
     share = points.weights.double().numpy()[index]
     corners = skin.faces[triangle]
     lies = (start[corners] * share[..., None]).sum(1)

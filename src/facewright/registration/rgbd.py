@@ -1,11 +1,12 @@
 """A depth picture with colour into the head's topology.
 
-Depth says where the surface is but not what slides over it; the picture says where lids, brows, lips and the
-edge of the face are: the picture's terms bind x and y.
+Depth says where the surface is but not what slides over it; the picture says where lids, brows, lips, the
+other landmarks and the edge of the face are: the picture's terms bind x and y.
 
 **Source:** Zhu et al., "Beyond 3DMM: learning to capture high-fidelity 3D face shape", section on
-registration, eqs. 9-11. **Differs:** starts from a fit of the face model; closest points bind
-x and y as well, beside the terms of the picture (``RgbdSettings.across``).
+registration, eqs. 9-11. **Differs:** starts from a fit of the face model; the landmarker's own error is
+measured on a drawing of that fit and taken off; landmarks beside the edges bind x and y too, and so do
+closest points, weakly (``RgbdSettings.across``).
 """
 
 from dataclasses import dataclass, field, replace
@@ -28,16 +29,19 @@ from facewright.registration.depth_image import (
     smoothed,
     surface_of_depth,
 )
-from facewright.registration.face_fit import FaceFitSettings
+from facewright.registration.drawn_landmarks import drawn_bias
+from facewright.registration.face_fit import FaceFitSettings, fit_face
 from facewright.registration.head import register_scan, reliable_face
 from facewright.registration.image_terms import ACROSS, ALONG, ContourTerm, ViewFrame, edge_term
 from facewright.registration.nonrigid import ClosestPointTerm, Deformation, Term, deform
 from facewright.registration.records import Registration, ScanLandmarks, ScanTransform
+from facewright.registration.rigid import place_by_landmarks
 from facewright.registration.scan_landmarks import BASE_SIGMA, MIN_SHARE, Finder, steady_landmarks
 from facewright.registration.schedule import NonRigidSettings, Stage
 from facewright.registration.skin import RegistrationSettings, SkinStart
 from facewright.registration.surface import ScanSurface
 
+UNDRAWN = "no face was found on a drawing of the fitted head: landmarks are taken as they were seen"
 SECOND_FACE = 0.5  # another face of at least this share of the first one's size is said to be there
 
 # Landmarks in colour are nearer to their places than noisy depth without texture is: they decide.
@@ -60,19 +64,55 @@ class RgbdSettings:
 
     Attributes:
         smoothing: mm on the surface within which depth is averaged; 0: as it is.
-        edges: weight of lids, brows and lips, for each landmark; 0: depth alone.
+        edges: weight of lids, brows and lips, for each landmark.
+        others: likewise, of the other landmarks that mean the same point of the skin from every side.
         contour: weight of the edge of the face, for each contour landmark.
-        across: weight of closest points on x and y; on depth it is 1.
+        across: weight of closest points on x and y where the picture binds them too; on depth it is 1.
+        drawn: take off the landmarker's error, as it is seen on a drawing of the fitted head.
         registration: of the model's fit; its unit is mm, ``scan_points`` is not used.
     """
 
     smoothing: float = 2.0
-    edges: float = 10.0
-    contour: float = 5.0
-    across: float = 1.0
+    edges: float = 30.0
+    others: float = 30.0
+    contour: float = 15.0
+    across: float = 0.05
+    drawn: bool = True
     registration: RegistrationSettings = field(
         default_factory=lambda: RegistrationSettings(mm=1.0, fit=TO_DEPTH, nonrigid=FROM_DEPTH)
     )
+
+    @property
+    def pictured(self) -> bool:
+        """Whether the picture says more than where the head roughly is."""
+        return self.edges > 0 or self.others > 0 or self.contour > 0
+
+    def depth_alone(self) -> "RgbdSettings":
+        """The same without the picture: landmarks place the head, and depth does the rest."""
+        fit = replace(self.registration.fit, landmark_weight=0.0)
+        return replace(
+            self,
+            edges=0.0,
+            others=0.0,
+            contour=0.0,
+            drawn=False,
+            registration=replace(self.registration, fit=fit),
+        )
+
+
+@dataclass(frozen=True)
+class SeenFrame:
+    """The face in a frame.
+
+    Attributes:
+        image: the frame with the depth around the face alone, smoothed.
+        surface: of that depth, camera frame, mm.
+        pixels: the landmarks, px of the depth picture.
+    """
+
+    image: DepthImage
+    surface: ScanSurface
+    pixels: Float[ndarray, "478 2"]
 
 
 @dataclass(frozen=True)
@@ -104,17 +144,42 @@ def register_frame(
         InputError: there is no depth where the face is.
     """
     settings = settings or RgbdSettings()
+    return register_seen(see_frame(image, model, finder, settings), model, settings)
+
+
+def see_frame(image: DepthImage, model: FaceModel, finder: Finder, settings: RgbdSettings) -> SeenFrame:
+    """Find the face of a frame, and what is off in how its landmarks are seen.
+
+    Raises:
+        NoFaceError: no face was found, or too little of it has depth.
+        InputError: there is no depth where the face is.
+    """
     face, notes = _face(image, finder)
     pixels = face.points.double().numpy() / image.color_scale
     near = near_face(image, pixels)
     near = smoothed(near, settings.smoothing) if settings.smoothing > 0 else near
     surface = surface_of_depth(near)
-    surface = replace(surface, notes=(*surface.notes, *notes))
-    landmarks = _lifted(near, pixels, model)
-    rays = image.intrinsics.rays(pixels)
-    draw = partial(_draw, rays=rays, settings=settings)
-    registration = register_scan(surface, model, None, landmarks, settings.registration, draw=draw)
-    return RegisteredFrame(surface, disentangled(model, registration))
+    if settings.drawn and settings.pictured:
+        start = place_by_landmarks(_lifted(near, pixels, model), model)
+        target = prepare_target(surface.vertices, surface.faces, spacing=surface.spacing)
+        # Without its landmarks, whose error is asked for.
+        fit = fit_face(model, target, (start.rotation, start.translation), None, settings.registration.fit)
+        bias = drawn_bias(near, model, (fit.vertices - fit.translation) @ fit.rotation, face, finder)
+        notes = (*notes, UNDRAWN) if bias is None else notes
+        pixels = pixels if bias is None else pixels - bias / image.color_scale
+    return SeenFrame(near, replace(surface, notes=(*surface.notes, *notes)), pixels)
+
+
+def register_seen(seen: SeenFrame, model: FaceModel, settings: RgbdSettings) -> RegisteredFrame:
+    """Draw a face model onto what was seen; it may be another model than was seen with.
+
+    Raises:
+        NoFaceError: too few landmarks have depth, or the model comes to lie on no face.
+    """
+    landmarks = _lifted(seen.image, seen.pixels, model)
+    draw = partial(_draw, rays=seen.image.intrinsics.rays(seen.pixels), settings=settings)
+    registration = register_scan(seen.surface, model, None, landmarks, settings.registration, draw=draw)
+    return RegisteredFrame(seen.surface, disentangled(model, registration))
 
 
 def _face(image: DepthImage, finder: Finder) -> tuple[Landmarks, tuple[str, ...]]:
@@ -157,11 +222,11 @@ def _draw(skin: SkinStart, rays: Float[ndarray, "478 2"], settings: RgbdSettings
     surface = frame.from_camera((depth.vertices - translation) @ rotation)
     target = prepare_target(surface, depth.faces)
     places = rays * frame.depth
-    if settings.edges or settings.contour:
+    if settings.pictured:
         terms: list[Term] = [ClosestPointTerm(target, skin.faces, skin.weight, ALONG)]
         if settings.across:
             terms.append(ClosestPointTerm(target, skin.faces, settings.across * skin.weight, ACROSS))
-        terms.append(edge_term(skin, start, places, settings.edges))
+        terms.append(edge_term(skin, start, places, settings.edges, settings.others))
         terms.append(ContourTerm.of(skin, places, settings.contour))
     else:
         terms = [ClosestPointTerm(target, skin.faces, skin.weight)]

@@ -31,6 +31,7 @@ TURN = np.diag([1.0, -1.0, -1.0]) @ Rotation.from_rotvec([0.1, 0.25, 0.05]).as_m
 TRUTH = known_head(MODEL) @ TURN.T + [5.0, -8.0, 600.0]
 LENS = Intrinsics(350.0, 350.0, 100.0, 110.0)
 HEIGHT, WIDTH = 220, 200
+AS_SEEN = RgbdSettings(drawn=False)  # the finders of these tests look at no picture
 PLAIN = Intrinsics(100.0, 100.0, 40.0, 30.0)
 
 
@@ -66,7 +67,7 @@ def error(settings: RgbdSettings, off: float = 0.3) -> float:
 
 
 def test_a_frame_is_registered_in_the_camera_frame() -> None:
-    found = register_frame(frame(), MODEL, finder())
+    found = register_frame(frame(), MODEL, finder(), AS_SEEN)
     result = found.registration
     placed = result.transform.scan_from_head(result.vertices)
     assert np.linalg.norm(placed - TRUTH, axis=1)[TIGHT].mean() < 1.2
@@ -79,19 +80,19 @@ def test_a_frame_is_registered_in_the_camera_frame() -> None:
 
 
 def test_edges_tell_what_depth_does_not() -> None:
-    full = RgbdSettings()
-    alone = error(replace(full, edges=0.0, contour=0.0))
-    assert error(full) < 0.8 * alone
+    alone = error(AS_SEEN.depth_alone())
+    assert error(replace(AS_SEEN, others=0.0)) < 0.8 * alone
+    assert error(replace(AS_SEEN, edges=0.0)) < 0.8 * alone
     # The control: edges seen in a wrong place do harm.
-    assert error(full, off=8.0) > error(full)
+    assert error(AS_SEEN, off=8.0) > error(AS_SEEN)
 
 
 def test_colour_of_another_size_is_said_and_scaled() -> None:
     doubled = frame(color_scale=2)
     assert any("scaled by 2" in note for note in doubled.notes)
     assert not frame().notes
-    one = register_frame(frame(), MODEL, finder()).registration
-    two = register_frame(doubled, MODEL, finder(scale=2.0)).registration
+    one = register_frame(frame(), MODEL, finder(), AS_SEEN).registration
+    two = register_frame(doubled, MODEL, finder(scale=2.0), AS_SEEN).registration
     np.testing.assert_allclose(two.vertices, one.vertices, atol=1e-3)
     assert any("scaled by 2" in note for note in two.notes)
 
