@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 
-from facewright.core.errors import NoFaceError
+from facewright.core.errors import InputError, NoFaceError
 from facewright.detection.records import Landmarks
 from facewright.geometry.alignment import align_points
 from facewright.models.face_model import FaceModel
@@ -31,11 +31,11 @@ from facewright.registration.depth_image import (
 )
 from facewright.registration.drawn_landmarks import drawn_bias
 from facewright.registration.face_fit import FaceFitSettings, fit_face
-from facewright.registration.head import register_scan, reliable_face
+from facewright.registration.head import ODD_EYES, register_scan, reliable_face
 from facewright.registration.image_terms import ACROSS, ALONG, ContourTerm, ViewFrame, edge_term
 from facewright.registration.nonrigid import ClosestPointTerm, Deformation, Term, deform
 from facewright.registration.records import Registration, ScanLandmarks, ScanTransform
-from facewright.registration.rigid import place_by_landmarks
+from facewright.registration.rigid import EYES, place_by_landmarks
 from facewright.registration.scan_landmarks import BASE_SIGMA, MIN_SHARE, Finder, steady_landmarks
 from facewright.registration.schedule import NonRigidSettings, Stage
 from facewright.registration.skin import RegistrationSettings, SkinStart
@@ -141,7 +141,7 @@ def register_frame(
 
     Raises:
         NoFaceError: no face was found, or the model comes to lie on none.
-        InputError: there is no depth where the face is.
+        InputError: there is no depth where the face is, or the intrinsics make it no human size.
     """
     settings = settings or RgbdSettings()
     return register_seen(see_frame(image, model, finder, settings), model, settings)
@@ -152,12 +152,13 @@ def see_frame(image: DepthImage, model: FaceModel, finder: Finder, settings: Rgb
 
     Raises:
         NoFaceError: no face was found, or too little of it has depth.
-        InputError: there is no depth where the face is.
+        InputError: there is no depth where the face is, or the intrinsics make it no human size.
     """
     face, notes = _face(image, finder)
     pixels = face.points.double().numpy() / image.color_scale
     near = near_face(image, pixels)
     near = smoothed(near, settings.smoothing) if settings.smoothing > 0 else near
+    _check_size(near, pixels)
     surface = surface_of_depth(near)
     if settings.drawn and settings.pictured:
         start = place_by_landmarks(_lifted(near, pixels, model), model)
@@ -192,6 +193,22 @@ def _face(image: DepthImage, finder: Finder) -> tuple[Landmarks, tuple[str, ...]
     others = sum(side > SECOND_FACE * sides[0] for side in sides[1:])
     notes = (f"{others} more faces are in the picture: the main one was registered",) if others else ()
     return faces[0], notes
+
+
+def _check_size(image: DepthImage, pixels: ndarray) -> None:
+    """Refuse intrinsics or depth that make a face of no human size.
+
+    Raises:
+        InputError: the eyes are too near to each other, or too far apart.
+    """
+    ends = points_under(image, pixels[list(EYES)])
+    apart, (low, high) = float(np.linalg.norm(ends[0] - ends[1])), ODD_EYES
+    if np.isfinite(apart) and not low <= apart <= high:
+        raise InputError(
+            f"{image.name}: the eyes are {apart:.0f} mm apart outside, expected {low:.0f} to {high:.0f}: "
+            f"do fx = {image.intrinsics.fx:.5g}, fy = {image.intrinsics.fy:.5g} belong to depth of "
+            f"{image.depth.shape[1]} x {image.depth.shape[0]} px, and depth_scale to it?"
+        )
 
 
 def _lifted(image: DepthImage, pixels: ndarray, model: FaceModel) -> ScanLandmarks:

@@ -163,6 +163,13 @@ def test_bad_frames_are_refused() -> None:
     refused("principal point", lens=replace(LENS, cx=-1.0))
     refused("principal point", lens=replace(LENS, cy=HEIGHT + 1.0))
     refused("finite", lens=replace(LENS, cy=float("nan")))
+    # Intrinsics of another image size that pass for themselves make a face of no human size.
+    for factor in (0.5, 2.0):
+        other = depth_image(
+            "frame", good.depth, colors, replace(LENS, fx=factor * LENS.fx, fy=factor * LENS.fy)
+        )
+        with pytest.raises(InputError, match="mm apart"):
+            register_frame(other, MODEL, finder())
     with pytest.raises(NoFaceError, match="no face"):
         register_frame(good, MODEL, lambda _: [])
     hole = replace(good, depth=np.where(np.arange(WIDTH) < 140, 0.0, good.depth))
