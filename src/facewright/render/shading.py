@@ -12,6 +12,12 @@ from facewright.core.errors import InputError
 from facewright.core.threads import run_tasks
 from facewright.scene.lighting import SH_CONSTANTS, PointLight, SphericalHarmonicsLight
 
+# Pixels of a lone image that one thread takes at a time.
+PIECE = 1 << 14
+# Coefficients to the polynomial in the normal that the kernels evaluate: 3 zz - 1 is split.
+FOLD = np.diag(np.array(SH_CONSTANTS) * [1, 1, 1, 1, 1, 1, 3, 1, 1])
+FOLD[0, 6] = -SH_CONSTANTS[6]
+
 
 def shade_diffuse(
     albedo: Float[Tensor, "B *N 3"], normals: Float[Tensor, "B *N 3"], light: SphericalHarmonicsLight
@@ -108,10 +114,13 @@ class _ShadeDiffuse(torch.autograd.Function):
     def forward(ctx: Any, albedo: Tensor, normals: Tensor, coefficients: Tensor) -> Tensor:
         from facewright.render import shading_kernels
 
+        # Kept as the kernels want them: halves of one buffer are not copied again on the way back.
+        albedo, normals = (values.detach().contiguous() for values in (albedo, normals))
         ctx.save_for_backward(albedo, normals, coefficients)
-        out = torch.empty_like(albedo, memory_format=torch.contiguous_format)
-        arrays = [_rows(albedo), _rows(normals), _weighted(coefficients), _rows(out)]
-        run_tasks(shading_kernels.shade, list(zip(*arrays, strict=True)))
+        out = torch.empty_like(albedo)
+        light = _polynomial(coefficients)
+        pieces = _pieces(albedo, normals, out)
+        run_tasks(shading_kernels.shade, [(a, n, light[image], o) for image, a, n, o in pieces])
         return out
 
     @staticmethod
@@ -120,18 +129,27 @@ class _ShadeDiffuse(torch.autograd.Function):
         from facewright.render import shading_kernels
 
         albedo, normals, coefficients = ctx.saved_tensors
-        results = [torch.empty_like(t, memory_format=torch.contiguous_format) for t in (albedo, normals)]
-        light = np.zeros(coefficients.shape)
-        inputs = [_rows(albedo), _rows(normals), _weighted(coefficients), _rows(grad)]
-        arrays = [*inputs, *(_rows(t) for t in results), light]
-        run_tasks(shading_kernels.shade_backward, list(zip(*arrays, strict=True)))
-        weighted = torch.from_numpy(light * np.array(SH_CONSTANTS)[:, None]).to(coefficients.dtype)
-        return *results, weighted
+        results = torch.empty_like(albedo), torch.empty_like(normals)
+        light = _polynomial(coefficients)
+        pieces = _pieces(albedo, normals, grad.contiguous(), *results)
+        sums = np.zeros((len(pieces), 9, 3))
+        tasks = [(a, n, light[i], *rest, part) for (i, a, n, *rest), part in zip(pieces, sums, strict=True)]
+        run_tasks(shading_kernels.shade_backward, tasks)
+        total = sums.reshape(len(albedo), -1, 9, 3).sum(1)
+        return *results, torch.from_numpy(np.swapaxes(FOLD, 0, 1) @ total).to(coefficients.dtype)
 
 
-def _rows(values: Tensor) -> np.ndarray:
-    return values.detach().contiguous().numpy().reshape(values.shape[0], -1, 3)
+def _pieces(*images: Tensor) -> list[tuple[Any, ...]]:
+    """Number of the image and runs of its pixels, the same ones for any number of threads."""
+    rows = [image.numpy().reshape(image.shape[0], -1, 3) for image in images]
+    batch, pixels = rows[0].shape[:2]
+    step = PIECE if batch == 1 else pixels
+    return [
+        (image, *(each[image, first : first + step] for each in rows))
+        for image in range(batch)
+        for first in range(0, pixels, step)
+    ]
 
 
-def _weighted(coefficients: Tensor) -> np.ndarray:
-    return coefficients.detach().double().numpy() * np.array(SH_CONSTANTS)[:, None]
+def _polynomial(coefficients: Tensor) -> np.ndarray:
+    return FOLD @ coefficients.detach().double().numpy()

@@ -13,13 +13,15 @@ from facewright.render.shading import plain_shade_diffuse, shade_diffuse, shade_
 from facewright.scene.lighting import PointLight, SphericalHarmonicsLight, ambient_light, sh_basis
 
 
-def test_kernels_agree_with_the_plain_formula_in_values_and_gradients():
+@pytest.mark.parametrize("shape", [(2, 5, 7), (2, 20, 23), (1, 150, 140)])  # in blocks, in several pieces
+def test_kernels_agree_with_the_plain_formula_in_values_and_gradients(shape):
     generator = torch.Generator().manual_seed(0)
-    albedo = torch.rand(2, 5, 7, 3, generator=generator)
-    normals = torch.randn(2, 5, 7, 3, generator=generator)
+    albedo = torch.rand(*shape, 3, generator=generator)
+    normals = torch.randn(*shape, 3, generator=generator)
     normals[0, 0, :3] = 0.0
-    light = torch.randn(2, 9, 3, generator=generator)
-    weight = torch.randn(2, 5, 7, 3, generator=generator)
+    normals[:, shape[1] // 2 : shape[1] // 2 + 2] = 0.0
+    light = torch.randn(shape[0], 9, 3, generator=generator)
+    weight = torch.randn(*shape, 3, generator=generator)
     results = []
     for shade, dtype in ((plain_shade_diffuse, torch.float64), (shade_diffuse, torch.float32)):
         leaves = [t.to(dtype, copy=True).requires_grad_() for t in (albedo, normals, light)]
@@ -30,6 +32,7 @@ def test_kernels_agree_with_the_plain_formula_in_values_and_gradients():
     assert not results[1][0][0, 0, :3].any()
     for found, expected in zip(results[1][1], results[0][1], strict=True):
         assert not gradient_faults(found, expected)
+    assert not results[1][1][1][:, shape[1] // 2].any()
     # Control: swapping two basis functions is caught.
     swapped = results[0][1][2][:, [0, 2, 1, 3, 4, 5, 6, 7, 8]]
     assert gradient_faults(results[1][1][2], swapped)

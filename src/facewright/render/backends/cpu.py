@@ -1,7 +1,7 @@
 """The CPU backend: serial numba kernels, threaded from Python over images and bands of rows.
 
 Results do not depend on the number of threads: forward kernels write disjoint rows, backward kernels add up
-one image in pixel order.
+one image in pixel order, or a lone image in two halves.
 """
 
 import numpy as np
@@ -58,13 +58,16 @@ def rasterize_backward(
     none = pixels.new_empty(batch, 0, 0, 3)
     weights = _array(none if grad_barycentric is None else grad_barycentric)
     depths = _array(none[..., 0] if grad_depth is None else grad_depth)
-    total = np.zeros(pixels.shape, np.float64)
     corners, indices, seen = _array(pixels), _array(faces), _array(triangle)
-    run_tasks(
-        cpu_kernels.rasterize_backward,
-        [(corners[i], indices, seen[i], perspective, weights[i], depths[i], total[i]) for i in range(batch)],
-    )
-    return torch.from_numpy(total).to(pixels.dtype)
+    bands = _fixed_bands(batch, triangle.shape[1])
+    total = np.zeros((len(bands), *pixels.shape[1:]), np.float64)
+    tasks = []
+    for (i, first, last), part in zip(bands, total, strict=True):
+        rows = slice(first, last)
+        grads = weights[i, rows], depths[i, rows]
+        tasks.append((corners[i], indices, first, seen[i, rows], perspective, *grads, part))
+    run_tasks(cpu_kernels.rasterize_backward, tasks)
+    return torch.from_numpy(_per_image(total, batch)).to(pixels.dtype)
 
 
 def interpolate(attributes: Tensor, corners: Tensor, triangle: Tensor, barycentric: Tensor) -> Tensor:
@@ -101,14 +104,16 @@ def interpolate_backward(
     grad_weights = torch.empty_like(barycentric, memory_format=torch.contiguous_format)
     values, indices, seen = _array(attributes), _array(corners), _array(triangle)
     weights, incoming, target = _array(barycentric), _array(grad), grad_weights.numpy()
-    total = np.zeros((batch, *values.shape[1:]), values.dtype)
+    bands = _fixed_bands(batch, triangle.shape[1])
+    total = np.zeros((len(bands), *values.shape[1:]), values.dtype)
     shared = values.shape[0] == 1
     tasks = []
-    for i in range(batch):
-        source = values[0 if shared else i]
-        tasks.append((source, indices, seen[i], weights[i], incoming[i], *wanted, total[i], target[i]))
+    for (i, first, last), part in zip(bands, total, strict=True):
+        source, rows = values[0 if shared else i], slice(first, last)
+        views = indices, seen[i, rows], weights[i, rows], incoming[i, rows]
+        tasks.append((source, *views, *wanted, part, target[i, rows]))
     run_tasks(cpu_kernels.interpolate_backward, tasks)
-    summed = torch.from_numpy(total)
+    summed = torch.from_numpy(_per_image(total, batch))
     grad_attributes = summed.sum(0, keepdim=True) if shared and batch > 1 else summed
     return grad_attributes if wanted[0] else None, grad_weights if wanted[1] else None
 
@@ -156,3 +161,14 @@ def _bands(batch: int, height: int) -> list[tuple[int, int, int]]:
     count = max(1, min(-(-thread_count() // max(batch, 1)), height))
     edges = [height * k // count for k in range(count + 1)]
     return [(image, edges[k], edges[k + 1]) for image in range(batch) for k in range(count)]
+
+
+def _fixed_bands(batch: int, height: int) -> list[tuple[int, int, int]]:
+    """Tasks whose sums are added up afterwards: the same ones for any number of threads."""
+    if batch == 1:
+        return [(0, 0, height // 2), (0, height // 2, height)]
+    return [(image, 0, height) for image in range(batch)]
+
+
+def _per_image(total: np.ndarray, batch: int) -> np.ndarray:
+    return total if len(total) == batch else total[:1] + total[1:]

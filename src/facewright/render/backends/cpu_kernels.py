@@ -131,8 +131,8 @@ def _weights(pixels, faces, face, x, y, perspective):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
-def rasterize_backward(pixels, faces, triangle, perspective, grad_barycentric, grad_depth, total):
-    """Closed form: b = u / sum(u), u_i = e_i / z_i (e_i if orthographic), e the edge functions."""
+def rasterize_backward(pixels, faces, first, triangle, perspective, grad_barycentric, grad_depth, total):
+    """Of rows from ``first`` on: b = u / sum(u), u_i = e_i / z_i (e_i if orthographic), e edge functions."""
     has_weights, has_depth = grad_barycentric.shape[0] > 0, grad_depth.shape[0] > 0
     height, width = triangle.shape
     for y in range(height):
@@ -149,7 +149,7 @@ def rasterize_backward(pixels, faces, triangle, perspective, grad_barycentric, g
                 gd = np.float64(grad_depth[y, x])
             if g0 == 0.0 and g1 == 0.0 and g2 == 0.0 and gd == 0.0:
                 continue
-            u0, u1, u2, edge_sum, z0, z1, z2 = _weights(pixels, faces, face, x, y, perspective)
+            u0, u1, u2, edge_sum, z0, z1, z2 = _weights(pixels, faces, face, x, first + y, perspective)
             unit = 1.0 / (u0 + u1 + u2)
             b0, b1, b2 = u0 * unit, u1 * unit, u2 * unit
             mean = b0 * g0 + b1 * g1 + b2 * g2
@@ -174,7 +174,7 @@ def rasterize_backward(pixels, faces, triangle, perspective, grad_barycentric, g
                 h0 = (h0 + gd * (z0 - d)) * unit
                 h1 = (h1 + gd * (z1 - d)) * unit
                 h2 = (h2 + gd * (z2 - d)) * unit
-            px, py = x + 0.5, y + 0.5
+            px, py = x + 0.5, first + y + 0.5
             ax, ay = pixels[i0, 0] - px, pixels[i0, 1] - py
             bx, by = pixels[i1, 0] - px, pixels[i1, 1] - py
             cx, cy = pixels[i2, 0] - px, pixels[i2, 1] - py
@@ -209,7 +209,7 @@ def interpolate_band(attributes, corners, triangle, barycentric, out):
 def interpolate_backward(
     attributes, corners, triangle, barycentric, grad, to_attributes, to_weights, total, grad_barycentric
 ):
-    """Add one image's gradient up at the corners, in pixel order; only what is wanted is computed."""
+    """Add the gradient of an image's rows up at the corners, in pixel order; only what is wanted."""
     height, width, channels = grad.shape
     for y in range(height):
         for x in range(width):
