@@ -71,7 +71,7 @@ def main() -> None:
         photos = [photograph_from_array(pixels, f"photo {number}") for number, pixels in enumerate(arrays)]
     engine = Reconstructor.load(ReconstructionSettings(texture_size=SIZE))
     model, chart = engine.model, engine.chart
-    soft = PhotometricFitSettings()
+    soft = PhotometricFitSettings(shape=None)
     both = replace(soft, point_light=PointLightPrior())
     rows = []
     for photo in photos:

@@ -10,7 +10,6 @@ Scans without photos are drawn from three sides with their texture; one with nei
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from facewright.evaluation.protocols import PROTOCOLS
 from facewright.evaluation.records import FaceSample
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
-from facewright.fitting.photometric import PhotometricFitSettings, refine_photometric
+from facewright.fitting.photometric import refine_photometric
 from facewright.fitting.records import FaceFit
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
@@ -87,12 +86,7 @@ def evaluate(folder: Path, model: FaceModel, basis: LandmarkBasis, arguments: ar
         found[f"landmarks, {name}"] = rows
         if not arguments.photometric:
             continue
-        settings = PhotometricFitSettings(shape_iterations=arguments.shape_iterations)
-        if arguments.shape_precision is not None:
-            settings = replace(settings, shape_precision=arguments.shape_precision)
-        fit = refine_photometric(
-            model, list(photos.values()), fit, groups=groups, basis=basis, settings=settings
-        )
+        fit = refine_photometric(model, list(photos.values()), fit, groups=groups, basis=basis)
         rows = [
             measured(f"photometric, {name}, {p}", model, head(model, fit, i), scan)
             for i, p in enumerate(photos)
@@ -113,8 +107,6 @@ def main() -> None:
     )
     parser.add_argument("--focal", type=float, help="focal length of the photos in pixels")
     parser.add_argument("--photometric", action="store_true", help="also let the shape follow the shading")
-    parser.add_argument("--shape-iterations", type=int, default=4)
-    parser.add_argument("--shape-precision", type=float, help="independent pixels of 100 %% error")
     arguments = parser.parse_args()
     model = load_base_model()
     basis = landmark_basis(model, load_landmark_errors())

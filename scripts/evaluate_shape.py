@@ -7,6 +7,7 @@ and distances with an unknown focal length. Their landmarks are projected exactl
 the shipped landmarker made on real people whom no training saw (``measure_landmark_errors.py --keep``).
 ``--points`` is a stage that ``build_base_model.py`` keeps in its work folder. Distance: points of the true
 face to the plane of the nearest vertex of the fitted head, after ICP without and with scale, mm.
+Last come rendered photographs of such people with landmarks that err so: what shading adds to them.
 """
 
 import argparse
@@ -19,12 +20,14 @@ from scipy.spatial import KDTree
 from facewright.detection.landmark_errors import load_landmark_errors, upright_frames
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
+from facewright.fitting.photometric import refine_photometric
 from facewright.fitting.settings import LandmarkFitSettings
 from facewright.geometry.alignment import align_points
 from facewright.geometry.normals import vertex_normals
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 from fit_evaluation.ict_heads import SIZE, IctHeads, photograph
+from fit_evaluation.ict_photos import HeadPhoto, photograph_head, skin_of_base
 
 SEVEN = [33, 133, 362, 263, 1, 61, 291]
 STEPS = 8
@@ -86,6 +89,26 @@ def report(
     )
 
 
+def report_photos(
+    model: FaceModel, basis: LandmarkBasis, photos: list[HeadPhoto], points: torch.Tensor
+) -> None:
+    """Fit to landmarks, follow the shading, and print both."""
+    before, after = [], []
+    for photo, seen in zip(photos, points, strict=True):
+        fit = fit_landmarks(model, seen[None], (photo.photo.shape[1], photo.photo.shape[2]), basis=basis)
+        before.append(fit.parameters)
+        after.append(refine_photometric(model, [photo.photo], fit, basis=basis).parameters)
+    truth, found = [photo.truth for photo in photos], []
+    for name, parameters in (("landmarks", before), ("landmarks and shading", after)):
+        heads = [model.vertices(each.identity, each.expression) for each in parameters]
+        found.append(distances(model, torch.cat(heads), truth))
+        rigid, free = found[-1].mean(0)
+        print(f"{f'photographs, {name}':52s} rigid {rigid:.3f}  similarity {free:.3f}", flush=True)
+    change = found[1] - found[0]
+    better, worst = (change[:, 1] < 0).sum(), change.max(0)
+    print(f"shading helps {better} of {len(photos)}; at worst it adds {worst[0]:.2f}, {worst[1]:.2f} mm")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -95,13 +118,15 @@ def main() -> None:
     parser.add_argument("--points", type=Path, required=True)
     parser.add_argument("--errors", type=Path, required=True)
     parser.add_argument("--people", type=int, default=32)
+    parser.add_argument("--photos", type=int, default=24)
     options = parser.parse_args()
     generator = np.random.default_rng(5)
     heads = IctHeads.read(options.ict, options.points)
     people = [heads.draw(generator) for _ in range(options.people)]
     exact = photograph(np.stack([landmarks for _, landmarks in people]), generator)
     with np.load(options.errors, allow_pickle=False) as stored:
-        noisy = with_errors(exact, stored["unseen"], generator)
+        drawn = stored["unseen"]
+    noisy = with_errors(exact, drawn, generator)
     model, errors = load_base_model(), load_landmark_errors()
     aware = landmark_basis(model, errors)
     mean = distances(model, model.mean.expand(len(people), -1, -1), people).mean(0)
@@ -112,6 +137,11 @@ def main() -> None:
             settings = LandmarkFitSettings(landmark_std=std, common_errors=common)
             name = f"landmarks with errors, std {std}, common errors {common}"
             report(name, model, aware, (noisy, people), settings)
+    if options.photos > 0:
+        skin = skin_of_base(heads, model)
+        photos = [photograph_head(heads, model, skin, generator) for _ in range(options.photos)]
+        seen = with_errors(torch.stack([photo.landmarks for photo in photos]), drawn, generator)
+        report_photos(model, aware, photos, seen)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ class Reconstruct:
     """Fit albedo and light to the pixels. With --no-photometric the photo's light stays in the texture."""
     point_light: bool = True
     """Fit one hard light and highlights as well. With --no-point-light soft light alone explains photos."""
+    refine_shape: bool = True
+    """Let shading move the shape, too. With --no-refine-shape it is what the landmarks say."""
     all_faces: bool = False
     """Reconstruct every face of a photo, not only the main one; the others go to DIR/<name>_face2/ ..."""
     force: bool = False
@@ -62,6 +64,7 @@ class Reconstruct:
         settings = ReconstructionSettings(
             photometric=self.photometric,
             point_light=self.point_light and self.photometric,
+            refine_shape=self.refine_shape and self.photometric,
             texture_size=self.texture_size,
             model=str(self.model) if self.model else None,
         )

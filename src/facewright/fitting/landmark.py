@@ -17,8 +17,8 @@ from torch.nn.functional import pad
 
 from facewright.core.errors import InputError
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
-from facewright.fitting.linearization import Linearized, Observed, linearize, observe, trial_cost
-from facewright.fitting.multi_image import group_sum, solve_arrow, solve_own
+from facewright.fitting.linearization import Observed, linearize, observe, trial_cost
+from facewright.fitting.multi_image import ArrowSystem, group_sum, solve_arrow, solve_own
 from facewright.fitting.priors import expression_energy, weaker_of_pairs
 from facewright.fitting.records import (
     LANDMARK_SET,
@@ -97,7 +97,7 @@ def _iterate(basis: LandmarkBasis, observed: Observed, state: State, settings: L
         linear = linearize(basis, observed, state, settings)
         # Only after the first step is it known which of two opposed expressions a face shows.
         opposed = basis.opposed[: None if number else 0]
-        step = damped_step(observed, state, linear, damping, settings, opposed=opposed)
+        step = damped_step(person, state, linear.system, damping, settings, opposed=opposed)
         directions = [step, resizing(basis, state), *([] if last is None else [last])]
         best = best_combination(basis, observed, state, linear, directions, settings)
         # Where expressions met their bounds the combination may have failed: then the plain step is next.
@@ -111,29 +111,29 @@ def _iterate(basis: LandmarkBasis, observed: Observed, state: State, settings: L
         last, trusted = change.scaled(better.to(damping), person), better.to(damping)
         damping = torch.where(better, damping * 0.1, damping * 10).clamp(1e-8, 1e3)
     if basis.errors is not None:
-        state = _follow(basis, observed, state, settings)
+        state = follow(basis, observed, state, settings)
     weaker = weaker_of_pairs(basis.opposed, state.expression, state.expression)
     return replace(state, expression=state.expression.masked_fill(weaker, 0.0))
 
 
-def _follow(basis: LandmarkBasis, observed: Observed, state: State, settings: LandmarkFitSettings) -> State:
-    """Pose and expression at the landmarks as seen, the identity fixed.
+def follow(
+    basis: LandmarkBasis,
+    observed: Observed,
+    state: State,
+    settings: LandmarkFitSettings,
+    *,
+    pose_only: bool = False,
+) -> State:
+    """Pose and expression at the landmarks as seen, the identity fixed; or the pose alone.
 
     Common errors were measured on faces at rest for the most part: a mouth wide open is no error.
     """
     observed, person = replace(observed, radius=torch.zeros_like(observed.radius)), observed.person
-    free = torch.zeros(len(person), 6, dtype=torch.bool, device=person.device)
     damping = observed.rays.new_full((len(person),), 1e-4)
     for _ in range(FOLLOWING_STEPS):
         linear = linearize(basis, observed, state, settings)
-        lower, upper = -state.expression, 1 - state.expression
-        descent = linear.system.own_descent
-        weaker = weaker_of_pairs(basis.opposed, state.expression, descent[:, 6:])
-        mask = ((lower >= 0) & (descent[:, 6:] < 0)) | ((upper <= 0) & (descent[:, 6:] > 0)) | weaker
-        rest = torch.where(weaker, lower, torch.zeros_like(lower))
-        pinned = torch.cat([free, mask], 1), torch.cat([torch.zeros_like(descent[:, :6]), rest], 1)
-        own = solve_own(linear.system, torch.zeros_like(state.identity)[person], damping, pinned)
-        trial = Step(own, torch.zeros_like(state.identity)).applied(state)
+        step = _following_step(basis, state, linear.system, damping, pose_only=pose_only)
+        trial = step.applied(state)
         before = linear.cost + prior_cost(basis, state, person, settings)
         after = trial_cost(basis, observed, trial, linear) + prior_cost(basis, trial, person, settings)
         better = after <= before
@@ -146,10 +146,25 @@ def _follow(basis: LandmarkBasis, observed: Observed, state: State, settings: La
     return state
 
 
+def _following_step(
+    basis: LandmarkBasis, state: State, system: ArrowSystem, damping: Float[Tensor, " B"], *, pose_only: bool
+) -> Step:
+    lower, upper = -state.expression, 1 - state.expression
+    descent = system.own_descent
+    weaker = weaker_of_pairs(basis.opposed, state.expression, descent[:, 6:])
+    mask = ((lower >= 0) & (descent[:, 6:] < 0)) | ((upper <= 0) & (descent[:, 6:] > 0)) | weaker
+    mask, weaker = mask | pose_only, weaker & (not pose_only)
+    rest = torch.where(weaker, lower, torch.zeros_like(lower))
+    free = torch.zeros(len(mask), 6, dtype=torch.bool, device=mask.device)
+    pinned = torch.cat([free, mask], 1), torch.cat([torch.zeros_like(descent[:, :6]), rest], 1)
+    own = solve_own(system, torch.zeros_like(system.shared_descent), damping, pinned)
+    return Step(own, torch.zeros_like(state.identity))
+
+
 def damped_step(
-    observed: Observed,
+    person: Int64[Tensor, " B"],
     state: State,
-    linear: Linearized,
+    system: ArrowSystem,
     damping: Float[Tensor, " P"],
     settings: LandmarkFitSettings,
     *,
@@ -164,17 +179,17 @@ def damped_step(
         -settings.identity_strength * state.identity,
     )
     lower, upper = -state.expression, 1 - state.expression
-    outwards = linear.system.own_descent[:, 6:]
+    outwards = system.own_descent[:, 6:]
     weaker = weaker_of_pairs(opposed, state.expression, outwards)
     mask = ((lower >= 0) & (outwards < 0)) | ((upper <= 0) & (outwards > 0)) | weaker
     free_pose = torch.zeros_like(state.translation).repeat(1, 2)
     rest = torch.where(weaker, lower, torch.zeros_like(lower))
     pinned = torch.cat([free_pose > 0, mask], 1), torch.cat([free_pose, rest], 1)
-    own, shared = solve_arrow(linear.system, prior, observed.person, damping, pinned)
+    own, shared = solve_arrow(system, prior, person, damping, pinned)
     over = (own[:, 6:] < lower) | (own[:, 6:] > upper)
     value = torch.where(over, own[:, 6:].clamp(lower, upper), rest)
     pinned = torch.cat([free_pose > 0, mask | over], 1), torch.cat([free_pose, value], 1)
-    own = solve_own(linear.system, shared[observed.person], damping[observed.person], pinned)
+    own = solve_own(system, shared[person], damping[person], pinned)
     return Step(torch.cat([own[:, :6], own[:, 6:].clamp(lower, upper)], 1), shared)
 
 

@@ -12,10 +12,9 @@ from facewright.fitting.appearance import LightPrior, PixelSamples, solve_appear
 from facewright.fitting.face_crop import FaceCrops, crop_faces
 from facewright.fitting.landmark import with_parameters
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
-from facewright.fitting.photometric_shape import refine_shape
+from facewright.fitting.photometric_shape import ShapeSettings, refine_shape
 from facewright.fitting.point_light import PointLightPrior, solve_point_lights
 from facewright.fitting.records import FaceFit, select_rows
-from facewright.fitting.settings import LandmarkFitSettings
 from facewright.fitting.skin import skin_weight
 from facewright.geometry.normals import vertex_normals
 from facewright.image.color import luminance
@@ -43,14 +42,7 @@ class PhotometricFitSettings:
             of albedo and light.
         light: prior of the light.
         point_light: prior of one point light a photo, or None to explain photos by soft light alone.
-        shape_iterations: steps of the refinement of identity, expression and pose; 0, the default, leaves
-            them alone: on renderings the shape gets better, on real photos not reliably. With 4 steps the two
-            photos of a scanned face together came nearer to the scan (mean distance 1.36 to 1.33 and 1.32 to
-            1.31 mm), but each alone went away from it (1.45 to 1.47 and 1.37 to 1.41 mm).
-        shape_precision: how many independent pixels of 100 % relative error a photo is worth against
-            landmarks and priors.
-        shape_resolution: side (px) of the crop that the shape is compared with.
-        landmarks: how landmarks are weighed while the shape moves.
+        shape: how identity, expression and pose follow the shading; None leaves them alone.
     """
 
     resolution: int = 192
@@ -58,10 +50,7 @@ class PhotometricFitSettings:
     precision: float = 1.0e3
     light: LightPrior = field(default_factory=LightPrior)
     point_light: PointLightPrior | None = None
-    shape_iterations: int = 0
-    shape_precision: float = 1.0e4
-    shape_resolution: int = 96
-    landmarks: LandmarkFitSettings = field(default_factory=LandmarkFitSettings)
+    shape: ShapeSettings | None = field(default_factory=ShapeSettings)
 
 
 def refine_photometric(
@@ -100,14 +89,14 @@ def refine_photometric(
     samples = sample_pixels(model, crops, fit.parameters, settings.sample_step)
     fit = replace(fit, clipped=torch.stack([clipped_share(each) for each in samples]))
     # The shape is refined under soft light; a point light comes when the shape is done.
-    first = replace(settings, point_light=None) if settings.shape_iterations > 0 else settings
+    first = replace(settings, point_light=None) if settings.shape else settings
     parameters = _appearance(samples, fit.parameters, person, first)
     report(0.4)
-    if settings.shape_iterations > 0:
+    if settings.shape:
         basis = basis or landmark_basis(model)
-        small = crop_faces(photos, fit, settings.shape_resolution)
-        how = (basis, settings.landmarks, settings.shape_precision, settings.shape_iterations)
-        moved = refine_shape(model, small, replace(fit, parameters=parameters), person, how, settings.light)
+        small = crop_faces(photos, fit, settings.shape.resolution)
+        lit = replace(fit, parameters=parameters)
+        moved = refine_shape(model, small, lit, person, basis, settings.light, settings.shape)
         report(0.8)
         samples = sample_pixels(model, crops, moved, settings.sample_step)
         parameters = _appearance(samples, moved, person, settings)

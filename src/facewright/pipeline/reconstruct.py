@@ -17,6 +17,7 @@ from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
 from facewright.fitting.photometric import PhotometricFitSettings, refine_photometric
+from facewright.fitting.photometric_shape import ShapeSettings
 from facewright.fitting.point_light import PointLightPrior
 from facewright.fitting.records import FaceFit
 from facewright.image.io import Photograph, photograph_from_array, read_photo
@@ -175,8 +176,11 @@ class Reconstructor:
             with clock.stage("photometric fit"):
                 pixels = [photo.pixels for photo in photos]
                 light = PointLightPrior() if self.settings.point_light else None
-                how = PhotometricFitSettings(point_light=light)
-                fit = refine_photometric(self.model, pixels, fit, groups=groups, settings=how)
+                shape = ShapeSettings() if self.settings.refine_shape else None
+                how = PhotometricFitSettings(point_light=light, shape=shape)
+                fit = refine_photometric(
+                    self.model, pixels, fit, groups=groups, basis=self.basis, settings=how
+                )
         singles = [fit.select(index) for index in range(len(photos))]
         with clock.stage("texture"):
             parameters = [single.parameters for single in singles]

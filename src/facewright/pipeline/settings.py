@@ -14,12 +14,14 @@ class ReconstructionSettings:
         photometric: find albedo and light from the pixels after the landmark fit.
         point_light: explain photos by one hard light as well where that is more probable; takes shading with
             hard edges and highlights out of the albedo.
+        refine_shape: let shading move identity, expression and pose where light and albedo explain a photo.
         texture_size: side of the square albedo map in pixels.
         model: a face model file in the base head's topology; the shipped head if None.
     """
 
     photometric: bool = True
     point_light: bool = True
+    refine_shape: bool = True
     texture_size: int = 1024
     model: str | None = None
 

@@ -9,6 +9,7 @@ from tests.unit.fitting.miniature_head import draw_parameters, landmarks_of
 from facewright.core.errors import HiddenFaceError, InputError
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.photometric import PhotometricFitSettings, refine_photometric
+from facewright.fitting.photometric_shape import ShapeSettings
 from facewright.image.color import luminance, srgb_from_linear
 from facewright.render.draw import Lighting, draw_mesh, over
 from facewright.scene.lighting import SphericalHarmonicsLight, ambient_light
@@ -115,7 +116,7 @@ def test_photos_of_one_person_share_the_albedo(model, basis, scene):
     fit = fit_landmarks(
         model, landmarks_of(model, truth), SIZE, focal=truth.camera.focal, basis=basis, groups=groups
     )
-    settings = PhotometricFitSettings(shape_iterations=2)
+    settings = PhotometricFitSettings()
     found = refine_photometric(
         model, photograph(model, truth), fit, groups=groups, basis=basis, settings=settings
     ).parameters
@@ -127,7 +128,7 @@ def test_photos_of_one_person_share_the_albedo(model, basis, scene):
 def test_the_shape_follows_the_shading_only_when_asked(model, basis, scene):
     truth, photos = scene
     start = fitted(model, basis, truth)
-    settings = PhotometricFitSettings(shape_iterations=4)
+    settings = PhotometricFitSettings(shape=ShapeSettings(iterations=4))
     found = refine_photometric(model, photos, start, basis=basis, settings=settings)
     true = model.vertices(truth.identity)
 
@@ -137,7 +138,7 @@ def test_the_shape_follows_the_shading_only_when_asked(model, basis, scene):
     assert (found.parameters.identity - start.parameters.identity).abs().max() > 1e-3
     assert error(found) < error(start)
     assert found.residual.max() < 0.01
-    still = refine_photometric(model, photos, start, settings=PhotometricFitSettings(shape_iterations=0))
+    still = refine_photometric(model, photos, start, settings=PhotometricFitSettings(shape=None))
     assert torch.equal(still.parameters.identity, start.parameters.identity)
     assert torch.equal(still.parameters.pose.rotation, start.parameters.pose.rotation)
 

@@ -9,8 +9,9 @@ from facewright.fitting.face_crop import crop_faces
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import landmark_basis
 from facewright.fitting.photometric import PhotometricFitSettings, refine_photometric
-from facewright.fitting.photometric_shape import refine_shape
-from facewright.fitting.settings import LandmarkFitSettings
+from facewright.fitting.photometric_shape import ShapeSettings, refine_shape
+from facewright.fitting.shading_residual import difference, photo_views, rings, shape_jacobian
+from facewright.fitting.shading_samples import Appearance, patch_weights, surface_samples
 from facewright.geometry.rotation import rotation_from_axis_angle
 from facewright.image.color import srgb_from_linear
 from facewright.models.base import load_base_model
@@ -23,7 +24,7 @@ from facewright.scene.pose import Pose
 
 SIZE = (240, 240)
 NOISE = 0.015  # mean distance of the landmarks from the truth, of the outer eye distance
-PRECISION = 3e5
+SHAPE = ShapeSettings(iterations=4)
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +85,7 @@ def shape_error(model, parameters, truth):
 def refined(model, scene, light, diffuse):
     _, photos, fit, basis = scene
     start = replace(fit, parameters=replace(fit.parameters, light=light, diffuse=diffuse))
-    how = (basis, LandmarkFitSettings(), PRECISION, 4)
-    return refine_shape(model, crop_faces(photos, fit, 96), start, torch.arange(2), how)
+    return refine_shape(model, crop_faces(photos, fit, 96), start, torch.arange(2), basis, None, SHAPE)
 
 
 def test_shading_under_known_light_improves_the_shape(model, scene):
@@ -101,17 +101,71 @@ def test_shading_under_known_light_improves_the_shape(model, scene):
     assert (wrong > 0.95 * before).any(), wrong / before
 
 
+def test_shading_that_tells_nothing_changes_nothing(model, scene):
+    truth, photos, fit, basis = scene
+    start = replace(fit, parameters=replace(fit.parameters, light=truth.light, diffuse=truth.diffuse))
+    crops, person = crop_faces(photos, fit, 96), torch.arange(2)
+    blind = refine_shape(model, crops, start, person, basis, None, replace(SHAPE, pixels=0.0))
+    assert torch.equal(blind.identity, fit.parameters.identity)
+    assert torch.equal(blind.expression, fit.parameters.expression)
+    # The same photos with stripes that no light explains move the shape far less than the clean ones.
+    striped = [photo.clone() for photo in photos]
+    for photo in striped:
+        photo[:, torch.arange(photo.shape[1]) % 24 < 12] *= 0.6
+    moved = [
+        (refine_shape(model, crop_faces(which, fit, 96), start, person, basis, None, SHAPE).identity)
+        - fit.parameters.identity
+        for which in (photos, striped)
+    ]
+    assert moved[1].norm() < 0.5 * moved[0].norm(), (moved[0].norm(), moved[1].norm())
+
+
+def test_the_jacobian_is_that_of_the_residuals(model, scene):
+    truth, photos, fit, _ = scene
+    parameters = replace(fit.parameters, light=truth.light, diffuse=truth.diffuse)
+    crops = crop_faces(photos, fit, 96)
+    patches, faces = patch_weights(model), model.topology.faces
+    albedo = model.diffuse_albedo(truth.diffuse)
+    appearance = Appearance(truth.light.coefficients, truth.diffuse, albedo, None, patches, 0.02)
+    samples = surface_samples(model, crops, appearance, parameters)[0]
+    view = photo_views(crops, truth.light.coefficients)[0]
+    pose = parameters.pose.rotation[0], parameters.pose.translation[0]
+    shape = model.identity_basis[:20].flatten(1).mT.contiguous()
+
+    def found(change):
+        identity = parameters.identity[:1].clone()
+        identity[:, :20] += change
+        vertices = model.vertices(identity, parameters.expression[:1])
+        camera = vertices[0] @ pose[0].mT + pose[1]
+        return camera, difference(view, samples, camera, faces)
+
+    direction = torch.randn(20, generator=torch.Generator().manual_seed(0))
+    step = 0.02
+    there, back = (found(sign * step * direction)[1].residual for sign in (1, -1))
+    camera, here = found(torch.zeros(20))
+    jacobian = shape_jacobian(here, samples, camera, (faces, rings(faces, len(model.mean)), shape), pose)
+    numeric, analytic = (there - back) / (2 * step), jacobian[:, 6:] @ direction
+    assert (numeric - analytic).norm() < 0.1 * numeric.norm(), (numeric - analytic).norm() / numeric.norm()
+    # Control: neither the turning of normals nor the sliding of the photo may be left out.
+    for part in ("pull", "slide"):
+        without = replace(here, **{part: torch.zeros_like(getattr(here, part))})
+        partial = shape_jacobian(
+            without, samples, camera, (faces, rings(faces, len(model.mean)), shape), pose
+        )
+        assert (numeric - partial[:, 6:] @ direction).norm() > 0.15 * numeric.norm()
+
+
 def test_shading_improves_the_shape_when_light_and_albedo_are_found_too(model, scene):
     truth, photos, fit, basis = scene
     before = shape_error(model, fit.parameters, truth)
-    settings = PhotometricFitSettings(shape_iterations=4, shape_precision=PRECISION)
+    settings = PhotometricFitSettings(shape=SHAPE)
     after = shape_error(
         model, refine_photometric(model, photos, fit, basis=basis, settings=settings).parameters, truth
     )
     assert (after < 0.97 * before).all(), after / before
     assert after.mean() < 0.95 * before.mean(), after / before
     # Control: without pixels that count, landmarks alone do not get there.
-    blind = replace(settings, shape_precision=0.0)
+    blind = replace(settings, shape=replace(SHAPE, pixels=0.0))
     alone = shape_error(
         model, refine_photometric(model, photos, fit, basis=basis, settings=blind).parameters, truth
     )

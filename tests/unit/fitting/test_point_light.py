@@ -16,8 +16,8 @@ from facewright.scene.lighting import PointLight, ambient_light
 from facewright.scene.material import Material
 
 SIZE = (240, 320)
-SOFT = PhotometricFitSettings()
-HARD = PhotometricFitSettings(point_light=PointLightPrior())
+SOFT = PhotometricFitSettings(shape=None)
+HARD = PhotometricFitSettings(point_light=PointLightPrior(), shape=None)
 FAR = 1500.0  # mm
 
 
