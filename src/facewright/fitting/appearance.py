@@ -83,6 +83,7 @@ def solve_appearance(
     person: Int64[Tensor, " B"],
     prior: LightPrior,
     precision: float,
+    known: tuple[Float[Tensor, "B K"], Float[Tensor, "B 9 3"]] | None = None,
 ) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B 9 3"]]:
     """Albedo coefficients of each person (repeated for each photo), and light of each photo.
 
@@ -91,20 +92,24 @@ def solve_appearance(
         person: which person each photo shows, 0 to P - 1.
         prior: of the light.
         precision: how many independent pixels of 100 % relative error a photo is worth.
+        known: albedo and light that are nearly right, to save looking for the tone to start from.
     """
     count, channels = samples[0].albedo_basis.shape[0], [sample.color.shape[1] for sample in samples]
     albedo = samples[0].color.new_zeros(int(person.max()) + 1, count)
     lights = [_first_light(sample, prior) for sample in samples]
     for index in range(len(albedo)):
         rows = (person == index).nonzero()[:, 0].tolist()
-        albedo[index], started = _start([samples[row] for row in rows], prior, precision)
+        if known is not None:
+            albedo[index], started = known[0][rows[0]], [known[1][row, :, : channels[row]] for row in rows]
+        else:
+            albedo[index], started = _start([samples[row] for row in rows], prior, precision)
         for row, light in zip(rows, started, strict=True):
             lights[row] = light
     robust = [
         robust_weight(sample, predicted(sample, albedo[person[row]], lights[row]))
         for row, sample in enumerate(samples)
     ]
-    for strength in ROUNDS:
+    for strength in ROUNDS if known is None else ROUNDS[1:]:
         for index in range(len(albedo)):
             rows = (person == index).nonzero()[:, 0].tolist()
             systems = [

@@ -99,7 +99,7 @@ def refine_photometric(
         moved = refine_shape(model, small, lit, person, basis, settings.light, settings.shape)
         report(0.8)
         samples = sample_pixels(model, crops, moved, settings.sample_step)
-        parameters = _appearance(samples, moved, person, settings)
+        parameters = _appearance(samples, moved, person, settings, nearly=parameters)
     report(1.0)
     return with_parameters(model, parameters, fit.detected_px, fit)
 
@@ -109,8 +109,11 @@ def _appearance(
     parameters: HeadParameters,
     person: Int64[Tensor, " B"],
     settings: PhotometricFitSettings,
+    *,
+    nearly: HeadParameters | None = None,
 ) -> HeadParameters:
-    diffuse, light = solve_appearance(samples, person, settings.light, settings.precision)
+    known = None if nearly is None else (nearly.diffuse, nearly.light.coefficients)
+    diffuse, light = solve_appearance(samples, person, settings.light, settings.precision, known)
     if settings.point_light is None:
         return replace(parameters, diffuse=diffuse, light=SphericalHarmonicsLight(light))
     start = (diffuse, light, parameters.pose.translation)
