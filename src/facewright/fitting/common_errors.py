@@ -31,8 +31,8 @@ class ErrorTables:
         contour_outer: ``u u^T`` by the contour's xx, xy and yy parts.
         shape: ``sum_{l in g} B_l[k, c] u_l[r, d]``: rows (g, c, d), columns (r, k).
         gram: ``sum_{l in g} u_l[r, c] u_l[s, d]``: rows (g, c, d), columns (r, s).
-        members: landmarks of each group.
-        member_modes: their modes: rows l, columns (d, r).
+        members: landmarks of each group, filled up with any to the largest group's number.
+        member_modes: their modes: rows l, columns (d, r); 0 where filled up.
         total: ``sum_{l in g} u_l[r, d]``: rows (g, d).
     """
 
@@ -42,8 +42,8 @@ class ErrorTables:
     contour_outer: Float[Tensor, "C3 RR"]
     shape: Float[Tensor, "GCD RK"]
     gram: Float[Tensor, "GCC RR"]
-    members: tuple[Int64[Tensor, " _"], ...]
-    member_modes: tuple[Float[Tensor, "_ DR"], ...]
+    members: Int64[Tensor, "G M"]
+    member_modes: Float[Tensor, "G M DR"]
     total: Float[Tensor, "GD R"]
 
     @property
@@ -72,7 +72,9 @@ def error_tables(
     outer = outer.index_fill(0, contour, 0.0)
     ring = products[contour]
     contour_outer = torch.stack([ring[:, 0, 0], ring[:, 0, 1] + ring[:, 1, 0], ring[:, 1, 1]])
-    members = [column.nonzero()[:, 0] for column in group.unbind(1)]
+    largest = int(group.sum(0).max())
+    inside, members = group.mT.topk(largest, dim=1)
+    member_modes = (modes[:, members] * inside[..., None]).permute(1, 2, 3, 0).flatten(2)
     return ErrorTables(
         mean=errors.mean.to(basis).T.contiguous(),
         modes=modes.mT.contiguous(),
@@ -80,8 +82,8 @@ def error_tables(
         contour_outer=contour_outer.flatten(0, 1),
         shape=torch.einsum("lg,klc,rld->gcdrk", group, basis, modes).flatten(3).flatten(0, 2),
         gram=torch.einsum("lg,rlc,sld->gcdrs", group, modes, modes).flatten(3).flatten(0, 2),
-        members=tuple(members),
-        member_modes=tuple(modes[:, inside].permute(1, 2, 0).flatten(1) for inside in members),
+        members=members,
+        member_modes=member_modes.contiguous(),
         total=torch.einsum("lg,rld->gdr", group, modes).flatten(0, 1),
     )
 
@@ -157,12 +159,10 @@ def without_errors(
     in_head = rotation[:, None].mT @ pulled
     shape = (in_head.flatten(1) @ tables.shape).unflatten(1, (count, -1))  # (B, R, K)
     force = pulled.transpose(1, 2).flatten(2) @ tables.total  # (B, 3, R)
-    torque = torch.zeros_like(force)
-    for number, (inside, modes) in enumerate(zip(tables.members, tables.member_modes, strict=True)):
-        lever = (arm[..., inside] @ modes).unflatten(2, (2, count))  # (B, 3, 2, R): arm_l[i] u_l[r, d]
-        for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
-            rows = pulled[:, number, [j, k]]
-            torque[:, i] += (rows[:, 1, :, None] * lever[:, j] - rows[:, 0, :, None] * lever[:, k]).sum(1)
+    inside = arm[..., tables.members].permute(2, 0, 1, 3).flatten(1, 2)  # (G, B 3, M)
+    lever = (inside @ tables.member_modes).unflatten(1, (-1, 3)).unflatten(3, (2, count))
+    outer = torch.einsum("gbjdr,bgkd->bjkr", lever, pulled)  # sum of arm_l[j] u_l[r, d] times pull[k, d]
+    torque = torch.stack([outer[:, j, k] - outer[:, k, j] for j, k in ((1, 2), (2, 0), (0, 1))], 1)
     columns = torch.cat([torque.mT, force.mT, shape[..., system.shared.shape[1] :]], 2)
     columns = torch.cat([columns, shape[..., : system.shared.shape[1]]], 2)
     shared = system.shared.shape[1]

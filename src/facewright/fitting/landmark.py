@@ -128,10 +128,10 @@ def follow(
 
     Common errors were measured on faces at rest for the most part: a mouth wide open is no error.
     """
-    observed, person = replace(observed, radius=torch.zeros_like(observed.radius)), observed.person
+    basis, person = replace(basis, errors=None), observed.person
     damping = observed.rays.new_full((len(person),), 1e-4)
     for _ in range(FOLLOWING_STEPS):
-        linear = linearize(basis, observed, state, settings)
+        linear = linearize(basis, observed, state, settings, own_only=True)
         step = _following_step(basis, state, linear.system, damping, pose_only=pose_only)
         trial = step.applied(state)
         before = linear.cost + prior_cost(basis, state, person, settings)

@@ -42,7 +42,10 @@ class LandmarkBasis:
         candidate_count: candidates per sliding landmark.
         normals: smoothed outward normals of the landmarks on the mean head.
         group: which landmarks share a metric (one-hot).
-        gram: ``sum_{l in g} B_l[a] B_l[b]^T`` (both orders) for each group and each of ``AXIS_PAIRS``.
+        shared_gram: ``sum_{l in g} B_l[a] B_l[b]^T`` (both orders) for each group and each of ``AXIS_PAIRS``,
+            B of the identity.
+        cross_gram: expression against identity.
+        own_gram: expression alone.
         expressions: the prior of the model's.
         size_direction: identity coefficients that make the mean head larger.
         size_offset: mm; what they leave of growing by a factor of 2, as a shift.
@@ -58,7 +61,9 @@ class LandmarkBasis:
     candidate_count: int
     normals: Float[Tensor, "L 3"]
     group: Float[Tensor, "L G"]
-    gram: Float[Tensor, "P K K"]
+    shared_gram: Float[Tensor, "P S S"]
+    cross_gram: Float[Tensor, "P E S"]
+    own_gram: Float[Tensor, "P E E"]
     expressions: ExpressionBelief
     size_direction: Float[Tensor, " S"]
     size_offset: Float[Tensor, " 3"]
@@ -103,6 +108,7 @@ def landmark_basis(
     mean = (model.mean[corners] * weights[..., None]).sum(1)
     basis = (full_basis[:, corners] * weights[..., None]).sum(2)
     group = _groups(mean[:count], landmarks.contour, lines)
+    gram = _gram_tables(basis[:, :count], group)
     size_direction, size_offset = _size(mean[:count], basis[:identity_count, :count])
     return LandmarkBasis(
         mean=mean.T.contiguous(),
@@ -113,7 +119,9 @@ def landmark_basis(
         candidate_count=len(lines.candidates.triangle) // max(len(lines.index), 1),
         normals=_smooth_normals(model, landmarks.triangle, mean[:count]),
         group=group,
-        gram=_gram_tables(basis[:, :count], group),
+        shared_gram=gram[:, :identity_count, :identity_count].contiguous(),
+        cross_gram=gram[:, identity_count:, :identity_count].contiguous(),
+        own_gram=gram[:, identity_count:, identity_count:].contiguous(),
         expressions=expression_belief(model.expression_prior),
         size_direction=size_direction,
         size_offset=size_offset,

@@ -100,9 +100,22 @@ def observe(
 
 
 def linearize(
-    basis: LandmarkBasis, observed: Observed, state: State, weighing: LandmarkFitSettings
+    basis: LandmarkBasis,
+    observed: Observed,
+    state: State,
+    weighing: LandmarkFitSettings,
+    *,
+    own_only: bool = False,
 ) -> Linearized:
-    """Weights, contour candidates, residuals and normal equations at a state."""
+    """Weights, contour candidates, residuals and normal equations at a state.
+
+    Args:
+        basis: of the model.
+        observed: what was seen.
+        state: to linearise around.
+        weighing: of the evidence.
+        own_only: the identity stays: its blocks are left empty.
+    """
     camera = _camera_points(basis, observed, state)
     rows, normals = _contour_rows(basis, observed, camera)
     chosen = _take(camera, rows)
@@ -120,7 +133,7 @@ def linearize(
     force = torch.cat([pull, -(image * pull).sum(1, keepdim=True)], 1) * scale[:, None]
     own_place = camera[..., : basis.count]
     metric = _group_metric(basis, observed, own_place, weight, normals)
-    system = _normal_equations(basis, state, (camera, chosen, rows), metric, force)
+    system = _normal_equations(basis, state, (camera, chosen, rows), metric, force, own_only=own_only)
     if basis.errors is not None:
         grouped = _group_weighing(basis, observed, own_place, weight, normals)
         arm = own_place - state.translation[..., None]
@@ -275,33 +288,41 @@ def _group_weighing(
 
 
 def _normal_equations(
-    basis: LandmarkBasis, state: State, where: tuple[Tensor, Tensor, Tensor], metric: Tensor, force: Tensor
+    basis: LandmarkBasis,
+    state: State,
+    where: tuple[Tensor, Tensor, Tensor],
+    metric: Tensor,
+    force: Tensor,
+    *,
+    own_only: bool,
 ) -> ArrowSystem:
     """Exact gradient; curvature with one metric for each group of landmarks."""
     camera, chosen, rows = where
-    count, batch, k = basis.count, len(camera), basis.identity_count
+    count, batch = basis.count, len(camera)
+    first = basis.identity_count if own_only else 0  # of the coefficients that move
+    k = basis.identity_count - first
     in_head = state.rotation[:, None].mT @ metric @ state.rotation[:, None]
     pairs = torch.stack([in_head[..., a, b] for a, b in AXIS_PAIRS], -1).flatten(1)
-    shape = (pairs @ basis.gram.flatten(1)).unflatten(-1, basis.gram.shape[1:])
-
+    expression, cross_shape, shared = (
+        (pairs @ table.flatten(1)).unflatten(-1, table.shape[1:])
+        for table in (basis.own_gram, basis.cross_gram[..., first:], basis.shared_gram[:, first:, first:])
+    )
     arm = camera[..., :count] - state.translation[..., None]
     spread = metric.flatten(2).mT @ basis.group.T  # (B, 9, L): each landmark has its group's metric
     moved, pose = _pose_block(arm, spread.unflatten(1, (3, 3)))
     in_head_frame = state.rotation[:, None].mT @ moved  # (B, 6, 3, L)
-    own_basis = basis.basis.unflatten(1, (3, -1))[..., :count].flatten(1)
+    own_basis = basis.basis.unflatten(1, (3, -1))[first:, :, :count].flatten(1)
     cross = (in_head_frame.reshape(6 * batch, 3 * count) @ own_basis.T).unflatten(0, (-1, 6))
 
     pulled = force.new_zeros(batch, *basis.mean.shape)
     pulled.scatter_(2, rows[:, None].expand(-1, 3, -1), state.rotation.mT @ force)
-    descent = pulled.flatten(1) @ basis.basis.mT
+    descent = pulled.flatten(1) @ basis.basis[first:].mT
     torque = _sum_cross((chosen - state.translation[..., None]) @ force.mT)
-    own = torch.cat(
-        [torch.cat([pose, cross[..., k:]], 2), torch.cat([cross[..., k:].mT, shape[:, k:, k:]], 2)], 1
-    )
+    own = torch.cat([torch.cat([pose, cross[..., k:]], 2), torch.cat([cross[..., k:].mT, expression], 2)], 1)
     return ArrowSystem(
         own=own,
-        cross=torch.cat([cross[..., :k], shape[:, k:, :k]], 1),
-        shared=shape[:, :k, :k],
+        cross=torch.cat([cross[..., :k], cross_shape], 1),
+        shared=shared,
         own_descent=torch.cat([torque, force.sum(2), descent[:, k:]], 1),
         shared_descent=descent[:, :k],
     )
