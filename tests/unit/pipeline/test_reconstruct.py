@@ -51,7 +51,7 @@ def engine() -> Reconstructor:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No light is fitted; a face hardly lies in its photo if the photo's green says which one."""
 
-    def refine(model, photos, fit, *, groups, settings):
+    def refine(model, photos, fit, *, groups, basis, settings):
         for number, pixels in enumerate(photos):
             hidden = round(float(pixels[1, 0, 0] * 255))
             if hidden and abs(float(fit.detected_px[number, 0, 0]) - hidden_x[hidden - 1]) < 1e-3:
