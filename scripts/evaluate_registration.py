@@ -28,6 +28,7 @@ import torch
 from numpy import ndarray
 
 from facewright.core.errors import FacewrightError
+from facewright.data.scanner import ScanSettings, known_scan, random_head
 from facewright.detection import FaceDetector, FaceLandmarker
 from facewright.evaluation.landmarks import IN_DENSE478, read_landmarks
 from facewright.geometry.nearest import closest_points, index_surface
@@ -42,7 +43,6 @@ from facewright.registration.records import Registration
 from facewright.registration.scan_landmarks import plaster_bias
 from facewright.registration.surface import surface_of_scan
 from registration_evaluation.ict_faces import ict_face, read_ict
-from registration_evaluation.synthetic import ScanSettings, known_scan, random_head
 
 
 @dataclass(frozen=True)

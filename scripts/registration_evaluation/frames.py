@@ -7,6 +7,7 @@ import torch
 from numpy import ndarray
 from scipy.spatial.transform import Rotation
 
+from facewright.data.scanner import ScanSettings, random_head
 from facewright.image.color import srgb_from_linear
 from facewright.models.face_model import FaceModel
 from facewright.registration.depth_image import DepthImage, Intrinsics, depth_image
@@ -15,7 +16,6 @@ from facewright.render.rasterize import rasterize
 from facewright.scene.camera import PerspectiveCamera
 from facewright.scene.lighting import SH_CONSTANTS, SphericalHarmonicsLight, ambient_light
 from facewright.scene.material import Material
-from registration_evaluation.synthetic import ScanSettings, random_head
 
 
 @dataclass(frozen=True)

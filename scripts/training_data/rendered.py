@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facewright.data.sampling import ExpressionSettings, draw_expression
 from facewright.geometry.adjacency import EdgeTable, edge_table
 from facewright.geometry.rotation import rotation_from_axis_angle
 from facewright.image.color import srgb_from_linear
@@ -23,7 +24,6 @@ from .turned import FACE_OVAL
 SIZE = 192
 BACKDROPS = 400
 TURNED_FAR = 0.6  # share of the heads with |yaw| from 30 to 90 degrees; the others face the camera
-RARE = {"jawOpen": 0.35, "blink": 0.25}  # share of the heads that certainly show it
 
 
 @dataclass(frozen=True)
@@ -36,25 +36,9 @@ class Head:
     expression: Tensor
 
 
-def random_expression(model: FaceModel, rng: np.random.Generator) -> Tensor:
-    """Activations (52,) of a face in a photograph, in part with an open mouth or closed eyes."""
-    prior, names = model.expression_prior, model.expression_names
-    strength = rng.uniform(0.0, 1.5)
-    drawn = prior.mean.numpy() + strength * prior.std.numpy() * rng.normal(size=len(names))
-    drawn = np.where(rng.random(len(names)) < 0.6, drawn, 0.0)
-    if rng.random() < RARE["jawOpen"]:
-        drawn[names.index("jawOpen")] = rng.uniform(0.2, 1.0)
-    closed = rng.uniform(0.6, 1.0) if rng.random() < RARE["blink"] else rng.uniform(0.0, 0.4)
-    for side in ("Left", "Right"):
-        drawn[names.index(f"eyeBlink{side}")] = closed
-        drawn[names.index(f"eyeWide{side}")] *= closed < 0.3
-    drawn[names.index("mouthClose")] = 0.0
-    return torch.from_numpy(drawn.clip(0, 1).astype(np.float32))
-
-
 def random_head(model: FaceModel, rng: np.random.Generator) -> Head:
     """A head of random shape, expression, skin and hair colour."""
-    expression = random_expression(model, rng)
+    expression = draw_expression(model, ExpressionSettings(), rng)
     identity = torch.from_numpy(rng.normal(size=(1, model.identity_count)).astype(np.float32))
     vertices = model.vertices(identity, expression[None])[0]
     coefficients = torch.from_numpy(rng.normal(size=(1, model.diffuse_count)).astype(np.float32))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-FLOORS = ["cli", "pipeline", "evaluation | export", "fitting | registration", "detection | uv"]
+FLOORS = ["cli", "pipeline", "data | evaluation | export", "fitting | registration", "detection | uv"]
 FLOORS += ["models | render | networks", "scene", "image | geometry", "core"]
 
 

@@ -52,19 +52,21 @@ def vertex_visibility(
 def _continued_depth(surface: Tensor, points: Tensor, perspective: bool) -> Tensor:
     """Depth of each triangle's plane where the ray through the point meets it."""
     a, b, c = (surface[..., :2] - points[..., None, :2]).unbind(2)
-    edge = torch.stack([_cross(b, c), _cross(c, a), _cross(a, b)], dim=-1)
-    edge = edge / edge.sum(-1, keepdim=True)
-    z = surface[..., 2]
-    return 1.0 / (edge / z).sum(-1) if perspective else (edge * z).sum(-1)
+    edges = _cross(b, c), _cross(c, a), _cross(a, b)
+    total = edges[0] + edges[1] + edges[2]
+    depths = surface[..., 2].unbind(-1)
+    terms = [e / total / z if perspective else e / total * z for e, z in zip(edges, depths, strict=True)]
+    along = terms[0] + terms[1] + terms[2]
+    return 1.0 / along if perspective else along
 
 
 def _facing_area(points: Tensor, faces: Tensor, perspective: bool) -> Tensor:
     """Signed image area around each vertex, positive if its triangles face the camera."""
-    a, b, c = points[:, faces].unbind(2)
-    area = -_cross((b - a)[..., :2], (c - a)[..., :2])
+    a, b, c = (points[:, faces[:, corner]] for corner in range(3))
+    area = -_cross(b - a, c - a)
     drawn = area.abs() < torch.inf
     if perspective:
-        drawn &= (points[:, faces][..., 2] > 0).all(-1)
+        drawn &= (a[..., 2] > 0) & (b[..., 2] > 0) & (c[..., 2] > 0)
     area = torch.where(drawn, area, 0.0)
     batch, count = points.shape[:2]
     offsets = torch.arange(batch, device=points.device)[:, None, None] * count

@@ -1,4 +1,4 @@
-"""Scans whose every point is known: heads of the model with their own deformation, scanned all around."""
+"""A scanner, and heads for it with a deformation of their own: every point of a scan is known."""
 
 from dataclasses import dataclass
 
@@ -57,15 +57,15 @@ def random_head(model: FaceModel, settings: ScanSettings, generator: np.random.G
     return vertices + settings.field * smooth_field(vertices, generator)
 
 
-def smooth_field(points: ndarray, generator: np.random.Generator) -> ndarray:
+def smooth_field(points: ndarray, generator: np.random.Generator, waves: int = 24) -> ndarray:
     """A random vector field of unit root mean square per axis: waves of 60 mm and more."""
     field = np.zeros_like(points)
-    for _ in range(24):
+    for _ in range(waves):
         wave = generator.normal(size=3)
         wave *= 2 * np.pi / generator.uniform(60, 160) / np.linalg.norm(wave)
         phase = generator.uniform(0, 2 * np.pi)
         field += generator.normal(size=3) * np.sin(points @ wave + phase)[:, None]
-    return field / np.sqrt(12.0)
+    return field / np.sqrt(waves / 2)
 
 
 def scan_around(

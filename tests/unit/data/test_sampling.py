@@ -1,0 +1,79 @@
+"""Draws follow the settings."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from facewright.data.sampling import (
+    ExpressionSettings,
+    PoseSettings,
+    SamplingSettings,
+    draw_expression,
+    draw_light,
+    draw_person,
+    draw_turn,
+    draw_view,
+    rotation_of,
+)
+from facewright.scene.lighting import SH_CONSTANTS, sh_basis
+
+SETTINGS = SamplingSettings()
+
+
+def test_yaw_reaches_as_far_as_it_may() -> None:
+    far = PoseSettings(turned=0.5, turned_yaw=(0.0, math.radians(80)))
+    rng = np.random.default_rng(0)
+    turns = np.array([draw_turn(far, rng) for _ in range(2000)])
+    assert math.radians(75) < np.abs(turns[:, 0]).max() <= math.radians(80)
+    assert np.abs(turns[:, 1]).max() <= far.pitch_limit
+    near = np.array([draw_turn(replace(far, turned=0.0), rng)[0] for _ in range(500)])
+    assert abs(near.std() / far.yaw - 1) < 0.15
+
+
+def test_yaw_turns_the_face_to_the_right_of_the_picture() -> None:
+    forward = rotation_of(np.array([0.5, 0.0, 0.0])) @ torch.tensor([0.0, 0.0, 1.0])
+    assert forward[0] > 0.4
+    assert forward[2] < 0
+
+
+def test_the_picture_holds_the_landmarks(base_model) -> None:
+    points = base_model.landmark_points(base_model.mean, "ibug68")
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        pose, camera = draw_view(points, draw_turn(SETTINGS.pose, rng), SETTINGS, rng)
+        pixels = camera.project(pose.camera_from_head(points[None]))[0]
+        assert (pixels[:, :2] > 0).all()
+        assert (pixels[:, :2] < SETTINGS.size).all()
+        assert SETTINGS.distance[0] * 0.8 < pixels[:, 2].mean() < SETTINGS.distance[1] * 1.1
+
+
+def test_no_side_is_black() -> None:
+    rng = np.random.default_rng(2)
+    normals = torch.nn.functional.normalize(torch.randn(500, 3), dim=1)
+    lamps = 0
+    for _ in range(50):
+        light, lamp = draw_light(SETTINGS, torch.tensor([0.0, 0.0, 600.0]), rng)
+        grey = (sh_basis(normals) @ light.coefficients[0]).mean(-1)
+        level = float(light.coefficients[0, 0].mean()) * SH_CONSTANTS[0]
+        assert grey.min() > 0
+        assert abs(grey.mean() / level - 1) < 0.2
+        lamps += lamp is not None
+    assert 20 < lamps < 42
+
+
+def test_expressions_are_activations_and_some_mouths_are_open(base_model) -> None:
+    rng = np.random.default_rng(3)
+    drawn = torch.stack([draw_expression(base_model, ExpressionSettings(), rng) for _ in range(300)])
+    assert drawn.min() >= 0
+    assert drawn.max() <= 1
+    jaw = drawn[:, base_model.expression_names.index("jawOpen")]
+    assert 0.25 < (jaw > 0.2).float().mean() < 0.6
+
+
+def test_people_differ_by_the_model_s_spread(base_model) -> None:
+    rng = np.random.default_rng(4)
+    people = [draw_person(base_model, SETTINGS, rng) for _ in range(60)]
+    assert abs(float(torch.cat([p.identity for p in people]).std()) - 1) < 0.05
+    assert float(torch.cat([p.diffuse for p in people])[:, 0].abs().max()) <= SETTINGS.tone

@@ -1,0 +1,112 @@
+"""A sample is the same wherever it is made, and what it says of itself is true."""
+
+from dataclasses import fields, is_dataclass, replace
+from itertools import islice
+
+import pytest
+import torch
+
+from facewright.core.errors import InputError
+from facewright.data.sensor import read_photograph
+from facewright.data.synthesis import open_studio, sample, samples, stream
+from facewright.image.sample import sample_bilinear
+
+
+def same(first, second) -> bool:
+    """Equal to the last bit, through records."""
+    if isinstance(first, torch.Tensor):
+        return first.shape == second.shape and torch.equal(first, second)
+    if is_dataclass(first):
+        return all(same(getattr(first, f.name), getattr(second, f.name)) for f in fields(first))
+    return first == second
+
+
+def test_a_sample_does_not_depend_on_its_batch(studio, photos) -> None:
+    assert same(sample(studio, 5, 3), photos[3])
+    assert same(samples(studio, 5, [4, 3])[1], photos[3])
+    assert same(next(islice(stream(studio, 5, start=2), 1, None)), photos[3])
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2 if threads == 1 else 1)
+        assert same(sample(studio, 5, 3), photos[3])
+    finally:
+        torch.set_num_threads(threads)
+    assert not same(photos[3], photos[2])
+    assert not same(sample(studio, 6, 3), photos[3])
+
+
+def test_a_stream_ends_where_it_is_told(studio) -> None:
+    assert [photo.index for photo in stream(studio, 1, start=3, count=2)] == [3, 4]
+
+
+def test_a_negative_seed_is_refused(studio) -> None:
+    with pytest.raises(InputError, match="at least 0"):
+        sample(studio, -1, 0)
+
+
+def test_the_image_is_what_its_file_holds(photos) -> None:
+    for photo in photos:
+        assert torch.equal(read_photograph(photo.image_file), photo.image)
+        assert photo.image.std() > 0.02
+
+
+def test_masks_belong_together(photos) -> None:
+    for photo in photos:
+        masks = photo.masks
+        assert not (masks.skin & masks.occluder).any()
+        assert not (masks.inner_mouth & (masks.skin | masks.occluder)).any()
+        assert not (masks.face & ~masks.skin).any()
+        assert not (masks.skin & ~masks.head).any()
+        assert torch.equal(masks.head, photo.depth > 0)
+        assert torch.allclose(photo.normals[masks.head].norm(dim=-1), torch.ones(()), atol=1e-4)
+        assert not photo.normals[~masks.head].any()
+        assert photo.diffuse[masks.face].mean() > 0.001
+    assert any(photo.masks.occluder.any() for photo in photos)
+
+
+def vertex_depth_error(photo, shift: float = 0.0) -> float:
+    """How far the depth at the pixels of seen vertices is from the vertices, mm (median)."""
+    at = photo.parameters
+    there = at.camera.project(at.pose.camera_from_head(photo.vertices[None]))[0]
+    seen = photo.visible & (there[:, :2] > 2).all(1) & (there[:, :2] < photo.depth.shape[0] - 2).all(1)
+    depth = sample_bilinear(photo.depth[None, None], there[None, seen, :2] + shift)[0, :, 0]
+    return float((depth - there[seen, 2]).abs().median())
+
+
+def test_depth_is_that_of_the_seen_vertices(photos) -> None:
+    for photo in photos:
+        assert vertex_depth_error(photo) < 0.6
+        assert vertex_depth_error(photo, shift=12.0) > 2.0
+
+
+def test_occluders_hide_vertices(studio, bare_studio) -> None:
+    bare = samples(bare_studio, 5, range(3))
+    dressed = samples(studio, 5, range(3))
+    assert not any(photo.masks.occluder.any() for photo in bare)
+    assert sum(int(p.visible.sum()) for p in dressed) < sum(int(p.visible.sum()) for p in bare)
+
+
+def test_landmarks_lie_on_the_head_and_on_its_outline(base_model, photos) -> None:
+    contour = base_model.landmarks["ibug68"].contour
+    moved = []
+    for photo in photos:
+        at = photo.parameters
+        points = base_model.landmark_points(photo.vertices[None], "ibug68")
+        there = at.camera.project(at.pose.camera_from_head(points))[0, :, :2]
+        assert torch.allclose(photo.landmarks68[~contour], there[~contour], atol=1e-2)
+        moved.append((photo.landmarks68[contour] - there[contour]).norm(dim=1).max())
+        assert photo.landmarks478.shape == (478, 2)
+        assert photo.landmarks68_seen.any()
+    assert max(moved) > 1.0  # of a turned head, points of the far side slide inwards
+
+
+def test_maps_show_the_albedo(base_model, photos) -> None:
+    for photo in photos:
+        mean = base_model.diffuse_albedo(photo.parameters.diffuse)[0, base_model.regions["face"]].mean(0)
+        assert (photo.albedo_map.mean((0, 1)) - mean).abs().max() < 0.15
+        assert photo.specular_map.shape == (32, 32, 1)
+
+
+def test_a_model_without_landmarks_is_refused(base_model) -> None:
+    with pytest.raises(InputError, match="ibug68"):
+        open_studio(replace(base_model, landmarks={}))
