@@ -19,13 +19,13 @@ import torch
 from numpy import ndarray
 
 from facewright.core.errors import FacewrightError
+from facewright.data.depth_camera import FrameSettings, KnownFrame, known_frame
 from facewright.geometry.nearest import closest_points, index_surface
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.pipeline.finder import ShippedFinder
 from facewright.registration.records import Registration
 from facewright.registration.rgbd import RgbdSettings, register_seen, see_frame
-from registration_evaluation.frames import FrameSettings, KnownFrame, known_frame
 
 WEIGHTS = ("edges", "others", "contour", "across")
 HELD = 10.0

@@ -79,7 +79,7 @@ class OccluderSettings:
     dark_glasses: float = 0.2
     hand: float = 0.1
     thing: float = 0.04
-    clothes: float = 0.97
+    clothes: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class SamplingSettings:
     size: int = 224
     texture_size: int = 256
     identity: float = 1.0
-    tone: float = 2.0
+    tone: float = 2.6
     albedo: float = 1.0
     distance: tuple[float, float] = (400.0, 2500.0)
     margin: tuple[float, float] = (1.4, 2.1)

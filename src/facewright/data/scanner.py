@@ -57,12 +57,17 @@ def random_head(model: FaceModel, settings: ScanSettings, generator: np.random.G
     return vertices + settings.field * smooth_field(vertices, generator)
 
 
-def smooth_field(points: ndarray, generator: np.random.Generator, waves: int = 24) -> ndarray:
-    """A random vector field of unit root mean square per axis: waves of 60 mm and more."""
+def smooth_field(
+    points: ndarray,
+    generator: np.random.Generator,
+    waves: int = 24,
+    lengths: tuple[float, float] = (60.0, 160.0),
+) -> ndarray:
+    """A random vector field of unit root mean square per axis: so many waves of lengths in a range, mm."""
     field = np.zeros_like(points)
     for _ in range(waves):
         wave = generator.normal(size=3)
-        wave *= 2 * np.pi / generator.uniform(60, 160) / np.linalg.norm(wave)
+        wave *= 2 * np.pi / generator.uniform(*lengths) / np.linalg.norm(wave)
         phase = generator.uniform(0, 2 * np.pi)
         field += generator.normal(size=3) * np.sin(points @ wave + phase)[:, None]
     return field / np.sqrt(waves / 2)
@@ -94,6 +99,41 @@ def scan_around(
     turn = (column + 0.5) / columns * 2 * HALF_SWEEP - HALF_SWEEP
     points = np.stack(
         [far * np.sin(turn), top - (row + 0.5) * settings.spacing, far * np.cos(turn) + AXIS_DEPTH], axis=-1
+    )
+    return _meshed(points, depth, covered)
+
+
+def scan_ahead(
+    vertices: ndarray, faces: ndarray, settings: ScanSettings, generator: np.random.Generator
+) -> tuple[ndarray, ndarray]:
+    """What a scanner sees that stands before a head at +Z: vertices and faces in another topology."""
+    low, high = vertices.min(0), vertices.max(0)
+    columns, rows = (int(np.ceil(extent / settings.spacing)) for extent in (high - low)[:2])
+    flat = np.stack(
+        [
+            (vertices[:, 0] - low[0]) / settings.spacing,
+            (high[1] - vertices[:, 1]) / settings.spacing,
+            1000.0 + high[2] - vertices[:, 2],
+        ],
+        axis=1,
+    )
+    fragments = rasterize(
+        torch.from_numpy(flat)[None],
+        torch.from_numpy(faces),
+        (rows, columns),
+        perspective=False,
+        cull_back_faces=True,
+    )
+    depth, covered = fragments.depth[0].numpy(), fragments.covered[0].numpy()
+    covered = covered & ~_patches(covered, settings.holes, generator)
+    row, column = np.mgrid[:rows, :columns]
+    points = np.stack(
+        [
+            low[0] + (column + 0.5) * settings.spacing,
+            high[1] - (row + 0.5) * settings.spacing,
+            1000.0 + high[2] - depth + settings.noise * generator.normal(size=depth.shape),
+        ],
+        axis=-1,
     )
     return _meshed(points, depth, covered)
 
