@@ -15,6 +15,7 @@ from facewright.cli.exit_codes import DONE, INTERRUPTED, SOME_FAILED, USAGE
 from facewright.cli.model import Model
 from facewright.cli.reconstruct import Reconstruct
 from facewright.cli.register import Register
+from facewright.cli.synthesize import Synthesize
 from facewright.core.errors import FacewrightError
 from facewright.core.log import log_to_terminal, logger
 
@@ -24,6 +25,7 @@ Command = (
     | Annotated[Register, tyro.conf.subcommand("register")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[Synthesize, tyro.conf.subcommand("synthesize")]
     | Annotated[Model, tyro.conf.subcommand("model")]
 )
 

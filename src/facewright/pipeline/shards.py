@@ -1,0 +1,128 @@
+"""Shards in the layout of WebDataset: tar files whose bytes depend on their content alone, with a sidecar."""
+
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from facewright.core.assets import sha256
+from facewright.core.errors import InputError
+from facewright.core.files import atomic_file, write_json
+
+FORMAT_VERSION = 1
+MAX_SIDECAR = 64 << 20
+MAX_MEMBER = 256 << 20
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What a sidecar says of its shard.
+
+    Attributes:
+        name: of the tar file.
+        first: index of its first sample.
+        count: of its samples.
+        sha256: of the file.
+        bytes: of the file.
+        statistics: one row a sample.
+        format_version: of the sidecar.
+    """
+
+    name: str
+    first: int
+    count: int
+    sha256: str
+    bytes: int
+    statistics: list[dict[str, float]]
+    format_version: int = FORMAT_VERSION
+
+
+def write_shard(path: Path, samples: Iterable[tuple[str, Mapping[str, bytes]]]) -> None:
+    """Write samples (key, files by suffix) as a tar file, whole or not at all; members in order of name.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with atomic_file(path) as partial, tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as archive:
+        for key, files in samples:
+            for suffix in sorted(files):
+                entry = tarfile.TarInfo(f"{key}.{suffix}")
+                entry.size = len(files[suffix])
+                entry.mode = 0o644  # time, owner and group stay 0: they are no content
+                archive.addfile(entry, io.BytesIO(files[suffix]))
+
+
+def record_shard(path: Path, first: int, statistics: list[dict[str, float]]) -> Shard:
+    """Write the sidecar of a shard that is whole.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    shard = Shard(path.name, first, len(statistics), sha256(path), path.stat().st_size, statistics)
+    write_json(sidecar_of(path), asdict(shard))
+    return shard
+
+
+def sidecar_of(path: Path) -> Path:
+    """Where a shard's sidecar lies."""
+    return path.with_suffix(".json")
+
+
+def whole_shard(path: Path, first: int, count: int) -> Shard | str:
+    """A shard that has what it should, by its checksum; otherwise what is wrong with it."""
+    if not path.is_file():
+        return "missing"
+    try:
+        if sidecar_of(path).stat().st_size > MAX_SIDECAR:
+            return "its sidecar is too large"
+        shard = Shard(**json.loads(sidecar_of(path).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return "its sidecar is missing or damaged"
+    if (shard.format_version, shard.first, shard.count) != (FORMAT_VERSION, first, count):
+        return "it holds other samples"
+    if not _plain(shard.statistics, count):
+        return "its sidecar is damaged"
+    if shard.bytes != path.stat().st_size or shard.sha256 != sha256(path):
+        return "it is damaged"
+    return shard
+
+
+def _plain(rows: Any, count: int) -> bool:
+    return (
+        isinstance(rows, list)
+        and len(rows) == count
+        and all(
+            isinstance(row, dict) and all(isinstance(value, int | float) for value in row.values())
+            for row in rows
+        )
+    )
+
+
+def read_shard(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """The samples of a shard, key and files by suffix, as they were written.
+
+    Raises:
+        InputError: it is no whole tar file of samples.
+    """
+    key, files = "", {}
+    try:
+        with tarfile.open(path, "r:") as archive:
+            for entry in archive:
+                if not entry.isfile() or entry.size > MAX_MEMBER or "/" in entry.name:
+                    raise InputError(f"{path} holds {entry.name!r}: expected files of samples.")
+                stem, _, suffix = entry.name.partition(".")
+                if stem != key and files:
+                    yield key, files
+                    files = {}
+                key = stem
+                stream = archive.extractfile(entry)
+                files[suffix] = stream.read() if stream else b""
+                if len(files[suffix]) != entry.size:
+                    raise InputError(f"{path} ends in the middle of {entry.name}: make it again.")
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise InputError(f"{path} is no whole shard ({error}): make it again.") from error
+    if files:
+        yield key, files

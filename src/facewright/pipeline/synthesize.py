@@ -1,0 +1,329 @@
+"""Synthetic sets on disk: shards by many processes, resumed where a run was stopped."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import facewright
+from facewright.core.assets import asset_path, sha256
+from facewright.core.errors import AssetError, InputError, OutputError
+from facewright.core.files import make_writable_folder, only_writer, output_errors, write_json
+from facewright.core.progress import ProgressBar
+from facewright.data.backdrops import Backdrops
+from facewright.data.dressing import dressed
+from facewright.data.protocols import PhotoProtocol, ScanProtocol, protocol_named
+from facewright.data.sampling import SamplingSettings
+from facewright.data.scans import scan_sample
+from facewright.data.synthesis import Studio, open_studio, samples
+from facewright.models.base import BASE_HEAD, load_base_model
+from facewright.models.storage import load_face_model
+from facewright.pipeline.sample_files import (
+    photo_files,
+    photo_statistics,
+    scan_files,
+    scan_key,
+    scan_statistics,
+)
+from facewright.pipeline.shards import Shard, record_shard, whole_shard, write_shard
+from facewright.pipeline.synthesis_pictures import draw_contact_sheet, draw_statistics
+
+SETTINGS, REPORT = "settings.json", "report.json"
+SHEET, STATISTICS = "contact_sheet.png", "statistics.png"
+SHARDS = "shards"
+FORMAT, FORMAT_VERSION = "facewright-synthesis", 1
+MAX_SETTINGS = 1 << 20
+BLOCK = 8  # photos that are made together
+MAX_COUNT, MAX_WORKERS, MAX_SHARD = 100_000_000, 256, 100_000
+
+
+@dataclass(frozen=True)
+class SynthesisSettings:
+    """What is made.
+
+    Attributes:
+        protocol: name of the set.
+        count: how many samples; all of the protocol if None.
+        seed: of everything.
+        shard_size: samples in a shard.
+        model: a face model file; the shipped head if None.
+        backgrounds: a folder of pictures without faces; drawn shapes if None.
+    """
+
+    protocol: str
+    count: int | None = None
+    seed: int = 0
+    shard_size: int = 256
+    model: Path | None = None
+    backgrounds: Path | None = None
+
+
+@dataclass(frozen=True)
+class SynthesisSummary:
+    """How many shards were made now, kept from an earlier run, and made again as they were damaged.
+
+    Attributes:
+        samples: in all of them.
+        made: now.
+        kept: verified by checksum.
+        damaged: names of those among ``made`` that were there and not whole.
+    """
+
+    samples: int
+    made: int
+    kept: int
+    damaged: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    number: int
+    first: int
+    count: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.number:06d}.tar"
+
+
+def synthesize_into(
+    out: Path, settings: SynthesisSettings, workers: int = 1, *, progress: bool = True
+) -> SynthesisSummary:
+    """Make the shards of a set that are not there yet, a report and two pictures.
+
+    Args:
+        out: the folder; what an earlier run with the same settings left there is kept.
+        settings: what is made.
+        workers: processes.
+        progress: False draws no bar.
+
+    Raises:
+        InputError: a setting makes no sense, or the folder holds something else.
+        AssetError: the model file is missing or damaged.
+        OutputError: the folder cannot be written.
+    """
+    protocol, count = _checked(settings, workers)
+    told = _told(settings, protocol)
+    make_writable_folder(out)
+    with only_writer(out):
+        _same_settings(out, told)
+        with output_errors(out):
+            (out / SHARDS).mkdir(exist_ok=True)
+        plans = _plans(count, settings.shard_size)
+        found = {plan: whole_shard(out / SHARDS / plan.name, plan.first, plan.count) for plan in plans}
+        shards = {plan: shard for plan, shard in found.items() if isinstance(shard, Shard)}
+        damaged = tuple(plan.name for plan, why in found.items() if isinstance(why, str) and why != "missing")
+        pending = [plan for plan in plans if plan not in shards]
+        kept = len(shards)
+        with ProgressBar(len(plans), shown=progress, unit="shard") as bar:
+            for _ in shards:
+                bar.advance()
+            for name in damaged if progress else ():
+                bar.line(f"again  {name}: {found[_named(plans, name)]}")
+            for plan, shard in _made(out, settings, pending, workers):
+                shards[plan] = shard
+                bar.advance()
+        ordered = [shards[plan] for plan in plans]
+        summary = SynthesisSummary(count, len(pending), kept, damaged)
+        _tell(out, told, ordered, summary)
+    return summary
+
+
+def _checked(settings: SynthesisSettings, workers: int) -> tuple[PhotoProtocol | ScanProtocol, int]:
+    protocol = protocol_named(settings.protocol)
+    count = protocol.count if settings.count is None else settings.count
+    if not 1 <= count <= MAX_COUNT:
+        raise InputError(f"expected a count of 1 to {MAX_COUNT}, got {count}.")
+    if isinstance(protocol, ScanProtocol) and count > protocol.count:
+        raise InputError(
+            f"{protocol.name} has {protocol.subjects} people with {protocol.scans} scans each: expected a "
+            f"count of at most {protocol.count}, got {count}; take another --seed for other people."
+        )
+    if settings.seed < 0 or not 1 <= settings.shard_size <= MAX_SHARD or not 1 <= workers <= MAX_WORKERS:
+        raise InputError(
+            f"expected a seed of at least 0, 1 to {MAX_SHARD} samples a shard and 1 to {MAX_WORKERS} "
+            f"workers, got {settings.seed}, {settings.shard_size} and {workers}."
+        )
+    return protocol, count
+
+
+def _told(settings: SynthesisSettings, protocol: PhotoProtocol | ScanProtocol) -> dict[str, Any]:
+    """Everything that samples depend on as JSON values; not their number."""
+    model = settings.model or asset_path(BASE_HEAD)
+    if not model.is_file():
+        raise AssetError(f"expected a face model file, found nothing at {model}: check --model.")
+    pictures = Backdrops.of_folder(settings.backgrounds).files if settings.backgrounds else ()
+    listed = "\n".join(
+        f"{path.relative_to(settings.backgrounds or path)} {sha256(path)}" for path in pictures
+    )
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "facewright": facewright.__version__,
+        "protocol": protocol.name,
+        "seed": settings.seed,
+        "shard_size": settings.shard_size,
+        "model": sha256(model)[:16],
+        "backgrounds": hashlib.sha256(listed.encode()).hexdigest()[:16] if pictures else None,
+        "settings": json.loads(json.dumps(asdict(protocol))),
+    }
+
+
+def _same_settings(out: Path, told: Mapping[str, Any]) -> None:
+    """Refuse a folder that holds something else; leave a note in a fresh one."""
+    path = out / SETTINGS
+    if not path.exists():
+        strangers = [item.name for item in out.iterdir() if not item.name.startswith(".facewright")]
+        if strangers:
+            raise OutputError(
+                f"cannot write {out}: expected an empty folder or an earlier run of synthesize, got "
+                f"{sorted(strangers)[0]!r} in it: choose another folder."
+            )
+        write_json(path, told)
+        return
+    try:
+        if path.stat().st_size > MAX_SETTINGS:
+            raise ValueError("it is too large")
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        changed = [name for name in told if earlier.get(name) != told[name]]
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise OutputError(f"{path} is damaged ({error}): choose another folder.") from error
+    if changed:
+        what = ", ".join(f"{name} {earlier.get(name)!r:.40}, not {told[name]!r:.40}" for name in changed)
+        raise OutputError(
+            f"cannot write {out}: it holds samples of another run ({what}): run with its settings or choose "
+            "another folder."
+        )
+
+
+def _plans(count: int, size: int) -> list[_Plan]:
+    return [_Plan(k, first, min(size, count - first)) for k, first in enumerate(range(0, count, size))]
+
+
+def _named(plans: list[_Plan], name: str) -> _Plan:
+    return next(plan for plan in plans if plan.name == name)
+
+
+def _made(
+    out: Path, settings: SynthesisSettings, pending: list[_Plan], workers: int
+) -> Iterator[tuple[_Plan, Shard]]:
+    """Shards in the order in which they become whole."""
+    if workers == 1 or len(pending) <= 1:
+        for plan in pending:
+            yield plan, make_shard(out, settings, plan.first, plan.count, plan.name)
+        return
+    # Started afresh: a fork of a process whose libraries have threads may hang.
+    with ProcessPoolExecutor(
+        min(workers, len(pending)), mp_context=get_context("spawn"), initializer=_one_thread
+    ) as pool:
+        running: dict[Future[Shard], _Plan] = {}
+        waiting = iter(pending)
+        try:
+            while True:
+                while len(running) < 2 * workers and (plan := next(waiting, None)) is not None:
+                    job = pool.submit(make_shard, out, settings, plan.first, plan.count, plan.name)
+                    running[job] = plan
+                if not running:
+                    return
+                for job in wait(running, return_when=FIRST_COMPLETED).done:
+                    yield running.pop(job), job.result()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def make_shard(out: Path, settings: SynthesisSettings, first: int, count: int, name: str) -> Shard:
+    """Make one shard and its sidecar.
+
+    Args:
+        out: the run's folder.
+        settings: of the run.
+        first: index of its first sample.
+        count: of its samples.
+        name: of its file.
+
+    Raises:
+        FacewrightError: it cannot be made or written.
+    """
+    statistics: list[dict[str, float]] = []
+    path = out / SHARDS / name
+    write_shard(path, _samples(settings, first, count, statistics))
+    return record_shard(path, first, statistics)
+
+
+def _samples(
+    settings: SynthesisSettings, first: int, count: int, statistics: list[dict[str, float]]
+) -> Iterator[tuple[str, dict[str, bytes]]]:
+    protocol = protocol_named(settings.protocol)
+    chosen = protocol.settings if isinstance(protocol, PhotoProtocol) else SamplingSettings()
+    studio = _studio(chosen, settings.model, settings.backgrounds)
+    if isinstance(protocol, ScanProtocol):
+        for index in range(first, first + count):
+            scan = scan_sample(studio, protocol, settings.seed, index)
+            statistics.append(scan_statistics(scan))
+            yield scan_key(scan), scan_files(scan, studio.model)
+        return
+    for start in range(first, first + count, BLOCK):
+        block = range(start, min(start + BLOCK, first + count))
+        for photo in samples(studio, settings.seed, block):
+            statistics.append(photo_statistics(photo))
+            yield f"{photo.index:09d}", photo_files(photo, studio.model)
+
+
+@lru_cache(maxsize=1)
+def _studio(settings: SamplingSettings, model_file: Path | None, backgrounds: Path | None) -> Studio:
+    """Opened once in a process."""
+    model = load_base_model()
+    if model_file is not None:
+        model = dressed(load_face_model(model_file), model)
+    backdrops = Backdrops.of_folder(backgrounds) if backgrounds else None
+    return open_studio(model, settings, backdrops)
+
+
+def _tell(out: Path, told: Mapping[str, Any], shards: list[Shard], summary: SynthesisSummary) -> None:
+    rows = [row for shard in shards for row in shard.statistics]
+    report = {
+        **told,
+        "samples": summary.samples,
+        "shards": [
+            {
+                "name": f"{SHARDS}/{s.name}",
+                "first": s.first,
+                "count": s.count,
+                "sha256": s.sha256,
+                "bytes": s.bytes,
+            }
+            for s in shards
+        ],
+        "statistics": _described(rows),
+    }
+    write_json(out / REPORT, report)
+    draw_contact_sheet(out / SHEET, [out / SHARDS / shard.name for shard in shards])
+    draw_statistics(out / STATISTICS, rows, f"{told['protocol']}, {summary.samples} samples")
+
+
+def _described(rows: list[dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Mean, standard deviation and ends of each statistic."""
+    table = {name: torch.tensor([row[name] for row in rows], dtype=torch.float64) for name in rows[0]}
+    return {
+        name: {
+            "mean": round(float(values.mean()), 4),
+            "std": round(float(values.std(correction=0)), 4),
+            "least": round(float(values.min()), 4),
+            "most": round(float(values.max()), 4),
+        }
+        for name, values in table.items()
+    }

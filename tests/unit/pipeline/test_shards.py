@@ -1,0 +1,98 @@
+"""Shards: bytes that depend on content alone, and damage that is seen."""
+
+import json
+import tarfile
+
+import pytest
+
+from facewright.core.errors import InputError
+from facewright.pipeline.shards import Shard, read_shard, record_shard, sidecar_of, whole_shard, write_shard
+
+SAMPLES = [("000000000", {"jpg": b"picture", "json": b"{}"}), ("000000001", {"json": b"[]", "jpg": b"other"})]
+ROWS = [{"yaw_deg": 1.0}, {"yaw_deg": 2.0}]
+
+
+@pytest.fixture
+def shard(tmp_path):
+    path = tmp_path / "000000.tar"
+    write_shard(path, SAMPLES)
+    record_shard(path, 0, ROWS)
+    return path
+
+
+def test_samples_come_back_in_order(shard) -> None:
+    assert [(key, dict(files)) for key, files in read_shard(shard)] == SAMPLES
+    with tarfile.open(shard) as archive:
+        members = archive.getmembers()
+    names = [member.name for member in members]
+    assert names == sorted(names)
+    assert {(m.mtime, m.uid, m.gid, m.uname) for m in members} == {(0, 0, 0, "")}
+
+
+def test_bytes_depend_on_content_alone(shard, tmp_path) -> None:
+    again = tmp_path / "again.tar"
+    turned = [(key, dict(reversed(files.items()))) for key, files in SAMPLES]
+    write_shard(again, turned)
+    assert again.read_bytes() == shard.read_bytes()
+
+
+def test_a_failure_leaves_nothing(tmp_path) -> None:
+    def broken():
+        yield SAMPLES[0]
+        raise InputError("stopped")
+
+    with pytest.raises(InputError, match="stopped"):
+        write_shard(tmp_path / "000000.tar", broken())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_whole_shard_is_known_by_its_checksum(shard) -> None:
+    found = whole_shard(shard, 0, 2)
+    assert isinstance(found, Shard)
+    assert found.statistics == ROWS
+    assert whole_shard(shard, 2, 2) == "it holds other samples"
+    assert whole_shard(shard, 0, 1) == "it holds other samples"
+    assert whole_shard(shard.with_name("000001.tar"), 0, 2) == "missing"
+
+
+def flipped(shard) -> None:
+    content = bytearray(shard.read_bytes())
+    content[600] ^= 1
+    shard.write_bytes(content)
+
+
+def cut(shard) -> None:
+    shard.write_bytes(shard.read_bytes()[:1000])
+
+
+def no_sidecar(shard) -> None:
+    sidecar_of(shard).unlink()
+
+
+def strange_sidecar(shard) -> None:
+    sidecar_of(shard).write_text('{"name": 3}')
+
+
+def strange_statistics(shard) -> None:
+    content = json.loads(sidecar_of(shard).read_text())
+    sidecar_of(shard).write_text(json.dumps({**content, "statistics": [{"yaw_deg": "far"}, {}]}))
+
+
+@pytest.mark.parametrize("damage", [flipped, cut, no_sidecar, strange_sidecar, strange_statistics])
+def test_damage_is_seen(shard, damage) -> None:
+    damage(shard)
+    assert "damaged" in str(whole_shard(shard, 0, 2))
+
+
+def test_reading_a_cut_shard_is_a_clear_error(shard) -> None:
+    cut(shard)
+    with pytest.raises(InputError, match="make it again"):
+        list(read_shard(shard))
+
+
+def test_a_foreign_archive_is_refused(tmp_path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    with tarfile.open(tmp_path / "other.tar", "w") as archive:
+        archive.add(tmp_path / "file", "folder/../file")
+    with pytest.raises(InputError, match="expected files of samples"):
+        list(read_shard(tmp_path / "other.tar"))
