@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("render", "detection", "cli", "fitting", "registration")
+BENCHMARKS = ("render", "detection", "cli", "fitting", "registration", "synthesis")
 
 
 def main() -> int:

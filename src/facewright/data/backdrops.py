@@ -103,8 +103,7 @@ def _shapes(size: int, rng: np.random.Generator) -> Tensor:
         torch.from_numpy(planes)[None], size=(focus, focus), mode="bilinear", antialias=True
     )
     large = functional.interpolate(small, size=(size, size), mode="bicubic", align_corners=False)[0]
-    grain = torch.from_numpy(rng.standard_normal((1, size, size), dtype=np.float32))
-    return (large.clamp(0.002, 3.0) * (rng.uniform(0, 0.05) * grain).exp()).clamp_max(3.0)
+    return large.clamp(0.002, 3.0)
 
 
 def _palette(rng: np.random.Generator) -> np.ndarray:

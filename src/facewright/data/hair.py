@@ -41,9 +41,9 @@ class HairStyle:
 
 def draw_hair(rng: np.random.Generator, *, long: bool) -> HairStyle:
     """A style at random; natural colours mostly."""
-    front = rng.uniform(22, 62)
+    front = rng.uniform(2, 18) if rng.random() < 0.2 else rng.uniform(22, 62)  # a fringe, or a forehead
     temple = rng.uniform(4, 26)
-    line = np.array([front, front + rng.normal(0, 4), front - rng.uniform(2, 18), temple, 0, 0, 0])
+    line = np.array([front, front + rng.normal(0, 4), max(front - rng.uniform(2, 18), 3.0), temple, 0, 0, 0])
     line[4] = rng.uniform(-12, 5)
     line[5] = rng.uniform(-80, -35)
     line[6] = line[5] - rng.uniform(0, 20)
@@ -63,10 +63,10 @@ def draw_hair(rng: np.random.Generator, *, long: bool) -> HairStyle:
 def _color(rng: np.random.Generator) -> ndarray:
     if rng.random() < 0.04:
         return rng.uniform(0.02, 0.5, 3)  # dyed
-    if rng.random() < 0.12:
+    if rng.random() < 0.1:
         return np.full(3, rng.uniform(0.12, 0.5)) * [1.0, 0.98, 0.94]  # grey
-    dark = np.exp(rng.uniform(np.log(0.008), np.log(0.32)))  # black to blond
-    warm = rng.uniform(0.0, 1.0) * min(1.0, dark * 12)
+    dark = np.exp(rng.uniform(np.log(0.006), np.log(0.26)))  # black to blond
+    warm = rng.uniform(0.3, 1.0) * min(1.0, dark * 16)
     return dark * np.array([1.0, 1.0 - 0.38 * warm, 1.0 - 0.68 * warm])
 
 
@@ -134,7 +134,7 @@ class HairShell:
         placed[bare] = np.nan
         color = style.color * np.exp(0.12 * rng.normal(size=(len(points), 1)))
         strand = _strand(points, frame)
-        return Prop(placed, color, np.full(len(points), 0.25), strand)
+        return Prop(placed, color, np.full(len(points), 0.12), strand)
 
 
 HANGING_FACES = grid_faces(ROWS, COLUMNS, around=False)
@@ -165,7 +165,7 @@ def hanging_hair(frame: FaceFrame, style: HairStyle, rng: np.random.Generator) -
     color = style.color * np.exp(0.12 * rng.normal(size=(HANGING_COUNT, 1)))
     across = np.broadcast_to(angle / (2 * np.pi), height.shape).reshape(-1)
     along = np.broadcast_to(0.4 + 0.6 * down, height.shape).reshape(-1)
-    return Prop(points, color, np.full(HANGING_COUNT, 0.25), np.stack([across, along], 1))
+    return Prop(points, color, np.full(HANGING_COUNT, 0.12), np.stack([across, along], 1))
 
 
 def strand_texture(rng: np.random.Generator) -> Float[ndarray, "H W 1"]:

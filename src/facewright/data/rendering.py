@@ -26,8 +26,7 @@ from facewright.render.texture import texture
 from facewright.render.visibility import vertex_visibility
 from facewright.scene.material import SKIN_SHININESS
 from facewright.scene.parameters import HeadParameters
-from facewright.uv.bake import bake
-from facewright.uv.chart import UvChart
+from facewright.uv.chart import filled_uv_fragments
 
 LINING = ("inner_mouth",)  # regions of the skin that are no skin to see
 INNER_PARTS = ("tongue", "upper_teeth", "lower_teeth", "teeth", "gums_and_tongue", "mouth_socket")
@@ -48,6 +47,8 @@ class SceneTopology:
         label: bits of each of the head's triangles.
         vertex_count: of the head.
         strands: how light strands of hair are.
+        chart: the texture maps, whose gutter shows the nearest place of the mesh.
+        every: all triangles of the model, which the maps show.
     """
 
     head: Int64[Tensor, "F 3"]
@@ -56,10 +57,18 @@ class SceneTopology:
     label: Int64[Tensor, " F"]
     vertex_count: int
     strands: Float[Tensor, "1 H W 1"]
+    chart: Fragments
+    every: Int64[Tensor, "M 3"]
 
     @classmethod
-    def of(cls, model: FaceModel, things: Sequence[tuple[ndarray, int]]) -> "SceneTopology":
-        """Join a model with things of known triangles and numbers of vertices."""
+    def of(
+        cls, model: FaceModel, things: Sequence[tuple[ndarray, int]], texture_size: int
+    ) -> "SceneTopology":
+        """Join a model with things of known triangles and numbers of vertices.
+
+        Raises:
+            InputError: it is not a size of a texture map.
+        """
         faces, count = model.topology.faces, len(model.mean)
         nothing = torch.zeros(count, dtype=torch.bool)
         clear = _any(model.parts, CLEAR_PARTS, nothing)
@@ -75,9 +84,11 @@ class SceneTopology:
         for triangles, number in things:
             joined.append(torch.from_numpy(triangles) + start)
             start += number
-        every = torch.cat(joined)
+        together = torch.cat(joined)
         strands = torch.from_numpy(strand_texture(np.random.default_rng(STRAND_SEED)))[None]
-        return cls(head, every, edge_table(every), torch.as_tensor(label), count, strands)
+        chart = filled_uv_fragments(model.topology, texture_size)
+        edges = edge_table(together)
+        return cls(head, together, edges, torch.as_tensor(label), count, strands, chart, faces)
 
 
 def _any(masks, names: Sequence[str], nothing: Tensor) -> Tensor:  # noqa: ANN001  a mapping of masks
@@ -100,7 +111,7 @@ def photographed(
     key: tuple[int, int],
     head: tuple[Float[Tensor, "V 3"], Float[Tensor, "V 3"], Float[Tensor, " V"]],
     parameters: HeadParameters,
-    shared: tuple[SceneTopology, PhotoLandmarks, UvChart],
+    shared: tuple[SceneTopology, PhotoLandmarks],
     things: Prop,
     backdrop: Float[Tensor, "3 H W"],
     sensor: SensorDraw,
@@ -111,12 +122,12 @@ def photographed(
         key: seed and index.
         head: vertices (mm, head frame), albedo and specular intensity.
         parameters: with one row each.
-        shared: topology, landmarks and chart.
+        shared: topology and landmarks.
         things: in the order of the topology.
         backdrop: linear.
         sensor: the camera's.
     """
-    topology, landmarks, chart = shared
+    topology, landmarks = shared
     vertices, albedo, specular = head
     scene = _Scene.of(topology, head, things, parameters)
     whole, alone = _rasterised(scene, topology.faces), _rasterised(scene, topology.head)
@@ -129,7 +140,8 @@ def photographed(
     view = (vertices, parameters.pose, parameters.camera, visible)
     sparse, sparse_seen = landmarks.seen("ibug68", *view)
     dense, dense_seen = landmarks.seen("dense478", *view)
-    maps = bake(chart, torch.cat([albedo, specular[:, None]], dim=1))
+    on_vertices = torch.cat([albedo, specular[:, None]], dim=1)[None]
+    maps = interpolate(topology.chart, topology.every, on_vertices)[0]
     return Sample(
         seed=key[0],
         index=key[1],
@@ -155,13 +167,10 @@ def photographed(
 
 @dataclass(frozen=True)
 class _Scene:
-    """All vertices, camera frame, with what is interpolated."""
+    """All vertices on the image, with normal, point (camera frame), albedo, specular intensity and strand."""
 
-    points: Tensor
-    pixels: Tensor
-    albedo: Tensor
-    specular: Tensor
-    strand: Tensor
+    pixels: Float[Tensor, "1 N 3"]
+    attributes: Float[Tensor, "1 N 12"]
     size: tuple[int, int]
 
     @classmethod
@@ -173,12 +182,15 @@ class _Scene:
         points = at.pose.camera_from_head(torch.cat([vertices, placed])[None])
         # What is absent lies behind the camera, where nothing is drawn.
         points = torch.where(points.isfinite().all(-1, keepdim=True), points, -1.0)
-        colors = torch.cat([albedo, torch.from_numpy(things.albedo.astype(np.float32))])
-        gloss = torch.cat([specular, torch.from_numpy(things.specular.astype(np.float32))])
-        strand = torch.full((len(colors), 2), -1.0)
-        strand[topology.vertex_count :] = torch.from_numpy(things.strand.astype(np.float32))
-        pixels = at.camera.project(points)
-        return cls(points, pixels, colors[None], gloss[None, :, None], strand[None], at.camera.size)
+        attributes = points.new_empty(1, points.shape[1], 12)
+        attributes[..., :3] = vertex_normals(points, topology.faces)
+        attributes[..., 3:6] = points
+        count = topology.vertex_count
+        attributes[0, :count, 6:9], attributes[0, :count, 9] = albedo, specular
+        attributes[0, :count, 10:] = -1.0
+        of_things = np.concatenate([things.albedo, things.specular[:, None], things.strand], axis=1)
+        attributes[0, count:, 6:] = torch.from_numpy(of_things.astype(np.float32))
+        return cls(at.camera.project(points), attributes, at.camera.size)
 
 
 @dataclass(frozen=True)
@@ -190,11 +202,8 @@ class _Surface:
 
 
 def _rasterised(scene: _Scene, faces: Tensor) -> _Surface:
-    height, width = scene.size
-    fragments = rasterize(scene.pixels, faces, (height, width), perspective=True)
-    attributes = [vertex_normals(scene.points, faces), scene.points, scene.albedo, scene.specular]
-    values = interpolate(fragments, faces, torch.cat([*attributes, scene.strand], dim=-1))
-    return _Surface(fragments, values[0])
+    fragments = rasterize(scene.pixels, faces, scene.size, perspective=True)
+    return _Surface(fragments, interpolate(fragments, faces, scene.attributes)[0])
 
 
 @dataclass(frozen=True)
@@ -208,30 +217,35 @@ class _Light:
 
     @classmethod
     def on(
-        cls, whole: _Surface, alone: _Surface, head_count: int, strands: Tensor, at: HeadParameters
+        cls, whole: _Surface, alone: _Surface, head_count: int, strands: Tensor, at_light: HeadParameters
     ) -> "_Light":
         """Shade each surface once: where the head is seen, it is the same in both."""
-        covered, there = whole.fragments.covered[0], alone.fragments.covered[0]
+        there = alone.fragments.covered[0]
         hidden = there & (whole.fragments.triangle[0] >= head_count)
-        values = torch.cat([whole.values[covered], alone.values[hidden]])
-        normals, points, albedo, specular, strand = values[None].split([3, 3, 3, 1, 2], dim=-1)
-        # Things are thin: seen from behind, they are lit like their front.
-        away = (normals * points).sum(-1, keepdim=True) > 0
-        normals = unit(torch.where(away, -normals, normals))
-        light = _strand_light(strand, strands)
-        albedo, specular = albedo * light, specular * light.clamp_max(2)
-        diffuse, gloss = shade_diffuse(albedo, normals, at.light), torch.zeros_like(albedo)
-        if at.point_light is not None:
-            diffuse = diffuse + shade_point_diffuse(albedo, normals, points, at.point_light)
-            gloss = shade_specular(specular, normals, points, at.point_light, SKIN_SHININESS)
-        rows = torch.cat([diffuse, gloss, normals], dim=-1)[0]
-        count = int(covered.sum())
-        pixels = rows.new_zeros(*covered.shape, 9)
-        pixels[covered] = rows[:count]
-        seen = pixels[..., :3] + pixels[..., 3:6]
-        pixels[hidden] = rows[count:]
-        own = (pixels * there[..., None]).split(3, dim=-1)
-        return cls(seen, own[0].contiguous(), own[1].contiguous(), own[2].contiguous())
+        seen, behind = (torch.nonzero(mask.flatten())[:, 0] for mask in (whole.fragments.covered[0], hidden))
+        rows = [surface.values.flatten(0, 1)[at] for surface, at in ((whole, seen), (alone, behind))]
+        shaded = _shaded(torch.cat(rows)[None], strands, at_light)
+        pixels = shaded.new_zeros(there.numel(), 9)
+        pixels[seen] = shaded[: len(seen)]
+        light = (pixels[:, :3] + pixels[:, 3:6]).unflatten(0, there.shape)
+        pixels[behind] = shaded[len(seen) :]
+        own = (pixels * there.flatten()[:, None]).unflatten(0, there.shape).split(3, dim=-1)
+        return cls(light, own[0].contiguous(), own[1].contiguous(), own[2].contiguous())
+
+
+def _shaded(values: Float[Tensor, "1 N 12"], strands: Tensor, at: HeadParameters) -> Float[Tensor, "N 9"]:
+    """Diffuse light, highlights and normals of some places."""
+    normals, points, albedo, specular, strand = values.split([3, 3, 3, 1, 2], dim=-1)
+    # Things are thin: seen from behind, they are lit like their front.
+    away = (normals * points).sum(-1, keepdim=True) > 0
+    normals = unit(torch.where(away, -normals, normals))
+    light = _strand_light(strand, strands)
+    albedo, specular = albedo * light, specular * light.clamp_max(2)
+    diffuse, gloss = shade_diffuse(albedo, normals, at.light), torch.zeros_like(albedo)
+    if at.point_light is not None:
+        diffuse = diffuse + shade_point_diffuse(albedo, normals, points, at.point_light)
+        gloss = shade_specular(specular, normals, points, at.point_light, SKIN_SHININESS)
+    return torch.cat([diffuse, gloss, normals], dim=-1)[0]
 
 
 def _strand_light(strand: Float[Tensor, "1 N 2"], strands: Float[Tensor, "1 Y X 1"]) -> Tensor:

@@ -136,8 +136,9 @@ def _blurred(light: Tensor, sigma: float) -> Tensor:
         pad = (0, 0, reach, reach) if axis == 1 else (reach, reach, 0, 0)
         padded = functional.pad(light[None], pad, mode="replicate")[0]
         length = light.shape[axis]
-        shifted = [padded.narrow(axis, k, length) * weight[k] for k in range(2 * reach + 1)]
-        light = torch.stack(shifted).sum(0)
+        light = padded.narrow(axis, 0, length) * weight[0]
+        for k in range(1, 2 * reach + 1):
+            light.add_(padded.narrow(axis, k, length), alpha=float(weight[k]))
     return light
 
 

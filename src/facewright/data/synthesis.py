@@ -32,7 +32,6 @@ from facewright.geometry.normals import vertex_normals
 from facewright.models.combination import combine
 from facewright.models.face_model import FaceModel
 from facewright.scene.parameters import HeadParameters
-from facewright.uv.chart import UvChart
 
 BLOCK = 8  # heads of a stream whose vertices are made together
 NEEDED = "ibug68"
@@ -49,7 +48,6 @@ class Studio:
         topology: head and things as one mesh.
         hair: where hair may grow.
         landmarks: of the model, on the outline where they belong there.
-        chart: of the texture maps.
         backdrops: what is behind heads.
     """
 
@@ -58,7 +56,6 @@ class Studio:
     topology: SceneTopology
     hair: HairShell
     landmarks: PhotoLandmarks
-    chart: UvChart
     backdrops: Backdrops
 
 
@@ -90,10 +87,9 @@ def open_studio(
     return Studio(
         model=model,
         settings=settings,
-        topology=SceneTopology.of(model, things),
+        topology=SceneTopology.of(model, things, settings.texture_size),
         hair=hair,
         landmarks=PhotoLandmarks.of(model),
-        chart=UvChart.of(model.topology, settings.texture_size),
         backdrops=backdrops or Backdrops(),
     )
 
@@ -175,7 +171,7 @@ def _photo(
         key,
         (vertices, albedo, specular),
         parameters,
-        (studio.topology, studio.landmarks, studio.chart),
+        (studio.topology, studio.landmarks),
         things,
         backdrop,
         sensor,

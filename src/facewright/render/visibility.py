@@ -31,27 +31,28 @@ def vertex_visibility(
     """
     height, width = fragments.size
     points = pixels.detach().double()
-    batch = torch.arange(points.shape[0], device=points.device)[:, None]
     x, y, z = points.unbind(-1)
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    seen = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     if fragments.perspective:
-        inside &= z > 0
-    column = torch.where(inside, x, 0.0).long()
-    row = torch.where(inside, y, 0.0).long()
-    triangle = fragments.triangle[batch, row, column].long()
-    at_pixel = fragments.depth.detach().double()[batch, row, column]
+        seen &= z > 0
+    seen &= _facing_area(points, faces, fragments.perspective) > 0
+    which, vertex = torch.nonzero(seen, as_tuple=True)  # the rest is decided
+    here = points[which, vertex]
+    row, column = here[:, 1].long(), here[:, 0].long()
+    triangle = fragments.triangle[which, row, column].long()
+    at_pixel = fragments.depth.detach().double()[which, row, column]
     corners = faces[triangle.clamp_min(0)]
-    surface = points[batch[..., None], corners]  # (B, V, 3 corners, xyz)
-    ahead = (_continued_depth(surface, points, fragments.perspective) - at_pixel).nan_to_num(0.0)
+    surface = points[which[:, None], corners]  # (N, 3 corners, xyz)
+    ahead = (_continued_depth(surface, here, fragments.perspective) - at_pixel).nan_to_num(0.0)
     limit = at_pixel + ahead.clamp(0.0, STEEPEST * bias) + bias
-    own = (corners == torch.arange(points.shape[1], device=points.device)[:, None]).any(-1)
-    clear = (triangle < 0) | own | (z <= limit)
-    return inside & clear & (_facing_area(points, faces, fragments.perspective) > 0)
+    own = (corners == vertex[:, None]).any(-1)
+    seen[which, vertex] = (triangle < 0) | own | (here[:, 2] <= limit)
+    return seen
 
 
 def _continued_depth(surface: Tensor, points: Tensor, perspective: bool) -> Tensor:
     """Depth of each triangle's plane where the ray through the point meets it."""
-    a, b, c = (surface[..., :2] - points[..., None, :2]).unbind(2)
+    a, b, c = (surface[..., :2] - points[..., None, :2]).unbind(-2)
     edges = _cross(b, c), _cross(c, a), _cross(a, b)
     total = edges[0] + edges[1] + edges[2]
     depths = surface[..., 2].unbind(-1)

@@ -1,9 +1,11 @@
 """Which point of the surface each texel of a texture map shows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from facewright.core.errors import InputError
@@ -71,6 +73,27 @@ def uv_fragments(topology: Topology, size: int) -> Fragments:
     u, v = topology.uv.unbind(-1)
     flat = torch.stack([u * size, (1 - v) * size, torch.ones_like(u)], dim=-1)
     return rasterize(flat[None], topology.uv_faces, (size, size), perspective=False)
+
+
+def filled_uv_fragments(topology: Topology, size: int) -> Fragments:
+    """``uv_fragments`` where texels that no triangle covers show what the nearest covered texel does.
+
+    Raises:
+        InputError: the size is not in [16, 8192], or no triangle lies on the map.
+    """
+    if not 16 <= size <= 8192:
+        raise InputError(f"a texture map has 16 to 8192 texels a side, got {size}.")
+    fragments = uv_fragments(topology, size)
+    empty = ~fragments.covered[0].cpu().numpy()
+    if empty.all():
+        raise InputError("no texture coordinate of the model lies on the map: expected u and v in [0, 1].")
+    row, column = np.asarray(distance_transform_edt(empty, return_distances=False, return_indices=True))
+    return replace(
+        fragments,
+        triangle=fragments.triangle[:, row, column],
+        barycentric=fragments.barycentric[:, row, column],
+        depth=fragments.depth[:, row, column],
+    )
 
 
 def mirrored_texels(chart: UvChart, topology: Topology, mirror: Int64[Tensor, " V"]) -> Int64[Tensor, " N"]:

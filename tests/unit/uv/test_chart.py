@@ -1,11 +1,14 @@
 """The chart: each covered texel knows its point of the surface and its counterpart."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tests.painted_head import SIZE
 
 from facewright.core.errors import InputError
 from facewright.uv import UvChart, bake, mirrored_texels
+from facewright.uv.chart import filled_uv_fragments, uv_fragments
 
 
 def texel_centres(texel):
@@ -73,3 +76,15 @@ def test_a_model_without_symmetry_has_no_counterparts(miniature, chart):
 def test_sizes_are_bounded(miniature, size):
     with pytest.raises(InputError, match="texels a side"):
         UvChart.of(miniature.topology, size)
+
+
+def test_filled_fragments_continue_over_the_gutter(miniature):
+    plain, filled = uv_fragments(miniature.topology, SIZE), filled_uv_fragments(miniature.topology, SIZE)
+    covered = plain.covered
+    assert bool(filled.covered.all())
+    assert not bool(covered.all())
+    assert torch.equal(filled.triangle[covered], plain.triangle[covered])
+    assert torch.allclose(filled.barycentric.sum(-1), torch.ones(()), atol=1e-5)
+    off_map = replace(miniature.topology, uv=miniature.topology.uv + 5)
+    with pytest.raises(InputError, match="lies on the map"):
+        filled_uv_fragments(off_map, SIZE)
