@@ -4,10 +4,10 @@
 a shard. The rasteriser runs in turn with them: on a busy machine it is slower too, by about the same factor.
 """
 
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from multiprocessing.synchronize import Barrier
 
 import torch
 
@@ -75,7 +75,7 @@ def _together(seconds: float, *, files: bool) -> tuple[float, float]:
     return rate, 1e3 * processor
 
 
-def _worker(start: Barrier, number: int, seconds: float, files: bool) -> tuple[int, float, float]:
+def _worker(start: threading.Barrier, number: int, seconds: float, files: bool) -> tuple[int, float, float]:
     torch.set_num_threads(1)
     studio = _studio()
     samples(studio, number, range(BLOCK))

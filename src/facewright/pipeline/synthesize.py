@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from multiprocessing import get_context
@@ -15,7 +16,7 @@ import torch
 
 import facewright
 from facewright.core.assets import asset_path, sha256
-from facewright.core.errors import AssetError, InputError, OutputError
+from facewright.core.errors import AssetError, InputError, OutputError, UnavailableError
 from facewright.core.files import make_writable_folder, only_writer, output_errors, write_json
 from facewright.core.progress import ProgressBar
 from facewright.data.backdrops import Backdrops
@@ -106,14 +107,17 @@ def synthesize_into(
         progress: False draws no bar.
 
     Raises:
-        InputError: a setting makes no sense, or the folder holds something else.
+        InputError: a setting makes no sense, or the model has not what is needed.
         AssetError: the model file is missing or damaged.
-        OutputError: the folder cannot be written.
+        OutputError: the folder cannot be written, or holds something else.
+        UnavailableError: a worker process was ended.
     """
     protocol, count = _checked(settings, workers)
     told = _told(settings, protocol)
     make_writable_folder(out)
     with only_writer(out):
+        if not (out / SETTINGS).exists():
+            _opened(settings, protocol)  # what cannot be photographed leaves no trace of a run
         _same_settings(out, told)
         with output_errors(out):
             (out / SHARDS).mkdir(exist_ok=True)
@@ -235,6 +239,11 @@ def _made(
                     return
                 for job in wait(running, return_when=FIRST_COMPLETED).done:
                     yield running.pop(job), job.result()
+        except BrokenProcessPool as error:
+            raise UnavailableError(
+                "a worker process was ended from outside, perhaps for want of memory: run the same command "
+                "again, with fewer --workers; what is finished is kept."
+            ) from error
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
@@ -268,8 +277,7 @@ def _samples(
     settings: SynthesisSettings, first: int, count: int, statistics: list[dict[str, float]]
 ) -> Iterator[tuple[str, dict[str, bytes]]]:
     protocol = protocol_named(settings.protocol)
-    chosen = protocol.settings if isinstance(protocol, PhotoProtocol) else SamplingSettings()
-    studio = _studio(chosen, settings.model, settings.backgrounds)
+    studio = _opened(settings, protocol)
     if isinstance(protocol, ScanProtocol):
         for index in range(first, first + count):
             scan = scan_sample(studio, protocol, settings.seed, index)
@@ -281,6 +289,11 @@ def _samples(
         for photo in samples(studio, settings.seed, block):
             statistics.append(photo_statistics(photo))
             yield f"{photo.index:09d}", photo_files(photo, studio.model)
+
+
+def _opened(settings: SynthesisSettings, protocol: PhotoProtocol | ScanProtocol) -> Studio:
+    chosen = protocol.settings if isinstance(protocol, PhotoProtocol) else SamplingSettings()
+    return _studio(chosen, settings.model, settings.backgrounds)
 
 
 @lru_cache(maxsize=1)
