@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.miniature_head import miniature_model
 
 from facewright.cli.main import main
 from facewright.cli.synthesize import SyntheticName
@@ -15,6 +16,7 @@ from facewright.core.errors import OutputError
 from facewright.data.protocols import PHOTO_PROTOCOLS, SCAN_PROTOCOLS
 from facewright.data.sampling import SamplingSettings
 from facewright.data.synthesis import sample
+from facewright.models.storage import ModelOrigin, save_face_model
 from facewright.pipeline.frame_file import read_frame_file
 from facewright.pipeline.sample_files import DEPTH_STEP, FRAME_FILES, MASK_BITS, PHOTO_FILES, SCAN_FILES
 from facewright.pipeline.shards import read_shard
@@ -142,6 +144,16 @@ def test_bad_settings(options, told, tmp_path, capsys: pytest.CaptureFixture[str
     assert told in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_cannot_be_photographed_leaves_no_trace(
+    tmp_path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "miniature.safetensors"
+    save_face_model(file, miniature_model(), ModelOrigin("CC0-1.0", "a test", "a test"))
+    assert run(tmp_path / "out", "--model", str(file)) == 2
+    assert "expected 'ibug68'" in capsys.readouterr().err
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_an_unknown_protocol_and_too_many_scans(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
