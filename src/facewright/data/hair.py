@@ -61,7 +61,7 @@ def draw_hair(rng: np.random.Generator, *, long: bool) -> HairStyle:
 
 
 def _color(rng: np.random.Generator) -> ndarray:
-    if rng.random() < 0.04:
+    if rng.random() < 0.02:
         return rng.uniform(0.02, 0.5, 3)  # dyed
     if rng.random() < 0.1:
         return np.full(3, rng.uniform(0.12, 0.5)) * [1.0, 0.98, 0.94]  # grey
