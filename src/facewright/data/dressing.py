@@ -60,13 +60,18 @@ def dressed(model: FaceModel, base: FaceModel) -> FaceModel:
 def _prior(model: FaceModel, base: FaceModel) -> ExpressionPrior:
     """Of the base's expressions of the same names, one sided or two sided; the others are not used."""
     known = {name: row for row, name in enumerate(base.expression_names)}
-    mean, std = torch.zeros(model.expression_count), torch.full((model.expression_count,), 1e-3)
+    count = model.expression_count
+    mean, std, correlation = torch.zeros(count), torch.full((count,), 1e-3), torch.eye(count)
+    rows = torch.full((count,), -1)
     for number, name in enumerate(model.expression_names):
         plain = next((name.removesuffix(side) for side in SIDES if name.endswith(side)), name)
         row = known.get(name, known.get(plain))
         if row is not None:
+            rows[number] = row
             mean[number], std[number] = base.expression_prior.mean[row], base.expression_prior.std[row]
-    return ExpressionPrior(mean, std)
+    both = (rows[:, None] >= 0) & (rows[None] >= 0)
+    together = base.expression_prior.correlation[rows.clamp_min(0)][:, rows.clamp_min(0)]
+    return ExpressionPrior(mean, std, torch.where(both, together, correlation))
 
 
 def _painted(model: FaceModel, base: FaceModel) -> tuple[Float[Tensor, "V 3"], Float[Tensor, "K V 3"]]:

@@ -135,25 +135,51 @@ class Person:
     specular: Float[Tensor, "1 K_specular"]
 
 
-def draw_person(model: FaceModel, settings: SamplingSettings, rng: np.random.Generator) -> Person:
-    """A person at random with an expression at random."""
+def expression_spread(model: FaceModel) -> Float[np.ndarray, "E E"]:
+    """What independent normal draws become draws of the model's prior by, without its mean."""
+    prior = model.expression_prior
+    values, vectors = np.linalg.eigh(prior.correlation.double().numpy())
+    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    return prior.std.double().numpy()[:, None] * root
+
+
+def draw_person(
+    model: FaceModel,
+    settings: SamplingSettings,
+    spread: Float[np.ndarray, "E E"],
+    rng: np.random.Generator,
+) -> Person:
+    """A person at random with an expression at random; ``spread`` is the model's ``expression_spread``."""
     diffuse = settings.albedo * rng.normal(size=model.diffuse_count)
     diffuse[:1] = rng.uniform(-settings.tone, settings.tone)
     return Person(
         _row(settings.identity * rng.normal(size=model.identity_count)),
-        draw_expression(model, settings.expression, rng)[None],
+        draw_expression(model, settings.expression, rng, spread)[None],
         _row(diffuse),
         _row(settings.albedo * rng.normal(size=model.specular_count)),
     )
 
 
 def draw_expression(
-    model: FaceModel, settings: ExpressionSettings, rng: np.random.Generator
+    model: FaceModel,
+    settings: ExpressionSettings,
+    rng: np.random.Generator,
+    spread: Float[np.ndarray, "E E"] | None = None,
 ) -> Float[Tensor, " E"]:
-    """Activations of a face in a photograph, in part with an open mouth or closed eyes."""
+    """Activations of a face in a photograph, in part with an open mouth or closed eyes.
+
+    Args:
+        model: whose expressions.
+        settings: how they are drawn.
+        rng: of the drawing.
+        spread: the model's ``expression_spread``; None draws each expression by itself.
+    """
     prior, names = model.expression_prior, model.expression_names
     strength = rng.uniform(*settings.strength)
-    drawn = prior.mean.numpy() + strength * prior.std.numpy() * rng.normal(size=len(names))
+    normal = rng.normal(size=len(names))
+    # Not by a matrix product, whose order of additions is the library's own.
+    moved = prior.std.numpy() * normal if spread is None else (spread * normal).sum(1)
+    drawn = prior.mean.numpy() + strength * moved
     drawn = np.where(rng.random(len(names)) < settings.active, drawn, 0.0)
     place = {name: number for number, name in enumerate(names)}
     if rng.random() < settings.open_mouth and "jawOpen" in place:

@@ -151,10 +151,10 @@ def _expression(studio: Studio, name: str, residual: float, rng: np.random.Gener
     """What was asked for, and a little that was not."""
     model = studio.model
     prior = model.expression_prior
-    mean, spread = prior.mean.double().numpy(), prior.std.double().numpy()
+    mean, normal = prior.mean.double().numpy(), rng.normal(size=model.expression_count)
     strength = 1.0 if name == "any" else residual
-    drawn = (mean if name == "any" else 0.0) + strength * spread * rng.normal(size=len(spread))
-    drawn = drawn * (rng.random(len(spread)) < 0.5)
+    drawn = (mean if name == "any" else 0.0) + strength * (studio.spread * normal).sum(1)
+    drawn = drawn * (rng.random(len(normal)) < 0.5)
     for shape, activation in EXPRESSIONS.get(name, {}).items():
         strength = activation * rng.uniform(0.7, 1.2)
         for side in ("", "Left", "Right"):

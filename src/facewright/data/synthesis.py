@@ -26,6 +26,7 @@ from facewright.data.sampling import (
     draw_person,
     draw_turn,
     draw_view,
+    expression_spread,
 )
 from facewright.data.sensor import draw_sensor
 from facewright.geometry.normals import vertex_normals
@@ -49,6 +50,7 @@ class Studio:
         hair: where hair may grow.
         landmarks: of the model, on the outline where they belong there.
         backdrops: what is behind heads.
+        spread: of the model's expressions.
     """
 
     model: FaceModel
@@ -57,6 +59,7 @@ class Studio:
     hair: HairShell
     landmarks: PhotoLandmarks
     backdrops: Backdrops
+    spread: Float[ndarray, "E E"]
 
 
 def open_studio(
@@ -91,6 +94,7 @@ def open_studio(
         hair=hair,
         landmarks=PhotoLandmarks.of(model),
         backdrops=backdrops or Backdrops(),
+        spread=expression_spread(model),
     )
 
 
@@ -127,7 +131,7 @@ def samples(studio: Studio, seed: int, indices: Sequence[int]) -> list[Sample]:
     model = studio.model
     with torch.inference_mode():
         generators = [np.random.default_rng([seed, index]) for index in indices]
-        people = [draw_person(model, studio.settings, rng) for rng in generators]
+        people = [draw_person(model, studio.settings, studio.spread, rng) for rng in generators]
         identity = torch.cat([person.identity for person in people])
         expression = torch.cat([person.expression for person in people])
         heads = combine(model.mean, (model.identity_basis, identity), (model.expression_basis, expression))

@@ -19,7 +19,7 @@ def bare(model):
         diffuse_mean=torch.full_like(model.diffuse_mean, 0.4),
         diffuse_basis=model.diffuse_basis[:0],
         specular_basis=model.specular_basis[:0],
-        expression_prior=ExpressionPrior(none, none + 1),
+        expression_prior=ExpressionPrior.independent(none, none + 1),
         expression_names=tuple("unknown" if name == "jawLeft" else name for name in names),
     )
 
@@ -41,6 +41,9 @@ def test_habits_are_taken_by_name(base_model) -> None:
     for name in ("jawOpen", "browInnerUp"):
         assert prior.std[names.index(name)] == known.std[names.index(name)]
     assert prior.mean[names.index("jawLeft")] == 0
+    pair = names.index("mouthSmileLeft"), names.index("mouthSmileRight")
+    assert prior.correlation[pair] == known.correlation[pair] > 0.5
+    assert prior.correlation[names.index("jawLeft")].sum() == 1
     assert prior.std[names.index("jawLeft")] < 0.01
 
 

@@ -15,6 +15,7 @@ from facewright.data.sampling import (
     draw_person,
     draw_turn,
     draw_view,
+    expression_spread,
     rotation_of,
 )
 from facewright.scene.lighting import SH_CONSTANTS, sh_basis
@@ -72,8 +73,24 @@ def test_expressions_are_activations_and_some_mouths_are_open(base_model) -> Non
     assert 0.25 < (jaw > 0.2).float().mean() < 0.6
 
 
+def test_expressions_go_together_as_in_people(base_model) -> None:
+    rng, prior = np.random.default_rng(5), base_model.expression_prior
+    spread = expression_spread(base_model)
+    covariance = torch.diag(prior.std) @ prior.correlation @ torch.diag(prior.std)
+    assert np.abs(spread @ spread.T - covariance.numpy()).max() < 1e-4
+    settings = ExpressionSettings(strength=(1.0, 1.0), active=1.0, open_mouth=0.0)
+    names = base_model.expression_names
+    pair = [names.index("mouthSmileLeft"), names.index("mouthSmileRight")]
+
+    def together(drawn) -> float:
+        return float(np.corrcoef(torch.stack(drawn)[:, pair].T.numpy())[0, 1])
+
+    assert together([draw_expression(base_model, settings, rng, spread) for _ in range(300)]) > 0.6
+    assert together([draw_expression(base_model, settings, rng) for _ in range(300)]) < 0.3
+
+
 def test_people_differ_by_the_model_s_spread(base_model) -> None:
     rng = np.random.default_rng(4)
-    people = [draw_person(base_model, SETTINGS, rng) for _ in range(60)]
+    people = [draw_person(base_model, SETTINGS, expression_spread(base_model), rng) for _ in range(60)]
     assert abs(float(torch.cat([p.identity for p in people]).std()) - 1) < 0.05
     assert float(torch.cat([p.diffuse for p in people])[:, 0].abs().max()) <= SETTINGS.tone
