@@ -42,7 +42,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="seed of the first head")
     parser.add_argument("--field", type=float, default=1.0, help="mm of deformation beyond the model")
     for name in WEIGHTS:
-        parser.add_argument(f"--{name}", type=float, default=getattr(RgbdSettings(), name))
+        parser.add_argument(f"--{name}", type=float, help="in place of what the start has")
     parser.add_argument("--starts", default="mean,model")
     parser.add_argument("--ways", default="landmarks + contour", help="also: as seen, edges, landmarks")
     options = parser.parse_args()
@@ -52,23 +52,20 @@ def main() -> int:
 def known(options: argparse.Namespace) -> int:
     """Heads whose every vertex is known."""
     model, finder = load_base_model(), ShippedFinder.load(torch.device("cpu"))
-    weights = {name: getattr(options, name) for name in WEIGHTS}
-    full = replace(RgbdSettings(), **weights)
-    every_way = {
-        "depth alone": full.depth_alone(),
-        "as seen": replace(full, drawn=False),
-        "edges": replace(full, others=0.0, contour=0.0),
-        "landmarks": replace(full, contour=0.0),
-        "landmarks + contour": full,
-    }
-    ways = {name: every_way[name] for name in ("depth alone", *options.ways.split(","))}
+    weights = {name: value for name in WEIGHTS if (value := getattr(options, name)) is not None}
     every = {"mean": rigid_only(model), "model": model}
+    full = {
+        "mean": replace(RgbdSettings().led_by_picture(), **weights),
+        "model": replace(RgbdSettings(), **weights),
+    }
+    ways = ("depth alone", *options.ways.split(","))
     table: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for seed in range(options.first, options.first + options.count):
         frame = known_frame(model, FrameSettings(field=options.field), seed)
         told = []
-        for way, settings in ways.items():
+        for way in ways:
             for start in options.starts.split(","):
+                settings = way_of(full[start], way)
                 try:
                     # The landmarker's error is taken off by the face model, whatever is drawn afterwards.
                     seen = see_frame(frame.image, model, finder, settings)
@@ -82,6 +79,18 @@ def known(options: argparse.Namespace) -> int:
                 told.append(f"{start} {errors[0]:.2f} > {way} {errors[1]:.2f}")
         print(f"head {seed}: {'; '.join(told)}", flush=True)
     return tell(table, options.count)
+
+
+def way_of(full: RgbdSettings, way: str) -> RgbdSettings:
+    """Depth alone, or the terms that a name stands for."""
+    ways = {
+        "depth alone": full.depth_alone(),
+        "as seen": replace(full, drawn=False),
+        "edges": replace(full, others=0.0, contour=0.0),
+        "landmarks": replace(full, contour=0.0),
+        "landmarks + contour": full,
+    }
+    return ways[way]
 
 
 def judged(model: FaceModel, frame: KnownFrame, result: Registration) -> tuple[float, float, float]:

@@ -62,6 +62,9 @@ FROM_DEPTH = NonRigidSettings(
 class RgbdSettings:
     """How a frame is registered.
 
+    The picture's weights are for a head that was fitted before: what depth and model have found is about as
+    right as the landmarks. ``led_by_picture`` is for a head that was only placed.
+
     Attributes:
         smoothing: mm on the surface within which depth is averaged; 0: as it is.
         edges: weight of lids, brows and lips, for each landmark.
@@ -73,10 +76,10 @@ class RgbdSettings:
     """
 
     smoothing: float = 2.0
-    edges: float = 30.0
-    others: float = 30.0
-    contour: float = 15.0
-    across: float = 0.05
+    edges: float = 4.0
+    others: float = 4.0
+    contour: float = 2.0
+    across: float = 0.3
     drawn: bool = True
     registration: RegistrationSettings = field(
         default_factory=lambda: RegistrationSettings(mm=1.0, fit=TO_DEPTH, nonrigid=FROM_DEPTH)
@@ -86,6 +89,10 @@ class RgbdSettings:
     def pictured(self) -> bool:
         """Whether the picture says more than where the head roughly is."""
         return self.edges > 0 or self.others > 0 or self.contour > 0
+
+    def led_by_picture(self) -> "RgbdSettings":
+        """The same with the picture's word before all else, for a head without a shape of its own."""
+        return replace(self, edges=30.0, others=30.0, contour=15.0, across=0.05)
 
     def depth_alone(self) -> "RgbdSettings":
         """The same without the picture: landmarks place the head, and depth does the rest."""

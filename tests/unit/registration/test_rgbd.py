@@ -31,7 +31,9 @@ TURN = np.diag([1.0, -1.0, -1.0]) @ Rotation.from_rotvec([0.1, 0.25, 0.05]).as_m
 TRUTH = known_head(MODEL) @ TURN.T + [5.0, -8.0, 600.0]
 LENS = Intrinsics(350.0, 350.0, 100.0, 110.0)
 HEIGHT, WIDTH = 220, 200
-AS_SEEN = RgbdSettings(drawn=False)  # the finders of these tests look at no picture
+AS_SEEN = replace(
+    RgbdSettings(), drawn=False
+).led_by_picture()  # the finders of these tests look at no picture
 PLAIN = Intrinsics(100.0, 100.0, 40.0, 30.0)
 
 
