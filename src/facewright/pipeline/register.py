@@ -134,7 +134,7 @@ class RegisteredScan:
         """
         registration, topology = self.registration, self.model.topology
         mesh = Mesh(torch.from_numpy(registration.vertices).float(), topology)
-        colors = vertex_colors(self.surface, registration)
+        colors = vertex_colors(self.surface, registration, self.model)
         as_bytes = None if colors is None else (srgb_from_linear(colors) * 255 + 0.5).to(torch.uint8)
         texture = None if self.texture is None else texture_from_linear(self.texture[0])
         with atomic_folder(Path(folder), replaceable=REGISTRATION.is_ours) as partial:

@@ -9,9 +9,11 @@ from torch import Tensor
 from facewright.geometry.nearest import closest_points
 from facewright.image.color import linear_from_srgb
 from facewright.models.face_model import FaceModel
+from facewright.registration.face_fit import visible_skin
 from facewright.registration.records import Registration
 from facewright.registration.surface import ScanSurface
 from facewright.render.texture import texture
+from facewright.uv.bake import bake
 from facewright.uv.chart import UvChart
 from facewright.uv.pyramid import push_pull
 
@@ -36,13 +38,19 @@ def scan_colors(
     return None
 
 
-def vertex_colors(surface: ScanSurface, registration: Registration) -> Float[Tensor, "V 3"] | None:
+def vertex_colors(
+    surface: ScanSurface, registration: Registration, model: FaceModel
+) -> Float[Tensor, "V 3"] | None:
     """Colours (linear RGB) of the scan at the points closest to the head's vertices; None if it has none.
 
-    Vertices that the scan says nothing about have the colour of the closest point nevertheless.
+    Skin that the scan says nothing about has the colour of the closest point nevertheless; eyes, teeth,
+    tongue and what no scan shows have the model's.
     """
     found = closest_points(registration.target.index, registration.vertices)
-    return scan_colors(surface, found.triangle, found.barycentric)
+    colors = scan_colors(surface, found.triangle, found.barycentric)
+    if colors is None:
+        return None
+    return torch.where(_shown(model)[:, None], colors, model.diffuse_mean)
 
 
 def transfer_texture(
@@ -57,7 +65,8 @@ def transfer_texture(
         size: of the map, in texels a side.
 
     Returns:
-        The map (linear RGB, row 0 is v = 1), and where it was seen: elsewhere neighbouring colours go on.
+        The map (linear RGB, row 0 is v = 1), and where it was seen: elsewhere neighbouring colours of the
+        skin go on, and eyes, teeth, tongue and what no scan shows have the model's mean albedo.
         None if the scan has no colours.
     """
     if not surface.colored:
@@ -76,4 +85,11 @@ def transfer_texture(
     weight = chart.scatter(believed.float()[:, None])
     flat = chart.scatter(colors)
     filled = push_pull(flat.permute(2, 0, 1)[None], weight.permute(2, 0, 1)[None])[0].permute(1, 2, 0)
-    return torch.where(weight > 0, flat, filled).clamp(0, 1), weight[..., 0] > 0
+    skin = torch.where(weight > 0, flat, filled)
+    own = bake(chart, 1 - _shown(model).float()[:, None])
+    return torch.lerp(skin, bake(chart, model.diffuse_mean), own).clamp(0, 1), weight[..., 0] > 0
+
+
+def _shown(model: FaceModel) -> Bool[Tensor, " V"]:
+    """Skin that a scan may show."""
+    return torch.from_numpy(visible_skin(model) > 0)
