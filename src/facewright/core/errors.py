@@ -32,6 +32,10 @@ class NoFaceError(FacewrightError):
     """No face, or no face that is good enough, was found in a photo or on a scan."""
 
 
+class SeveralFacesError(NoFaceError):
+    """More than one face was found where one was expected, so that none of them can be meant."""
+
+
 class AssetError(FacewrightError):
     """A model or weight file is missing, damaged, or of another version."""
 

@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from facewright.core.errors import FacewrightError, HiddenFaceError, ImageError, NoFaceError, OutputError
+from facewright.core.errors import (
+    FacewrightError,
+    HiddenFaceError,
+    ImageError,
+    NoFaceError,
+    OutputError,
+    SeveralFacesError,
+)
 from facewright.core.files import make_writable_folder, only_writer, output_errors
 from facewright.core.log import logger
 from facewright.core.progress import ProgressBar
@@ -23,6 +30,7 @@ MANY, MANY_SIDE = 8, 1536  # more photos of one person than this are held at a s
 SETTLED_ERRORS = (
     ImageError.__name__,
     NoFaceError.__name__,
+    SeveralFacesError.__name__,
     HiddenFaceError.__name__,
 )  # they lie in the photo itself
 

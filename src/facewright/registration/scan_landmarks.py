@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from numpy import ndarray
 from torch import Tensor
 
-from facewright.core.errors import NoFaceError
+from facewright.core.errors import NoFaceError, SeveralFacesError
 from facewright.detection.records import Landmarks
 from facewright.geometry.alignment import Alignment, align_points
 from facewright.models.face_model import FaceModel
@@ -32,6 +32,8 @@ MIN_SHARE = 0.5  # of the landmarks must be found
 HEAD_RADIUS = 100.0  # mm around the face that a picture shows
 FURTHEST = 25.0  # mm; a landmark further from the mean face's was seen through a hole
 RANSAC_OFF = 12.0  # mm; a first landmark that is further from the mean face's is not believed
+# A second face: how sure the detector is, how large it is against the first, and how many radii away.
+SURE, ALIKE, APART = 0.99, (0.6, 1.6), 1.2
 
 
 @dataclass(frozen=True)
@@ -86,27 +88,36 @@ def find_face_on_scan(
         bias: from ``plaster_bias``; taken off the landmarks where the bare shape was looked at.
 
     Raises:
-        NoFaceError: there is none, or more than one.
+        NoFaceError: there is none.
+        SeveralFacesError: there is more than one.
     """
     taken = 0
     for colored in (True, False) if surface.colored else (False,):
         viewer = viewer_of(surface, colored=colored)
-        middle, radius = _extent(surface.vertices)
-        for directions in _search_directions():
-            views = [viewer.look(turn, middle, radius, SEARCH_SIZE) for turn in directions]
-            taken += len(views)
-            found = _first_sight(viewer, views, finder, model, surface.name)
-            if found is None:
+        first, *more = groups = _search_directions()
+        sights: list[_Sight] = []
+        for directions in groups:
+            new = _sights(viewer, surface, directions, finder, model)
+            taken, sights = taken + len(directions), sights + new
+            if not new:
                 continue
-            looked, looks = _agreed(viewer, found, model, finder)
-            taken += looks
-            if looked is not None:
-                if bias is not None and not colored:
-                    off = bias[looked.index] @ found.rotation * (found.radius / HEAD_RADIUS)
-                    looked = replace(looked, points=looked.points - off)
-                distance = eye_distance_of(looked, model)
-                if distance is not None:
-                    return FoundFace(looked, distance, taken, colored)
+            best = max(new, key=lambda sight: sight.confidence)
+            looked = _agreed(viewer, best, model, finder)
+            taken += len(LOOKS)
+            if looked is None:
+                continue
+            if bias is not None and not colored:
+                off = bias[looked.index] @ best.rotation * (best.radius / HEAD_RADIUS)
+                looked = replace(looked, points=looked.points - off)
+            distance = eye_distance_of(looked, model)
+            if distance is None:
+                continue
+            if directions is first:
+                # Another face need not look the same way: no axis is left out.
+                sights += _sights(viewer, surface, more[0], finder, model)
+                taken += len(more[0])
+            _check_alone(viewer, looked, best.radius, sights, model, finder, surface.name)
+            return FoundFace(looked, distance, taken, colored)
     raise NoFaceError(
         f"no face was found on {surface.name} in {taken} views of it: expected a scan of a face that is not "
         "too coarse; give landmarks with --landmarks."
@@ -141,31 +152,49 @@ class _Sight:
     rotation: ndarray
     centre: ndarray
     radius: float
+    confidence: float
 
 
-def _first_sight(
-    viewer: Viewer, views: Sequence[ScanView], finder: Finder, model: FaceModel, name: str
-) -> _Sight | None:
-    """The surest face in some views, placed on the scan."""
-    sights: list[tuple[float, _Sight]] = []
-    for view in views:
-        for face in finder(view.picture)[:3]:
-            sight = _placed(viewer, view, face, model)
-            if sight is not None:
-                sights.append((face.confidence, sight))
-    if not sights:
-        return None
-    sights.sort(key=lambda entry: -entry[0])
-    best = sights[0][1]
-    for confidence, other in sights[1:]:
-        apart = np.linalg.norm(other.centre - best.centre)
-        similar = 0.6 < other.radius / best.radius < 1.6
-        if confidence > 0.99 and similar and apart > 1.2 * best.radius:
-            raise NoFaceError(
+def _sights(
+    viewer: Viewer, surface: ScanSurface, directions: Sequence[ndarray], finder: Finder, model: FaceModel
+) -> list[_Sight]:
+    """The faces in views from some directions, placed on the scan."""
+    middle, radius = _extent(surface.vertices)
+    sights: list[_Sight] = []
+    for turn in directions:
+        view = viewer.look(turn, middle, radius, SEARCH_SIZE)
+        placed = (_placed(viewer, view, face, model) for face in finder(view.picture)[:3])
+        sights += [sight for sight in placed if sight is not None]
+    return sights
+
+
+def _check_alone(
+    viewer: Viewer,
+    face: ScanLandmarks,
+    radius: float,
+    sights: Sequence[_Sight],
+    model: FaceModel,
+    finder: Finder,
+    name: str,
+) -> None:
+    """Refuse a scan on which a sure sight away from the face that was found holds in a closer look.
+
+    Raises:
+        SeveralFacesError: one does.
+    """
+    low, high = ALIKE
+    centre = face.points.mean(0)
+    for sight in sights:
+        away = np.linalg.norm(sight.centre - centre) > APART * radius
+        if sight.confidence <= SURE or not low < sight.radius / radius < high or not away:
+            continue
+        other = _agreed(viewer, sight, model, finder)
+        apart = 0.0 if other is None else float(np.linalg.norm(other.points.mean(0) - centre))
+        if apart > APART * radius:
+            raise SeveralFacesError(
                 f"more than one face was found on {name}, {apart:.3g} of its units apart: cut the scan so "
                 "that one face is left, or give landmarks with --landmarks."
             )
-    return best
 
 
 def steady_landmarks(model: FaceModel) -> Int64[ndarray, " L"]:
@@ -189,7 +218,7 @@ def _placed(viewer: Viewer, view: ScanView, face: Landmarks, model: FaceModel) -
         return None
     fitted, scale = laid[0], float(laid[0].scale)
     centre = fitted.inverse().apply(torch.from_numpy(template.mean(0))[None, None])[0, 0].numpy()
-    return _Sight(fitted.rotation[0].numpy(), centre, HEAD_RADIUS / scale)
+    return _Sight(fitted.rotation[0].numpy(), centre, HEAD_RADIUS / scale, float(face.confidence))
 
 
 def _laid(points: ndarray, template: ndarray, furthest: float) -> tuple[Alignment, ndarray] | None:
@@ -207,10 +236,8 @@ def _laid(points: ndarray, template: ndarray, furthest: float) -> tuple[Alignmen
     return (fitted, kept) if fitted is not None and kept.mean() >= MIN_SHARE else None
 
 
-def _agreed(
-    viewer: Viewer, sight: _Sight, model: FaceModel, finder: Finder
-) -> tuple[ScanLandmarks | None, int]:
-    """Look at the face from the front and both sides, and join what was seen."""
+def _agreed(viewer: Viewer, sight: _Sight, model: FaceModel, finder: Finder) -> ScanLandmarks | None:
+    """Look at the face from the front and both sides (``LOOKS``), and join what was seen."""
     steady = steady_landmarks(model)
     seen: list[ndarray] = []
     for yaw, pitch in LOOKS:
@@ -227,7 +254,7 @@ def _agreed(
         points[normal < MIN_FACING] = np.nan
         seen.append(points)
     if not seen:
-        return None, len(LOOKS)
+        return None
     stack = np.stack(seen)
     count = np.isfinite(stack).all(2).sum(0)
     usable = count > 0
@@ -237,16 +264,16 @@ def _agreed(
     spread[usable] = np.nanmean(np.linalg.norm(stack[:, usable] - points[usable], axis=2), axis=0)
     laid = _laid(points, _model_points(model)[steady], FURTHEST)
     if laid is None:
-        return None, len(LOOKS)
+        return None
     usable = laid[1]
     index, told = steady[usable].astype(np.int64), f"detected in {len(seen)} of {len(LOOKS)} views"
     rough = ScanLandmarks(index, points[usable], np.ones(len(index)), told)
     width = eye_distance_of(rough, model)
     if not width:
-        return None, len(LOOKS)
+        return None
     base = PLASTER_SIGMA if viewer.material.albedo is None else BASE_SIGMA
     sigma = np.hypot(base, spread / width * EYE_WIDTH) * np.where(count > 1, 1.0, 2.0)
-    return replace(rough, sigma=sigma[usable]), len(LOOKS)
+    return replace(rough, sigma=sigma[usable])
 
 
 def _turn(yaw: float, pitch: float) -> ndarray:

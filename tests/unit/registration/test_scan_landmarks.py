@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from facewright.core.errors import NoFaceError
+from facewright.core.errors import NoFaceError, SeveralFacesError
 from facewright.detection import FaceDetector, FaceLandmarker, detect
 from facewright.geometry.scan import Scan
 from facewright.models.base import load_base_model
@@ -63,10 +63,16 @@ def test_what_plaster_does_to_landmarks_is_taken_off(model, finder) -> None:
     assert error(plaster_bias(model, finder)) < 0.8 * error(None)
 
 
-def test_two_faces_are_not_one(model, finder) -> None:
+@pytest.mark.parametrize(
+    ("degrees", "shift"),
+    [(0, (260.0, 0, 0)), (180, (260.0, 0, 0)), (180, (0, 0, -250.0)), (90, (180.0, 0, -120.0))],
+    ids=["alike", "opposite", "back to back", "at right angles"],
+)
+def test_two_faces_are_not_one(model, finder, degrees: int, shift: tuple[float, float, float]) -> None:
     head = model.mean.double().numpy()
-    both = np.concatenate([head, head + np.array([260.0, 0, 0])])
-    with pytest.raises(NoFaceError, match="more than one"):
+    turn = Rotation.from_euler("y", degrees, degrees=True).as_matrix()
+    both = np.concatenate([head, head @ turn.T + shift])
+    with pytest.raises(SeveralFacesError, match="more than one"):
         find_face_on_scan(surface(both, model, copies=2), model, finder)
 
 
@@ -75,8 +81,9 @@ def test_a_ball_is_no_face(model, finder) -> None:
     points = generator.normal(size=(3000, 3))
     points *= 100 / np.linalg.norm(points, axis=1, keepdims=True)
     ball = surface_of_scan(Scan("ball.xyz", points, np.zeros((0, 3), np.int64), np.arange(3000)))
-    with pytest.raises(NoFaceError, match=r"no face was found on ball\.xyz"):
+    with pytest.raises(NoFaceError, match=r"no face was found on ball\.xyz") as told:
         find_face_on_scan(ball, model, finder)
+    assert not isinstance(told.value, SeveralFacesError)
 
 
 def test_a_pixel_leads_back_to_its_place(model) -> None:
