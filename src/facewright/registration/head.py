@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from facewright.core.errors import InputError, NoFaceError
+from facewright.core.errors import InputError, NoFaceError, SeveralFacesError
 from facewright.core.progress import StageClock
 from facewright.models.face_model import FaceModel
 from facewright.registration.correspondence import Target, match, normals_of, prepare_target
@@ -84,14 +84,16 @@ def register_scan(
         draw: draws the skin of the fitted model onto the scan; eyes, teeth and tongue follow.
 
     Raises:
-        NoFaceError: no face was found, several were, or the model comes to lie on none.
+        NoFaceError: no face was found, or the model comes to lie on none.
+        SeveralFacesError: more than one was found.
         InputError: the unit is not clear.
     """
     settings = settings or RegistrationSettings()
     clock, notes = StageClock(), list(surface.notes)
     with clock.stage("landmarks"):
         landmarks, missing = _landmarks(surface, model, finder, landmarks, bias)
-    factor, told = _unit(surface, model, landmarks, settings.mm)
+    apart = None if landmarks is None else eye_distance_of(landmarks, model)
+    factor, told = _unit(surface.name, apart, settings.mm, missing)
     notes += told
     scan = surface.scaled(factor)
     if landmarks is not None:
@@ -138,28 +140,30 @@ def _landmarks(
         return given, None
     try:
         return find_face_on_scan(surface, model, finder, bias).landmarks, None
+    except SeveralFacesError:
+        raise
     except NoFaceError as error:
-        if "more than one" in str(error):
-            raise
         return None, error
 
 
 def _unit(
-    surface: ScanSurface, model: FaceModel, landmarks: ScanLandmarks | None, given: float | None
+    name: str, apart: float | None, given: float | None, missing: NoFaceError | None
 ) -> tuple[float, list[str]]:
-    """Millimetres a unit, and what to say about it."""
-    apart = None if landmarks is None else eye_distance_of(landmarks, model)
+    """Millimetres a unit, and what to say about it; ``apart``: the outer eye corners, in the scan's unit."""
     if given is not None:
         low, high = ODD_EYES
         if apart is not None and not low <= apart * given <= high:
             return given, [f"doubtful unit: the outer eye corners are then {apart * given:.4g} mm apart"]
         return given, []
+    if missing is not None:
+        told = str(missing).removesuffix(".")
+        raise NoFaceError(f"{told}, or --unit to search for its pose without any.") from missing
     if apart is None:
         raise InputError(
-            f"the unit of {surface.name} is not known, since no eye corners were found on it: give --unit."
+            f"the unit of {name} is not known, since no eye corners were found on it: give --unit."
         )
-    factor, name = mm_per_unit(apart, surface.name)
-    return factor, [f"unit taken as {name}: the outer eye corners are then {apart * factor:.1f} mm apart"]
+    factor, unit = mm_per_unit(apart, name)
+    return factor, [f"unit taken as {unit}: the outer eye corners are then {apart * factor:.1f} mm apart"]
 
 
 def _placed(

@@ -8,9 +8,10 @@ import torch
 from scipy.spatial.transform import Rotation
 from tests.unit.registration.small_face import fine_scan, known_head, small_face
 
-from facewright.core.errors import InputError, NoFaceError, ScanError
+from facewright.core.errors import InputError, NoFaceError, ScanError, SeveralFacesError
 from facewright.geometry.nearest import closest_points, index_surface
 from facewright.geometry.scan import Scan
+from facewright.registration import head
 from facewright.registration.head import RegistrationSettings, neutral_of, register_scan
 from facewright.registration.records import ScanLandmarks
 from facewright.registration.rigid import eye_distance_of, mm_per_unit, place_by_landmarks, place_by_search
@@ -94,6 +95,22 @@ def test_without_landmarks_the_pose_is_searched_for(scan) -> None:
     flat = np.random.default_rng(0).uniform(-400, 400, (3000, 3)) * [1, 1, 0.001]
     with pytest.raises(NoFaceError, match="turns"):
         place_by_search(flat * 20, MODEL, "plane")
+
+
+def test_a_scan_without_a_face_is_told_so_before_its_unit(scan, monkeypatch: pytest.MonkeyPatch) -> None:
+    surface = surface_of_scan(scan)
+    with pytest.raises(NoFaceError, match=r"no face was found on scan\.obj .* or --unit to search"):
+        register_scan(surface, MODEL, lambda _: [])
+    # The control: with a unit the search for the pose runs, and finds it.
+    found = register_scan(surface, MODEL, lambda _: [], settings=RegistrationSettings(mm=10.0))
+    assert "search" in found.start
+
+    def several(*_: object) -> None:
+        raise SeveralFacesError("two of them")
+
+    monkeypatch.setattr(head, "find_face_on_scan", several)
+    with pytest.raises(SeveralFacesError, match="two of them"):
+        register_scan(surface, MODEL, lambda _: [], settings=RegistrationSettings(mm=10.0))
 
 
 def test_landmarks_that_are_far_off_do_not_turn_the_pose() -> None:
