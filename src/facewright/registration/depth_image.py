@@ -174,19 +174,23 @@ def smoothed(image: DepthImage, radius: float) -> DepthImage:
     reach = int(np.ceil(2 * sigma))
     if sigma < 0.3:
         return image
-    padded = np.pad(image.depth, reach)
-    total, weights = np.zeros_like(image.depth), np.zeros_like(image.depth)
-    height, width = image.depth.shape
+    # Only where there is depth: around a face most of a frame is empty.
+    window = tuple(slice(int(filled.min()), int(filled.max()) + 1) for filled in np.nonzero(valid))
+    depth, padded = image.depth[window], np.pad(image.depth[window], reach)
+    total, weights = np.zeros_like(depth), np.zeros_like(depth)
+    height, width = depth.shape
     for down in range(2 * reach + 1):
         for across in range(2 * reach + 1):
             other = padded[down : down + height, across : across + width]
             apart = np.hypot(down - reach, across - reach)
             # Further away a slope alone makes neighbours differ.
-            similar = np.exp(-0.5 * ((other - image.depth) / (SIMILAR + apart * pixel)) ** 2)
+            similar = np.exp(-0.5 * ((other - depth) / (SIMILAR + apart * pixel)) ** 2)
             weight = np.exp(-0.5 * (apart / sigma) ** 2) * similar * (other > 0)
             total += weight * other
             weights += weight
-    return replace(image, depth=np.where(valid, total / weights.clip(1e-12), 0.0))
+    averaged = np.zeros_like(image.depth)
+    averaged[window] = np.where(valid[window], total / weights.clip(1e-12), 0.0)
+    return replace(image, depth=averaged)
 
 
 def surface_of_depth(image: DepthImage) -> ScanSurface:

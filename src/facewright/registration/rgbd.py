@@ -164,8 +164,8 @@ def see_frame(image: DepthImage, model: FaceModel, finder: Finder, settings: Rgb
     face, notes = _face(image, finder)
     pixels = face.points.double().numpy() / image.color_scale
     near = near_face(image, pixels)
-    near = smoothed(near, settings.smoothing) if settings.smoothing > 0 else near
     _check_size(near, pixels)
+    near = smoothed(near, settings.smoothing) if settings.smoothing > 0 else near
     surface = surface_of_depth(near)
     if settings.drawn and settings.pictured:
         start = place_by_landmarks(_lifted(near, pixels, model), model)

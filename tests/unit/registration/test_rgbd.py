@@ -1,5 +1,6 @@
 """Depth pictures with colour of a small known face."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from tests.unit.registration.small_face import known_head, small_face
 
 from facewright.core.errors import InputError, NoFaceError
 from facewright.detection.records import Landmarks
+from facewright.registration import rgbd
 from facewright.registration.depth_image import (
     DepthImage,
     Intrinsics,
@@ -127,6 +129,30 @@ def test_smoothing_takes_noise_and_leaves_steps() -> None:
     step = np.where(np.arange(80) < 40, 500.0, 600.0) * np.ones((60, 1))
     image = depth_image("step", step, np.zeros((60, 80, 3), np.uint8), PLAIN)
     np.testing.assert_allclose(smoothed(image, 10.0).depth, step, atol=0.5)
+
+
+def test_smoothing_works_only_where_there_is_depth() -> None:
+    generator = np.random.default_rng(0)
+    patch = 500 + generator.normal(size=(60, 80))
+    small = depth_image("patch", patch, np.zeros((60, 80, 3), np.uint8), PLAIN)
+    whole = np.zeros((1500, 2000))
+    whole[700:760, 900:980] = patch
+    large = replace(small, depth=whole)
+    tracemalloc.start()
+    found = smoothed(large, 10.0).depth
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(found[700:760, 900:980], smoothed(small, 10.0).depth)
+    assert np.count_nonzero(found) == patch.size
+    assert peak < 2 * whole.nbytes  # one sum over the whole frame needs several times as much
+
+
+def test_intrinsics_are_judged_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = frame()
+    monkeypatch.setattr(rgbd, "smoothed", lambda *_: pytest.fail("smoothed what makes no face"))
+    wrong = depth_image("frame", good.depth, good.colors, replace(LENS, fx=2 * LENS.fx, fy=2 * LENS.fy))
+    with pytest.raises(InputError, match="mm apart"):
+        register_frame(wrong, MODEL, finder())
 
 
 def test_only_the_surroundings_of_the_face_stay() -> None:
