@@ -35,7 +35,7 @@ from facewright.pipeline.versions import version_values
 from facewright.registration.depth_image import DepthImage
 from facewright.registration.head import RegistrationSettings, register_scan, reliable_face
 from facewright.registration.records import Registration, ScanLandmarks
-from facewright.registration.rgbd import register_frame
+from facewright.registration.rgbd import RgbdSettings, register_frame
 from facewright.registration.scan_landmarks import Finder, plaster_bias
 from facewright.registration.surface import ScanSurface, surface_of_scan
 from facewright.registration.transfer import transfer_texture, vertex_colors
@@ -235,9 +235,18 @@ def read_scan_landmarks(path: Path) -> ScanLandmarks:
 
 
 def register_made_with(
-    settings: RegistrationSettings, texture_size: int | None, landmark_file: Path | None
+    settings: RegistrationSettings,
+    texture_size: int | None,
+    landmark_file: Path | None,
+    frames: RgbdSettings | None = None,
 ) -> dict[str, Any]:
     """Versions and settings (JSON values) that a registration depends on besides the scan.
+
+    Args:
+        settings: of scans.
+        texture_size: of the map of colours; None: none is made.
+        landmark_file: of a scan; None: landmarks are found.
+        frames: settings of frames of depth cameras.
 
     Raises:
         AssetError: the manifest of the shipped files is missing or damaged.
@@ -246,12 +255,13 @@ def register_made_with(
     if landmark_file is not None and not landmark_file.is_file():
         raise InputError(f"there is no file {landmark_file}: check --landmarks.")
     marks = None if landmark_file is None else sha256(landmark_file)[:16]
-    chosen = json.loads(json.dumps(asdict(settings)))  # tuples become lists, as in a report that was read
+    chosen = {**asdict(settings), "frames": asdict(frames or RgbdSettings())}
+    chosen = json.loads(json.dumps(chosen))  # tuples become lists, as in a report that was read
     return {**version_values(), "settings": {**chosen, "texture_size": texture_size, "landmarks": marks}}
 
 
 class ScanRegistrar:
-    """Registers scans; holds the model and the networks."""
+    """Registers scans and frames of depth cameras; holds the model and the networks."""
 
     def __init__(
         self,
@@ -259,10 +269,12 @@ class ScanRegistrar:
         finder: Finder,
         settings: RegistrationSettings,
         *,
+        frames: RgbdSettings | None = None,
         texture_size: int | None = None,
         landmark_file: Path | None = None,
     ) -> None:
         self.model, self.finder, self.settings = model, finder, settings
+        self.frames = frames or RgbdSettings()
         self.texture_size, self.landmark_file = texture_size, landmark_file
         self._bias: Float[np.ndarray, "478 3"] | None = None
 
@@ -271,6 +283,7 @@ class ScanRegistrar:
         cls,
         settings: RegistrationSettings,
         *,
+        frames: RgbdSettings | None = None,
         texture_size: int | None = None,
         landmark_file: Path | None = None,
     ) -> "ScanRegistrar":
@@ -281,7 +294,12 @@ class ScanRegistrar:
         """
         finder = ShippedFinder(FaceDetector.load(), FaceLandmarker.load())
         return cls(
-            load_base_model(), finder, settings, texture_size=texture_size, landmark_file=landmark_file
+            load_base_model(),
+            finder,
+            settings,
+            frames=frames,
+            texture_size=texture_size,
+            landmark_file=landmark_file,
         )
 
     def reconstruct(self, photo: Any, *, all_faces: bool = False) -> Sequence[RegisteredScan]:
@@ -305,7 +323,7 @@ class ScanRegistrar:
                     registration, notes=(*registration.notes, "the scan has no colours: no texture")
                 )
         chosen = {
-            **asdict(self.settings),
+            **asdict(self.frames if isinstance(file.scan, DepthImage) else self.settings),
             "texture_size": self.texture_size,
             "landmarks": None if self.landmark_file is None else self.landmark_file.name,
         }
@@ -318,7 +336,7 @@ class ScanRegistrar:
                     f"{file.path.name} is a frame of a depth camera: its landmarks are found on its "
                     "colours and its unit is depth_scale; expected neither --landmarks nor --unit."
                 )
-            frame = register_frame(file.scan, self.model, self.finder)
+            frame = register_frame(file.scan, self.model, self.finder, self.frames)
             return frame.surface, frame.registration
         surface = surface_of_scan(file.scan)
         given = None if self.landmark_file is None else read_scan_landmarks(self.landmark_file)

@@ -12,9 +12,10 @@ from facewright.core.errors import InputError
 from facewright.pipeline.batch import run_batch
 from facewright.pipeline.frame_file import SUFFIX, read_frame_file
 from facewright.pipeline.inputs import expand_inputs
-from facewright.pipeline.register import SCANS, ScanRegistrar, read_scan_file
+from facewright.pipeline.register import SCANS, ScanRegistrar, read_scan_file, register_made_with
 from facewright.pipeline.settings import BatchSettings
 from facewright.registration.head import RegistrationSettings
+from facewright.registration.rgbd import RgbdSettings
 
 
 def write_frame(folder: Path, **changes: object) -> Path:
@@ -42,6 +43,27 @@ def test_a_frame_is_read_and_registered(tmp_path: Path) -> None:
     in_inches = ScanRegistrar(MODEL, finder(), RegistrationSettings(mm=25.4))
     with pytest.raises(InputError, match="neither --landmarks nor --unit"):
         in_inches.reconstruct(read_scan_file(path))
+
+
+def test_the_settings_of_a_frame_run_and_are_told(tmp_path: Path) -> None:
+    path = write_frame(tmp_path)
+
+    def told(frames: RgbdSettings) -> dict:
+        registrar = ScanRegistrar(MODEL, finder(), RegistrationSettings(), frames=frames)
+        return registrar.reconstruct(read_scan_file(path))[0].summary()
+
+    shown, alone = told(RgbdSettings(drawn=False)), told(RgbdSettings(drawn=False).depth_alone())
+    settings = [summary["notes"]["settings"] for summary in (shown, alone)]
+    assert [chosen["edges"] for chosen in settings] == [30.0, 0.0]
+    assert settings[0]["registration"]["nonrigid"]["stages"][0]["stiffness"] == 1.0
+    assert shown["identity"] != alone["identity"]
+    # A batch that is resumed tells them apart as well.
+    made = [
+        register_made_with(RegistrationSettings(), None, None, frames)
+        for frames in (None, RgbdSettings(), RgbdSettings(across=0.1))
+    ]
+    assert made[0] == made[1] != made[2]
+    json.dumps(made)
 
 
 def test_a_frame_is_done_again_when_a_picture_changes(tmp_path: Path) -> None:
