@@ -50,15 +50,18 @@ class FaceLandmarks:
     Attributes:
         named: by name (``NAMES``); left and right are the subject's.
         inner51: iBUG's points 17 to 67, if the file had 68 or 478 points.
+        dense478: all points of a file that had 478.
     """
 
     named: Mapping[str, Float[ndarray, "3"]]
     inner51: Float[ndarray, "51 3"] | None = None
+    dense478: Float[ndarray, "478 3"] | None = None
 
     def scaled(self, factor: float) -> "FaceLandmarks":
         """The same points in another unit."""
-        dense = None if self.inner51 is None else self.inner51 * factor
-        return FaceLandmarks({name: point * factor for name, point in self.named.items()}, dense)
+        inner = None if self.inner51 is None else self.inner51 * factor
+        dense = None if self.dense478 is None else self.dense478 * factor
+        return FaceLandmarks({name: point * factor for name, point in self.named.items()}, inner, dense)
 
     def point(self, name: str) -> Float[ndarray, "3"]:
         """One point.
@@ -107,7 +110,8 @@ def landmarks_from_rows(points: Float[ndarray, "L 3"], where: str) -> FaceLandma
         raise InputError(f"{where}: a landmark is NaN, infinite or larger than any head.")
     named = {name: points[row] for name, row in numbered.items()}
     inner = INNER.get(len(points))
-    return FaceLandmarks(named, None if inner is None else points[list(inner)])
+    dense = points if len(points) == 478 else None
+    return FaceLandmarks(named, None if inner is None else points[list(inner)], dense)
 
 
 def read_landmarks(path: Path) -> FaceLandmarks:

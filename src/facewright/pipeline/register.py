@@ -17,7 +17,7 @@ from facewright.core.assets import sha256
 from facewright.core.errors import InputError
 from facewright.core.files import atomic_file, atomic_folder, write_json
 from facewright.detection import FaceDetector, FaceLandmarker
-from facewright.evaluation.landmarks import IN_DENSE478, read_landmarks
+from facewright.evaluation.landmarks import IN_DENSE478, INNER_IN_DENSE478, read_landmarks
 from facewright.export import texture_from_linear, write_obj, write_ply
 from facewright.geometry.mesh import Mesh
 from facewright.geometry.scan import Scan, ScanLimits
@@ -36,7 +36,7 @@ from facewright.registration.depth_image import DepthImage
 from facewright.registration.head import RegistrationSettings, register_scan, reliable_face
 from facewright.registration.records import Registration, ScanLandmarks
 from facewright.registration.rgbd import RgbdSettings, register_frame
-from facewright.registration.scan_landmarks import Finder, plaster_bias
+from facewright.registration.scan_landmarks import Finder, plaster_bias, steady_landmarks
 from facewright.registration.surface import ScanSurface, surface_of_scan
 from facewright.registration.transfer import transfer_texture, vertex_colors
 
@@ -217,21 +217,25 @@ class RegisteredScan:
         }
 
 
-def read_scan_landmarks(path: Path) -> ScanLandmarks:
+def read_scan_landmarks(path: Path, model: FaceModel) -> ScanLandmarks:
     """Read landmarks in the scan's own frame and unit; the formats are in docs/evaluation.md.
+
+    Of 478 points those are taken that mean the same place from every side, of 68 all but the jaw's, of
+    named ones all but the chin, which slides with the view and with whoever placed it.
 
     Raises:
         InputError: it is no landmark file.
     """
-    named, dense = read_landmarks(path).named, {str(name): row for name, row in IN_DENSE478.items()}
-    # The chin slides with the view and with whoever placed it.
-    names = [name for name in named if name != "chin"]
-    return ScanLandmarks(
-        np.array([dense[name] for name in names], dtype=np.int64),
-        np.stack([named[name] for name in names]),
-        np.full(len(names), PLACED_SIGMA),
-        f"from {path.name}",
-    )
+    found = read_landmarks(path)
+    if found.dense478 is not None:
+        index = steady_landmarks(model)
+        points = found.dense478[index]
+    elif found.inner51 is not None:
+        index, points = np.array(INNER_IN_DENSE478, dtype=np.int64), found.inner51
+    else:
+        names = [name for name in found.named if name != "chin"]
+        index, points = np.array([IN_DENSE478[name] for name in names], dtype=np.int64), found.rows(names)
+    return ScanLandmarks(index, points, np.full(len(index), PLACED_SIGMA), f"from {path.name}")
 
 
 def register_made_with(
@@ -339,7 +343,7 @@ class ScanRegistrar:
             frame = register_frame(file.scan, self.model, self.finder, self.frames)
             return frame.surface, frame.registration
         surface = surface_of_scan(file.scan)
-        given = None if self.landmark_file is None else read_scan_landmarks(self.landmark_file)
+        given = None if self.landmark_file is None else read_scan_landmarks(self.landmark_file, self.model)
         if given is None and not surface.colored and self._bias is None:
             self._bias = plaster_bias(self.model, self.finder)
         return surface, register_scan(surface, self.model, self.finder, given, self.settings, bias=self._bias)

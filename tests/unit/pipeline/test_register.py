@@ -1,6 +1,7 @@
 """Registration as a batch: files, resuming, and inputs that fail one by one."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,12 @@ from tests.unit.registration.small_face import fine_scan, known_head, small_face
 
 from facewright.cli.register import unit_factor
 from facewright.core.errors import InputError
-from facewright.evaluation.landmarks import IN_DENSE478
+from facewright.evaluation.landmarks import IN_DENSE478, INNER_IN_DENSE478, NOW_SEVEN
 from facewright.geometry.scan_io import read_scan, scan_suffixes
 from facewright.pipeline.batch import run_batch
 from facewright.pipeline.folders import REGISTRATION
 from facewright.pipeline.inputs import expand_inputs
-from facewright.pipeline.register import SCANS, ScanRegistrar, register_made_with
+from facewright.pipeline.register import SCANS, ScanRegistrar, read_scan_landmarks, register_made_with
 from facewright.pipeline.settings import BatchSettings
 from facewright.registration.head import RegistrationSettings
 
@@ -83,6 +84,26 @@ def test_a_folder_of_scans_is_registered_once(tmp_path: Path) -> None:
     texture = read_scan(out / "ann" / "head.obj").texture
     assert texture is not None
     assert texture[20:40, 45:55, 0].mean() > texture[20:40, 10:20, 0].mean() + 100
+
+
+def test_every_landmark_of_a_file_counts(tmp_path: Path) -> None:
+    dense = MODEL.landmarks["dense478"].on(torch.from_numpy(TRUTH), MODEL.topology.faces).numpy()
+    contour = torch.zeros(478, dtype=torch.bool)
+    contour[[152, 10]] = True
+    model = replace(MODEL, landmarks={"dense478": replace(MODEL.landmarks["dense478"], contour=contour)})
+    ibug = np.zeros((68, 3))
+    ibug[17:] = dense[list(INNER_IN_DENSE478)]
+    named = {name: dense[row].tolist() for name, row in IN_DENSE478.items()}
+    np.save(tmp_path / "dense.npy", dense)
+    np.save(tmp_path / "ibug.npy", ibug)
+    np.save(tmp_path / "now.npy", dense[[IN_DENSE478[name] for name in NOW_SEVEN]])
+    (tmp_path / "named.json").write_text(json.dumps({"landmarks": named}))
+    # Irises turn with the eyes, contours slide, and so does the chin.
+    for file, count in (("dense.npy", 466), ("ibug.npy", 51), ("now.npy", 7), ("named.json", 8)):
+        marks = read_scan_landmarks(tmp_path / file, model)
+        assert len(marks.index) == len(set(marks.index.tolist())) == count, file
+        assert not contour.numpy()[marks.index].any()
+        np.testing.assert_array_equal(marks.points, dense[marks.index])
 
 
 def test_a_unit_is_a_name_or_a_number() -> None:
