@@ -1,20 +1,22 @@
 """``facewright register``: face scans into the topology of the head model."""
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional, UseAppendAction, arg
 
 from facewright.cli.reconstruct import exit_code
 from facewright.core.errors import InputError
+from facewright.geometry.units import MM_PER_UNIT
 from facewright.pipeline.inputs import expand_inputs
 from facewright.pipeline.report import Summary
 from facewright.pipeline.settings import BatchSettings
 
-UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "inch": 25.4}
 MAX_TEXTURE = 4096
+FACTORS = (0.01, 100.0)  # on the stiffness of a region
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,9 @@ class Register:
     """Side of that map in pixels."""
     unit: Annotated[str, arg(metavar="auto|mm|cm|m|inch|NUMBER")] = "auto"
     """Unit of the scan, or millimetres a unit; auto: by the distance of the eyes, and said."""
+    stiffness: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="REGION=FACTOR")] = ()
+    """How stiff a region of the head is against what it would be, such as lips=0.5; may be given again for
+    another region."""
     force: bool = False
     """Redo what is already done."""
     debug: bool = False
@@ -72,12 +77,37 @@ def unit_factor(unit: str) -> float | None:
     if unit == "auto":
         return None
     try:
-        factor = UNITS[unit] if unit in UNITS else float(unit)
+        factor = MM_PER_UNIT[unit] if unit in MM_PER_UNIT else float(unit)
     except ValueError:
         factor = 0.0
     if not 1e-6 < factor < 1e6:
-        raise InputError(f"expected --unit auto, {', '.join(UNITS)} or millimetres a unit, got {unit!r}.")
+        raise InputError(
+            f"expected --unit auto, {', '.join(MM_PER_UNIT)} or millimetres a unit, got {unit!r}."
+        )
     return factor
+
+
+def region_factors(given: Sequence[str]) -> dict[str, float]:
+    """Factors on the stiffness of regions, of ``REGION=FACTOR``.
+
+    Raises:
+        InputError: one reads otherwise, a region comes twice, or its factor is out of range.
+    """
+    factors: dict[str, float] = {}
+    low, high = FACTORS
+    for text in given:
+        name, _, value = text.partition("=")
+        try:
+            factor = float(value)
+        except ValueError:
+            factor = 0.0
+        if not name or name in factors or not low <= factor <= high:
+            raise InputError(
+                f"expected --stiffness REGION=FACTOR once for a region, with a factor from {low:g} to "
+                f"{high:g}, got {text!r}."
+            )
+        factors[name] = factor
+    return factors
 
 
 def register_into(command: Register) -> Summary:
@@ -86,20 +116,26 @@ def register_into(command: Register) -> Summary:
     Raises:
         FacewrightError: it cannot be run as it was given.
     """
-    factor = unit_factor(command.unit)
+    factor, pliancy = unit_factor(command.unit), region_factors(command.stiffness)
     # Here, not above: they import torch, which takes longer than telling what is wrong with a command line.
     from facewright.geometry.scan_io import scan_suffixes
+    from facewright.models.base import load_base_model
     from facewright.pipeline.batch import Engine, run_batch
     from facewright.pipeline.frame_file import SUFFIX
     from facewright.pipeline.register import SCANS, ScanRegistrar, register_made_with
     from facewright.registration.head import RegistrationSettings
+    from facewright.registration.rgbd import RgbdSettings
+    from facewright.registration.skin import check_regions
 
-    settings = RegistrationSettings(mm=factor)
+    settings, frames = RegistrationSettings(mm=factor, pliancy=pliancy), RgbdSettings()
+    frames = replace(frames, registration=replace(frames.registration, pliancy=pliancy))
+    if pliancy:
+        check_regions(load_base_model(), settings)  # before any scan is read
     size = command.texture_size if command.texture else None
-    versions = register_made_with(settings, size, command.landmarks)
+    versions = register_made_with(settings, size, command.landmarks, frames)
 
     def engine() -> Engine:
-        return ScanRegistrar.load(settings, texture_size=size, landmark_file=command.landmarks)
+        return ScanRegistrar.load(settings, frames=frames, texture_size=size, landmark_file=command.landmarks)
 
     inputs = expand_inputs(command.scans, {*scan_suffixes(), SUFFIX}, "scans")
     return run_batch(inputs, command.out, engine, BatchSettings(force=command.force), versions, kind=SCANS)

@@ -37,6 +37,7 @@ from facewright.registration.head import RegistrationSettings, register_scan, re
 from facewright.registration.records import Registration, ScanLandmarks
 from facewright.registration.rgbd import RgbdSettings, register_frame
 from facewright.registration.scan_landmarks import Finder, plaster_bias, steady_landmarks
+from facewright.registration.skin import check_regions
 from facewright.registration.surface import ScanSurface, surface_of_scan
 from facewright.registration.transfer import transfer_texture, vertex_colors
 
@@ -265,7 +266,11 @@ def register_made_with(
 
 
 class ScanRegistrar:
-    """Registers scans and frames of depth cameras; holds the model and the networks."""
+    """Registers scans and frames of depth cameras; holds the model and the networks.
+
+    Raises:
+        InputError: settings name a region that the model does not have.
+    """
 
     def __init__(
         self,
@@ -279,6 +284,8 @@ class ScanRegistrar:
     ) -> None:
         self.model, self.finder, self.settings = model, finder, settings
         self.frames = frames or RgbdSettings()
+        check_regions(model, self.settings)
+        check_regions(model, self.frames.registration)
         self.texture_size, self.landmark_file = texture_size, landmark_file
         self._bias: Float[np.ndarray, "478 3"] | None = None
 
@@ -295,6 +302,7 @@ class ScanRegistrar:
 
         Raises:
             AssetError: they are missing or damaged.
+            InputError: settings name a region that the model does not have.
         """
         finder = ShippedFinder(FaceDetector.load(), FaceLandmarker.load())
         return cls(

@@ -29,7 +29,7 @@ from facewright.registration.rigid import (
     place_by_search,
 )
 from facewright.registration.scan_landmarks import Finder, find_face_on_scan
-from facewright.registration.skin import RegistrationSettings, SkinStart
+from facewright.registration.skin import RegistrationSettings, SkinStart, check_regions
 from facewright.registration.surface import ScanSurface
 
 WORST_FIT, LEAST_MATCHED = 3.0, 0.35  # mm and share of the face's vertices; beyond these it is no face
@@ -86,9 +86,10 @@ def register_scan(
     Raises:
         NoFaceError: no face was found, or the model comes to lie on none.
         SeveralFacesError: more than one was found.
-        InputError: the unit is not clear.
+        InputError: the unit is not clear, or the settings name a region that the model does not have.
     """
     settings = settings or RegistrationSettings()
+    check_regions(model, settings)
     clock, notes = StageClock(), list(surface.notes)
     with clock.stage("landmarks"):
         landmarks, missing = _landmarks(surface, model, finder, landmarks, bias)

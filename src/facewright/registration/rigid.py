@@ -11,10 +11,10 @@ from scipy.spatial import KDTree
 
 from facewright.core.errors import InputError, NoFaceError
 from facewright.geometry.alignment import align_points
+from facewright.geometry.units import MM_PER_UNIT
 from facewright.models.face_model import FaceModel
 from facewright.registration.records import ScanLandmarks
 
-MM_PER_UNIT = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "inch": 25.4}
 # Distance of the outer eye corners in mm: children to large adults (adult mean about 89, std 5); they may be
 # seen up to a tenth too near. The ends must differ by less than centimetre and inch.
 EYES_APART = (60.0, 120.0)
@@ -32,7 +32,7 @@ class Placement:
     Attributes:
         rotation: proper.
         translation: mm.
-        way: how it was found, for reports.
+        way: how it was found, for reports: given or found landmarks, or a search without any.
     """
 
     rotation: Float[ndarray, "3 3"]
@@ -124,7 +124,7 @@ def place_by_search(vertices: Float[ndarray, "V 3"], model: FaceModel, name: str
             f"no face was found on {name}: of {TRIES} turns the best lies {best:.1f} mm off on average; give "
             "landmarks with --landmarks."
         )
-    return Placement(turn, shift, f"by search over {TRIES} turns (no face was detected on renderings)")
+    return Placement(turn, shift, f"by search over {TRIES} turns (without landmarks)")
 
 
 def _cube_turns() -> list[ndarray]:

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
 
+from facewright.core.errors import InputError
 from facewright.models.face_model import FaceModel
 from facewright.registration.correspondence import Target
 from facewright.registration.face_fit import FaceFitSettings, visible_skin
@@ -28,7 +29,8 @@ class RegistrationSettings:
         fit: of the face model.
         nonrigid: of the deformation that follows.
         scan_points: of the scan that draw the template (symmetric term); 0: only the template searches.
-        pliancy: factors on the stiffness of regions of the model; below 1 where it may bend more.
+        pliancy: factors on the stiffness of regions of the model, below 1 where it may bend more; where
+            regions overlap, factors multiply.
     """
 
     mm: float | None = None
@@ -36,6 +38,22 @@ class RegistrationSettings:
     nonrigid: NonRigidSettings = FROM_FACE_FIT
     scan_points: int = 4000
     pliancy: dict[str, float] = field(default_factory=dict)
+
+
+def check_regions(model: FaceModel, settings: RegistrationSettings) -> None:
+    """Check that the model has the regions whose stiffness is chosen.
+
+    Raises:
+        InputError: it has not, or a factor is not positive.
+    """
+    for name, factor in settings.pliancy.items():
+        if name not in model.regions:
+            raise InputError(
+                f"the model has no region {name!r} whose stiffness could be changed: expected one of "
+                f"{', '.join(sorted(model.regions))}."
+            )
+        if not 0 < factor < float("inf"):
+            raise InputError(f"expected a positive factor on the stiffness of {name}, got {factor}.")
 
 
 @dataclass(frozen=True)

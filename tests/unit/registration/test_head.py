@@ -86,6 +86,17 @@ def test_a_doubtful_unit_is_said_and_a_face_elsewhere_is_none(scan) -> None:
         register_scan(surface, MODEL, None, elsewhere)
 
 
+def test_a_region_that_the_model_does_not_have_is_refused(scan) -> None:
+    for pliancy, match in (
+        ({"nostril": 0.5}, "no region 'nostril'.*lips"),
+        ({"lips": -1.0}, "positive factor"),
+    ):
+        with pytest.raises(InputError, match=match):
+            register_scan(
+                surface_of_scan(scan), MODEL, None, landmarks(), RegistrationSettings(pliancy=pliancy)
+            )
+
+
 def test_without_landmarks_the_pose_is_searched_for(scan) -> None:
     vertices = (scan.vertices - SHIFT) * 10 + [5.0, 6.0, 7.0]
     found = place_by_search(vertices, MODEL, "scan")
