@@ -16,6 +16,7 @@ CRUMB = 0.02  # pieces with less than this share of the largest piece's triangle
 MAX_POINTS = 250_000  # of a cloud
 NEIGHBOURS = 12
 STRAY = 6.0  # a point whose neighbours are this many times further away than usual is a stray
+SQUARE, WIDEST = 0.75, 3.0  # half a square's side in gaps between points, and the widest gap in usual ones
 LEAST = 200  # vertices; a face cannot be told from fewer
 
 
@@ -117,6 +118,15 @@ def _inside_out(vertices: ndarray, faces: ndarray) -> bool:
     return bool((normal * away).sum() < 0)
 
 
+def _gaps(distance: ndarray, near: ndarray) -> ndarray:
+    """(N,) how wide the gaps between points are around each.
+
+    The largest distance of a fourth neighbour in the neighbourhood: on a grid it is the same everywhere,
+    while points strewn at random leave gaps through which squares of the usual size show the back of a head.
+    """
+    return distance[:, 4][near].max(1)
+
+
 def _of_points(scan: Scan) -> ScanSurface:
     """A small square at each point, in the plane of its neighbours."""
     notes = [*scan.notes, "it is a cloud of points: small squares stand for its surface"]
@@ -132,6 +142,7 @@ def _of_points(scan: Scan) -> ScanSurface:
     if not dense.all():
         notes.append(f"{int((~dense).sum())} stray points were left aside")
     spacing = float(np.median(distance[dense, 1:5].mean(1)))
+    half = SQUARE * np.minimum(_gaps(distance, near)[dense], WIDEST * spacing)
     patches = points[near[dense]]
     points, colors = points[dense], None if colors is None else colors[dense]
     if len(points) < LEAST or spacing <= 0:
@@ -141,10 +152,9 @@ def _of_points(scan: Scan) -> ScanSurface:
     normal, first = axes[:, :, 0], axes[:, :, 2]
     away = points - points.mean(0)
     normal = np.where(((normal * away).sum(1) < 0)[:, None], -normal, normal)
-    second = np.cross(normal, first)
-    half = 0.75 * spacing
+    first, second = half[:, None] * first, half[:, None] * np.cross(normal, first)
     corners = [first + second, -first + second, -first - second, first - second]
-    vertices = np.stack([points + half * corner for corner in corners], axis=1).reshape(-1, 3)
+    vertices = np.stack([points + corner for corner in corners], axis=1).reshape(-1, 3)
     base = 4 * np.arange(len(points))[:, None]
     faces = np.concatenate([base + np.array([0, 1, 2]), base + np.array([0, 2, 3])])
     return ScanSurface(

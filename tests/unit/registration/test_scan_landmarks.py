@@ -76,6 +76,20 @@ def test_two_faces_are_not_one(model, finder, degrees: int, shift: tuple[float, 
         find_face_on_scan(surface(both, model, copies=2), model, finder)
 
 
+def test_points_strewn_at_random_show_their_face(model, finder) -> None:
+    generator = np.random.default_rng(0)
+    corners = model.mean.double().numpy()[model.topology.faces.numpy()]
+    a, b, c = corners.transpose(1, 0, 2)
+    area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    chosen = generator.choice(len(area), 60_000, p=area / area.sum())
+    share = generator.dirichlet([1, 1, 1], len(chosen))
+    points = np.einsum("nk,nka->na", share, corners[chosen])
+    cloud = surface_of_scan(Scan("cloud.xyz", points, np.zeros((0, 3), np.int64), np.arange(len(points))))
+    found = find_face_on_scan(cloud, model, finder).landmarks
+    truth = model.landmark_points(model.mean, "dense478").double().numpy()[found.index]
+    assert np.median(np.linalg.norm(found.points - truth, axis=1)) < 5.0
+
+
 def test_a_ball_is_no_face(model, finder) -> None:
     generator = np.random.default_rng(0)
     points = generator.normal(size=(3000, 3))
