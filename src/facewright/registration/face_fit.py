@@ -76,7 +76,7 @@ class _Basis:
 
 
 def visible_skin(model: FaceModel) -> ndarray:
-    """(V,) weight of each vertex on a scan: 1 on the face, less outside, 0 where no scan shows it."""
+    """(V,) weight of each vertex on a scan: 1 on the skin, 0 where no scan shows it and on other parts."""
     weight = model.parts["skin"].numpy().astype(np.float64)
     for name in HIDDEN:
         if name in model.regions:
