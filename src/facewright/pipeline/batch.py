@@ -18,10 +18,11 @@ from facewright.core.errors import (
 )
 from facewright.core.files import make_writable_folder, only_writer, output_errors
 from facewright.core.log import logger
+from facewright.core.names import FolderNames
 from facewright.core.progress import ProgressBar
 from facewright.image.io import Photograph, PhotoLimits, read_photo
 from facewright.pipeline.folders import HEAD, ResultFolder
-from facewright.pipeline.inputs import FolderNames, PhotoInput, content_digest
+from facewright.pipeline.inputs import PhotoInput, content_digest
 from facewright.pipeline.report import REPORT, Entry, Report, Summary
 from facewright.pipeline.settings import BatchSettings
 
