@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from facewright.core.errors import OutputError
 
@@ -132,6 +133,17 @@ def write_json(path: Path, value: object) -> None:
     text = json.dumps(value, indent=1, allow_nan=False) + "\n"
     with atomic_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def read_marker(path: Path, max_bytes: int) -> dict[str, Any] | None:
+    """The JSON object in a file by which a folder is told to be ours; None for anything else."""
+    try:
+        if not path.is_file() or path.stat().st_size > max_bytes:
+            return None
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
 
 
 @contextmanager

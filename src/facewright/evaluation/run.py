@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from facewright.core.errors import FacewrightError, InputError
-from facewright.core.files import atomic_folder
+from facewright.core.errors import FacewrightError, InputError, OutputError
+from facewright.core.files import atomic_folder, read_marker
 from facewright.core.log import logger
+from facewright.core.names import FolderNames
 from facewright.core.progress import ProgressBar
 from facewright.evaluation.curve_plot import write_curve
 from facewright.evaluation.heatmap import write_heatmap
@@ -17,6 +18,7 @@ from facewright.evaluation.protocols import PROTOCOLS, Protocol
 from facewright.evaluation.records import FaceSample, Measurement, Unit
 from facewright.evaluation.regions import RegionTemplate
 from facewright.evaluation.report import (
+    FORMAT,
     TABLE_JSON,
     EvaluationTable,
     PairResult,
@@ -25,6 +27,8 @@ from facewright.evaluation.report import (
 )
 
 HEATMAPS, CURVE = "heatmaps", "ced.png"
+MAX_TABLE_BYTES = 64 << 20
+UNDONE = (FacewrightError, np.linalg.LinAlgError, MemoryError)  # spoils one pair or picture, not the run
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,8 @@ def evaluate_into(
 
 
 def _is_ours(folder: Path) -> bool:
-    return (folder / TABLE_JSON).is_file()
+    table = read_marker(folder / TABLE_JSON, MAX_TABLE_BYTES)
+    return table is not None and table.get("format") == FORMAT
 
 
 class _Run:
@@ -122,6 +127,7 @@ class _Run:
         self.protocol, self.settings, self.template, self.folder = protocol, settings, template, folder
         self.errors: dict[str, list[np.ndarray]] = {}
         self.unit: Unit = "mm"
+        self.names = FolderNames()
 
     def __call__(self, pair: PairInput) -> PairResult:
         try:
@@ -130,7 +136,7 @@ class _Run:
             prediction, scan = self._read(pair)
             measured = self.protocol(prediction, scan, self.template)
             summaries = {name: part.summary for name, part in measured.parts.items()}
-        except (FacewrightError, np.linalg.LinAlgError, MemoryError) as error:
+        except UNDONE as error:
             logger("evaluation").debug("pair %s", pair.name, exc_info=error)
             return PairResult(pair.name, "failed", reason=str(error) or type(error).__name__)
         self.unit = measured.unit
@@ -149,15 +155,21 @@ class _Run:
         """Heat maps of all parts, and notes of what could not be drawn."""
         if not self.settings.heatmaps:
             return ()
-        notes = ()
+        notes: list[str] = []
+        stem = self.names.claim(name)
         for part_name, part in measured.parts.items():
             sample = scan if part.surface == "scan" else prediction
             if len(sample.faces) == 0:
-                notes = ("no heat map: the scan is a point cloud",)
+                notes.append("no heat map: the scan is a point cloud")
                 continue
-            path = self.folder / HEATMAPS / f"{_file_name(name)}_{part_name}.png"
-            write_heatmap(path, sample, part, measured.unit, f"{name}: {part_name}")
-        return notes
+            path = self.folder / HEATMAPS / f"{stem}_{part_name}.png"
+            try:
+                write_heatmap(path, sample, part, measured.unit, f"{name}: {part_name}")
+            except OutputError:  # the tables could not be written either
+                raise
+            except UNDONE as error:
+                notes.append(f"no heat map: {error}")
+        return tuple(dict.fromkeys(notes))
 
     def pooled(self, results: Sequence[PairResult]) -> dict:
         """All pairs together, by part."""
@@ -166,8 +178,3 @@ class _Run:
             summaries = [result.parts[name] for result in results if name in result.parts]
             found[name] = pool([values.astype(np.float64) for values in errors], summaries, self.unit)
         return found
-
-
-def _file_name(name: str) -> str:
-    """A file name of the pair's name; names of pairs come from file names or from a list of the user."""
-    return "".join(letter if letter.isalnum() or letter in "-_.+" else "_" for letter in name)[:120]

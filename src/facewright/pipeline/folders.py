@@ -1,8 +1,9 @@
 """The folder of one result: which files belong in it, and how to tell that facewright made it."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
+
+from facewright.core.files import read_marker
 
 MAX_MARKER_BYTES = 8 << 20
 
@@ -56,14 +57,10 @@ def is_whole(folder: Path, photo_sha256: str) -> bool:
 
 
 def _source(marker: Path) -> str | None:
-    try:
-        if not marker.is_file() or marker.stat().st_size > MAX_MARKER_BYTES:
-            return None
-        content = json.loads(marker.read_bytes())
-    except (OSError, ValueError, RecursionError):
+    content = read_marker(marker, MAX_MARKER_BYTES)
+    if content is None or not isinstance(content.get("format_version"), int):
         return None
-    ours = isinstance(content, dict) and isinstance(content.get("format_version"), int)
-    if not ours or not isinstance(content.get("facewright_version"), str):
+    if not isinstance(content.get("facewright_version"), str):
         return None
     notes = content.get("notes")
     digest = notes.get("photo_sha256", "") if isinstance(notes, dict) else ""

@@ -179,6 +179,44 @@ def test_other_files_are_never_replaced(folders, tmp_path):
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter.txt"]
 
 
+def test_a_strangers_table_is_no_earlier_result(folders, tmp_path):
+    """Nor is what merely has the name of our table; an evaluation's own folder is replaced."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years")
+    pairs, settings = pair_folders(*folders)[:1], RunSettings(heatmaps=False)
+    for foreign in ('{"format": "csvkit", "rows": []}', "[]", "{", "[" * 100_000, '{"format_version": 1}'):
+        (mine / "table.json").write_text(foreign)
+        with pytest.raises(OutputError, match="other files"):
+            evaluate_into(mine, "now", pairs, settings, progress=False)
+        assert (mine / "thesis.txt").read_text() == "years"
+    (mine / "thesis.txt").unlink()
+    (mine / "table.json").unlink()
+    for _ in range(2):
+        assert evaluate_into(mine, "now", pairs, settings, progress=False).measured == 1
+
+
+def test_a_face_that_cannot_be_drawn_is_measured_nevertheless(folders, tmp_path):
+    """Without a mouth corner nothing says how the face is turned; the distances do not need it."""
+    marks = folders[1] / "anna.json"
+    content = json.loads(marks.read_text())
+    del content["landmarks"]["left_mouth_corner"]
+    marks.write_text(json.dumps(content))
+    table = evaluate_into(tmp_path / "out", "now", pair_folders(*folders)[:2], RunSettings(), progress=False)
+    assert table.measured == 2
+    assert any("no heat map" in note and "left_mouth_corner" in note for note in table.results[0].notes)
+    assert not any("no heat map" in note for note in table.results[1].notes)
+    assert [path.name for path in (tmp_path / "out" / "heatmaps").iterdir()] == ["bert_face.png"]
+
+
+def test_every_pair_keeps_its_heat_map(folders, tmp_path):
+    lines = ["name,prediction,scan"]
+    lines += [f"{name},predictions/anna.obj,scans/anna.obj" for name in ("a/b", "a_b", "A_b")]
+    (tmp_path / "pairs.csv").write_text("\n".join(lines))
+    evaluate_into(tmp_path / "out", "now", read_pairs(tmp_path / "pairs.csv"), RunSettings(), progress=False)
+    assert len(list((tmp_path / "out" / "heatmaps").iterdir())) == 3
+
+
 def test_a_list_of_pairs(folders, tmp_path):
     lines = ["name,prediction,scan,scan_landmarks"]
     lines += ["a,predictions/anna.obj,scans/bert.obj,scans/anna.json", "b,predictions/bert.obj,,"]
