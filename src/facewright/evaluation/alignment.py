@@ -10,9 +10,9 @@ from numpy import ndarray
 from scipy.spatial.transform import Rotation
 
 from facewright.core.errors import InputError
-from facewright.evaluation.geometry_metrics import surface_closest, triangle_normals
+from facewright.evaluation.geometry_metrics import triangle_normals
 from facewright.geometry.alignment import Alignment, align_points
-from facewright.geometry.nearest import SurfaceIndex
+from facewright.geometry.nearest import SurfaceIndex, closest_points
 
 MAX_LANDMARK_RMS = 12.0  # mm; the worst reconstructions stay below, exchanged or mirrored landmarks do not
 DAMPING_UP, DAMPING_DOWN, MAX_DAMPING = 10.0, 0.2, 1e6
@@ -140,7 +140,7 @@ def _rows(
 ) -> tuple[tuple[ndarray, ndarray, ndarray, ndarray], float]:
     """Places on the moved prediction, directions, residuals and weights of all terms; and their cost."""
     scale = float(alignment.scale[0])
-    found = surface_closest(surface, moved(alignment.inverse(), points))
+    found = closest_points(surface, moved(alignment.inverse(), points))
     places = moved(alignment, found.points)
     apart = points - places
     distance = found.distance * scale

@@ -174,9 +174,12 @@ def front_rows(scan: FaceSample, sphere: Sphere) -> Int64[ndarray, " K"]:
     """Vertices of a scan in a sphere that the front shows; all of them for a point cloud.
 
     The inside of a mouth or of a nostril has no counterpart on a prediction that has none.
+
+    Raises:
+        InputError: almost none does.
     """
     inside = sphere.inside(scan.vertices)
-    return np.flatnonzero(inside & seen_from_front(scan) if len(scan.faces) else inside)
+    return enough(inside & seen_from_front(scan) if len(scan.faces) else inside, scan.name)
 
 
 def border_triangles(faces: Int64[ndarray, "F 3"]) -> Bool[ndarray, " F"]:

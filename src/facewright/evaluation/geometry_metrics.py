@@ -7,9 +7,7 @@ from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
 
 from facewright.core.errors import InputError
-from facewright.geometry.nearest import ClosestPoints, SurfaceIndex, closest_points
-
-CHUNK = 100_000  # queries at once: bounds the memory of the search
+from facewright.geometry.nearest import SurfaceIndex, closest_points
 
 
 @dataclass(frozen=True)
@@ -52,20 +50,9 @@ def summarize(errors: Float[ndarray, " N"]) -> ErrorSummary:
     )
 
 
-def surface_closest(surface: SurfaceIndex, points: Float[ndarray, "N 3"]) -> ClosestPoints:
-    """``closest_points`` in pieces, so that a scan of a million points fits into memory."""
-    found = [closest_points(surface, points[i : i + CHUNK]) for i in range(0, max(len(points), 1), CHUNK)]
-    return ClosestPoints(
-        np.concatenate([part.points for part in found]),
-        np.concatenate([part.distance for part in found]),
-        np.concatenate([part.triangle for part in found]),
-        np.concatenate([part.barycentric for part in found]),
-    )
-
-
 def point_to_surface(surface: SurfaceIndex, points: Float[ndarray, "N 3"]) -> Float[ndarray, " N"]:
     """Exact distance of each point to the surface, in their unit: scan-to-mesh, or mesh-to-scan."""
-    return surface_closest(surface, points).distance
+    return closest_points(surface, points).distance
 
 
 def point_to_plane(surface: SurfaceIndex, points: Float[ndarray, "N 3"]) -> Float[ndarray, " N"]:
@@ -73,7 +60,7 @@ def point_to_plane(surface: SurfaceIndex, points: Float[ndarray, "N 3"]) -> Floa
 
     Smooth surfaces are meant: the plane is that of the triangle, not of an interpolated normal.
     """
-    found = surface_closest(surface, points)
+    found = closest_points(surface, points)
     normals = triangle_normals(surface.vertices, surface.faces)[found.triangle]
     return np.abs(((points - found.points) * normals).sum(1))
 

@@ -9,7 +9,6 @@ from numpy import ndarray
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from facewright.evaluation.geometry_metrics import surface_closest
 from facewright.evaluation.regions import warp_by_landmarks
 from facewright.geometry.laplacian import uniform_laplacian
 from facewright.geometry.nearest import closest_points, index_surface
@@ -97,7 +96,7 @@ def corresponding_points(
         faces: triangles of both.
         scan: points.
     """
-    found = surface_closest(index_surface(bent, faces), scan)
+    found = closest_points(index_surface(bent, faces), scan)
     return (vertices[faces[found.triangle]] * found.barycentric[..., None]).sum(1)
 
 

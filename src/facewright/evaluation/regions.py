@@ -9,9 +9,9 @@ from numpy import ndarray
 from scipy.interpolate import RBFInterpolator
 
 from facewright.evaluation.alignment import align_landmarks, moved
-from facewright.evaluation.geometry_metrics import kept_faces, surface_closest
+from facewright.evaluation.geometry_metrics import kept_faces
 from facewright.evaluation.landmarks import FaceLandmarks, landmarks_from_rows, shared_points
-from facewright.geometry.nearest import index_surface
+from facewright.geometry.nearest import closest_points, index_surface
 from facewright.models.face_model import FaceModel
 
 REACH = 25.0  # mm; scan points further from the warped base head belong to no region
@@ -78,7 +78,7 @@ def scan_regions(
     own, target = shared_points(template.landmarks, landmarks)
     alignment, _ = align_landmarks(own, target, with_scale=True)
     warped = warp_by_landmarks(moved(alignment, template.vertices), moved(alignment, own), target)
-    found = surface_closest(index_surface(warped, template.faces), points)
+    found = closest_points(index_surface(warped, template.faces), points)
     corner = template.faces[found.triangle, found.barycentric.argmax(1)]
     region = np.where(found.distance <= REACH, template.region[corner], -1)
     return {name: region == number for number, name in enumerate(template.names)}

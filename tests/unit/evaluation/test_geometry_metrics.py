@@ -14,7 +14,6 @@ from facewright.evaluation.geometry_metrics import (
     point_to_plane,
     point_to_surface,
     summarize,
-    surface_closest,
     vertex_rmse,
 )
 from facewright.geometry.nearest import index_surface
@@ -62,15 +61,8 @@ def test_the_distance_to_vertices_would_be_caught():
     assert abs(to_vertices - point_to_surface(surface, np.array([[3.0, -7, 2.5]]))[0]) > 1
 
 
-def test_pieces_give_what_the_whole_gives(monkeypatch):
-    surface = index_surface(*sphere(80.0, 12))
-    points = np.random.default_rng(0).normal(0, 60, (1000, 3))
-    whole = surface_closest(surface, points)
-    monkeypatch.setattr("facewright.evaluation.geometry_metrics.CHUNK", 333)
-    pieces = surface_closest(surface, points)
-    for name in ("points", "distance", "triangle", "barycentric"):
-        np.testing.assert_array_equal(getattr(whole, name), getattr(pieces, name))
-    assert len(point_to_surface(surface, np.zeros((0, 3)))) == 0
+def test_nothing_is_at_no_distance():
+    assert len(point_to_surface(index_surface(SQUARE, SQUARE_FACES), np.zeros((0, 3)))) == 0
 
 
 def test_a_summary_is_that_of_numpy():

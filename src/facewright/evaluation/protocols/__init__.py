@@ -26,7 +26,8 @@ class Protocol:
         settings: a frozen dataclass that names its source; goes into the table.
         measure: takes prediction, scan and the settings; with ``regions`` also the template of the regions.
         headline: the number that papers quote: a field of the first part's summary, or a name among the
-        values. regions: whether the protocol needs regions.
+            values.
+        regions: whether the protocol needs regions.
     """
 
     settings: Any

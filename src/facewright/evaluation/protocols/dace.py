@@ -7,18 +7,11 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.spatial import KDTree
 
-from facewright.evaluation.alignment import IcpSettings, align_landmarks, align_surface, moved
-from facewright.evaluation.cropping import (
-    border_triangles,
-    check_unit,
-    enough,
-    now_points,
-    now_sphere,
-    seen_from_front,
-)
-from facewright.evaluation.geometry_metrics import surface_closest
+from facewright.evaluation.aligned import aligned_by_surface, start_by_landmarks
+from facewright.evaluation.alignment import IcpSettings, moved
+from facewright.evaluation.cropping import border_triangles, enough, now_sphere, seen_from_front
 from facewright.evaluation.records import FaceSample, Measurement, PointErrors
-from facewright.geometry.nearest import index_surface
+from facewright.geometry.nearest import closest_points, index_surface
 
 
 @dataclass(frozen=True)
@@ -45,24 +38,18 @@ def measure_dace(prediction: FaceSample, scan: FaceSample, settings: DaceSetting
     are to the scan's surface (to its points for a point cloud). Reliable is what NoW's crop holds, the front
     shows and has a counterpart that is not the scan's border.
     """
-    check_unit(scan)
-    prediction.check_surface()
-    own, target, notes = now_points(prediction.landmarks, scan.landmarks)
-    start, rms = align_landmarks(own, target, with_scale=True)
+    start = start_by_landmarks(prediction, scan, with_scale=True)
     sphere, crop_notes = now_sphere(scan.landmarks, settings.crop_factor)
-    inside = sphere.inside(scan.vertices)
-    points = scan.vertices[enough(inside, scan.name)]
-    surface = index_surface(prediction.vertices, prediction.faces)
-    alignment = align_surface(surface, points, start, IcpSettings(with_scale=True))
-    placed = moved(alignment, prediction.vertices)
+    found = aligned_by_surface(prediction, scan, start, sphere, IcpSettings(with_scale=True))
+    placed = moved(found.alignment, prediction.vertices)
     rows = enough(sphere.inside(placed) & seen_from_front(prediction), prediction.name)
     distance, inner = _to_scan(placed[rows], scan)
     kept = inner & (distance <= settings.reliable)
     enough(kept, prediction.name)
     apart = scan.landmarks.outer_interocular
-    values = {"scale": float(alignment.scale[0]), "landmark_rms": rms, "interocular": apart}
+    values = {"scale": found.scale, "landmark_rms": found.landmark_rms, "interocular": apart}
     part = PointErrors(rows[kept], 100 * distance[kept] / apart, "prediction")
-    return Measurement({"face": part}, "%", alignment, values, (*notes, *crop_notes))
+    return Measurement({"face": part}, "%", found.alignment, values, (*found.notes, *crop_notes))
 
 
 def _to_scan(
@@ -72,5 +59,5 @@ def _to_scan(
     if len(scan.faces) == 0:
         distance = np.asarray(KDTree(scan.vertices).query(points)[0])
         return distance, np.ones(len(points), dtype=bool)
-    found = surface_closest(index_surface(scan.vertices, scan.faces), points)
+    found = closest_points(index_surface(scan.vertices, scan.faces), points)
     return found.distance, ~border_triangles(scan.faces)[found.triangle]

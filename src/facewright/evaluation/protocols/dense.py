@@ -9,7 +9,6 @@ from numpy import ndarray
 from facewright.core.errors import InputError
 from facewright.evaluation.alignment import align_landmarks, moved
 from facewright.evaluation.cropping import check_unit, enough, now_sphere, seen_from_front
-from facewright.evaluation.geometry_metrics import vertex_rmse
 from facewright.evaluation.records import FaceSample, Measurement, PointErrors
 from facewright.geometry.alignment import Alignment
 
@@ -97,13 +96,3 @@ def _aligned(
     alignment = align_dense(prediction, scan, rows, with_scale=settings.with_scale)
     apart = moved(alignment, prediction.vertices[rows]) - scan.vertices[rows]
     return rows, alignment, np.linalg.norm(apart, axis=1)
-
-
-def dense_rmse(prediction: FaceSample, scan: FaceSample, settings: DenseSettings) -> float:
-    """Root mean square distance (mm) of corresponding vertices after alignment.
-
-    Raises:
-        InputError: as ``measure_tewari``.
-    """
-    rows, alignment, _ = _aligned(prediction, scan, settings)
-    return vertex_rmse(moved(alignment, prediction.vertices[rows]), scan.vertices[rows])

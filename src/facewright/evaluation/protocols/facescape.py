@@ -8,8 +8,9 @@ from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
 
 from facewright.core.errors import InputError
-from facewright.evaluation.alignment import IcpSettings, align_landmarks, align_surface, moved
-from facewright.evaluation.cropping import check_unit, enough, face_axes, now_points, now_sphere
+from facewright.evaluation.aligned import aligned_by_surface, start_by_landmarks
+from facewright.evaluation.alignment import IcpSettings, moved
+from facewright.evaluation.cropping import face_axes, now_sphere
 from facewright.evaluation.geometry_metrics import (
     angles_between,
     chamfer_distance,
@@ -77,16 +78,11 @@ def measure_facescape(prediction: FaceSample, scan: FaceSample, settings: Facesc
     lies 80 mm behind the eyes, not in the mean of the vertices. Angles are those of the normals themselves:
     the code adds 1 to each component before it normalizes.
     """
-    check_unit(scan)
-    for sample in (prediction, scan):
-        sample.check_surface()
-    own, target, notes = now_points(prediction.landmarks, scan.landmarks)
-    start, rms = align_landmarks(own, target, with_scale=True)
+    scan.check_surface()
+    start = start_by_landmarks(prediction, scan, with_scale=True)
     sphere, crop_notes = now_sphere(scan.landmarks, settings.crop_factor)
-    points = scan.vertices[enough(sphere.inside(scan.vertices), scan.name)]
-    surface = index_surface(prediction.vertices, prediction.faces)
-    alignment = align_surface(surface, points, start, IcpSettings(with_scale=True))
-    true, predicted = _maps(prediction, scan, alignment, settings)
+    found = aligned_by_surface(prediction, scan, start, sphere, IcpSettings(with_scale=True))
+    true, predicted = _maps(prediction, scan, found.alignment, settings)
     both = true.seen & predicted.seen
     if both.sum() < 100:
         raise InputError(f"{prediction.name} and {scan.name} do not cover the same part of the face.")
@@ -97,14 +93,14 @@ def measure_facescape(prediction: FaceSample, scan: FaceSample, settings: Facesc
         "chamfer": chamfer_distance(to_prediction, to_scan),
         "completeness": float(both.sum() / true.seen.sum()),
         "normal_error": float(angles_between(true.normals[both], predicted.normals[both]).mean()),
-        "scale": float(alignment.scale[0]),
-        "landmark_rms": rms,
+        "scale": found.scale,
+        "landmark_rms": found.landmark_rms,
     }
     parts = {
         "scan_to_mesh": PointErrors(true.vertex[both], to_prediction),
         "mesh_to_scan": PointErrors(predicted.vertex[both], to_scan, "prediction"),
     }
-    return Measurement(parts, "mm", alignment, values, (*notes, *crop_notes))
+    return Measurement(parts, "mm", found.alignment, values, (*found.notes, *crop_notes))
 
 
 def _maps(

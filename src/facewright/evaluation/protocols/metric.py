@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from facewright.evaluation.alignment import IcpSettings, align_landmarks, align_surface, moved
-from facewright.evaluation.cropping import Sphere, check_unit, enough, nose_tip, now_points
-from facewright.evaluation.geometry_metrics import point_to_surface
+from facewright.evaluation.aligned import aligned_by_surface, start_by_landmarks
+from facewright.evaluation.alignment import IcpSettings
+from facewright.evaluation.cropping import Sphere, nose_tip
 from facewright.evaluation.records import FaceSample, Measurement, PointErrors
-from facewright.geometry.nearest import index_surface
 
 
 @dataclass(frozen=True)
@@ -28,22 +27,15 @@ def measure_metric(prediction: FaceSample, scan: FaceSample, settings: MetricSet
     Raises:
         InputError: landmarks or units do not fit.
     """
-    check_unit(scan)
-    check_unit(prediction)
-    prediction.check_surface()
-    own, target, notes = now_points(prediction.landmarks, scan.landmarks)
+    starts = [start_by_landmarks(prediction, scan, with_scale=with_scale) for with_scale in (False, True)]
     tip, tip_notes = nose_tip(scan)
-    rows = enough(Sphere(tip, settings.radius).inside(scan.vertices), scan.name)
-    points = scan.vertices[rows]
-    surface = index_surface(prediction.vertices, prediction.faces)
-    parts, alignments, values = {}, [], {}
-    for name, with_scale in (("rigid", False), ("similarity", True)):
-        start, rms = align_landmarks(own, target, with_scale=with_scale)
-        icp = IcpSettings(with_scale=with_scale, trim=settings.trim)
-        alignment = align_surface(surface, points, start, icp)
-        scale = float(alignment.scale[0])
-        errors = point_to_surface(surface, moved(alignment.inverse(), points)) * scale
-        parts[name] = PointErrors(rows, errors)
-        alignments.append(alignment)
-        values |= {f"{name}_landmark_rms": rms, f"{name}_scale": scale}
-    return Measurement(parts, "mm", alignments[0], values, (*notes, *tip_notes))
+    face = Sphere(tip, settings.radius)
+    rigid, similar = (
+        aligned_by_surface(prediction, scan, start, face, IcpSettings(with_scale, trim=settings.trim))
+        for start, with_scale in zip(starts, (False, True), strict=True)
+    )
+    parts, values = {}, {}
+    for name, found in (("rigid", rigid), ("similarity", similar)):
+        parts[name] = PointErrors(found.rows, found.distances())
+        values |= {f"{name}_landmark_rms": found.landmark_rms, f"{name}_scale": found.scale}
+    return Measurement(parts, "mm", rigid.alignment, values, (*rigid.notes, *tip_notes))

@@ -4,25 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facewright.evaluation.alignment import IcpSettings, align_landmarks, align_surface, moved
-from facewright.evaluation.cropping import (
-    Sphere,
-    border_triangles,
-    check_unit,
-    enough,
-    nose_tip,
-    now_points,
-    seen_from_front,
-)
-from facewright.evaluation.geometry_metrics import (
-    kept_faces,
-    point_to_plane,
-    surface_closest,
-    triangle_normals,
-)
+from facewright.evaluation.aligned import aligned_by_surface, start_by_landmarks
+from facewright.evaluation.alignment import IcpSettings, moved
+from facewright.evaluation.cropping import Sphere, border_triangles, enough, nose_tip, seen_from_front
+from facewright.evaluation.geometry_metrics import kept_faces, triangle_normals
 from facewright.evaluation.records import FaceSample, Measurement, PointErrors
 from facewright.geometry.alignment import Alignment
-from facewright.geometry.nearest import index_surface
+from facewright.geometry.nearest import closest_points, index_surface
 
 
 @dataclass(frozen=True)
@@ -48,31 +36,23 @@ def measure_micc(prediction: FaceSample, scan: FaceSample, settings: MiccSetting
     **Differs:** starts from landmarks, not from the axis of the capture. Of the mesh only what is seen from
     the front counts (no teeth), and not where its closest point lies on the border of the cropped scan.
     """
-    check_unit(scan)
-    for sample in (prediction, scan):
-        sample.check_surface()
-    own, target, notes = now_points(prediction.landmarks, scan.landmarks)
-    start, rms = align_landmarks(own, target, with_scale=settings.with_scale)
+    scan.check_surface()
+    start = start_by_landmarks(prediction, scan, with_scale=settings.with_scale)
     tip, tip_notes = nose_tip(scan)
     sphere = Sphere(tip, settings.radius)
-    inside = sphere.inside(scan.vertices)
-    rows = enough(inside, scan.name)
-    points = scan.vertices[rows]
-    surface = index_surface(prediction.vertices, prediction.faces)
-    alignment = align_surface(surface, points, start, IcpSettings(with_scale=settings.with_scale))
-    scale = float(alignment.scale[0])
-    to_mesh = point_to_plane(surface, moved(alignment.inverse(), points)) * scale
-    back = _mesh_to_scan(prediction, scan, alignment, sphere)
+    found = aligned_by_surface(prediction, scan, start, sphere, IcpSettings(with_scale=settings.with_scale))
+    to_mesh = found.plane_distances()
+    back = _mesh_to_scan(prediction, scan, found.alignment, sphere)
     return Measurement(
-        parts={"scan_to_mesh": PointErrors(rows, to_mesh), "mesh_to_scan": back},
+        parts={"scan_to_mesh": PointErrors(found.rows, to_mesh), "mesh_to_scan": back},
         unit="mm",
-        alignment=alignment,
+        alignment=found.alignment,
         values={
             "symmetric": float((to_mesh.mean() + back.error.mean()) / 2),
-            "scale": scale,
-            "landmark_rms": rms,
+            "scale": found.scale,
+            "landmark_rms": found.landmark_rms,
         },
-        notes=(*notes, *tip_notes),
+        notes=(*found.notes, *tip_notes),
     )
 
 
@@ -83,7 +63,7 @@ def _mesh_to_scan(
     rows = enough(sphere.inside(placed) & seen_from_front(prediction), prediction.name)
     faces = kept_faces(scan.faces, sphere.inside(scan.vertices))
     surface = index_surface(scan.vertices, faces)
-    found = surface_closest(surface, placed[rows])
+    found = closest_points(surface, placed[rows])
     normals = triangle_normals(surface.vertices, faces)[found.triangle]
     errors = np.abs(((placed[rows] - found.points) * normals).sum(1))
     inner = ~border_triangles(faces)[found.triangle]

@@ -4,14 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from facewright.evaluation.alignment import IcpSettings, align_landmarks, align_surface, composed, moved
-from facewright.evaluation.cropping import (
-    check_unit,
-    front_rows,
-    now_points,
-    now_sphere,
-    seen_from_front,
-)
+from facewright.evaluation.aligned import aligned_by_surface, start_by_landmarks
+from facewright.evaluation.alignment import IcpSettings, align_landmarks, composed, moved
+from facewright.evaluation.cropping import now_sphere, seen_from_front
 from facewright.evaluation.geometry_metrics import kept_faces, point_to_surface
 from facewright.evaluation.landmarks import shared_points
 from facewright.evaluation.nonrigid import DeformationSettings, bend_to_scan, corresponding_points
@@ -46,17 +41,10 @@ def measure_nonrigid(prediction: FaceSample, scan: FaceSample, settings: Nonrigi
     the front shows counts. The rigid alignment that counts is Procrustes on the corresponding points: by
     closest points alone a smooth face slides.
     """
-    check_unit(scan)
-    prediction.check_surface()
-    own, target, notes = now_points(prediction.landmarks, scan.landmarks)
-    start, rms = align_landmarks(own, target, with_scale=True)
+    start = start_by_landmarks(prediction, scan, with_scale=True)
     sphere, crop_notes = now_sphere(scan.landmarks, settings.crop_factor)
-    rows = front_rows(scan, sphere)
-    points = scan.vertices[rows]
-    surface = index_surface(prediction.vertices, prediction.faces)
-    alignment = align_surface(surface, points, start, IcpSettings(with_scale=True))
-    scale = float(alignment.scale[0])
-    closest = point_to_surface(surface, moved(alignment.inverse(), points)) * scale
+    found = aligned_by_surface(prediction, scan, start, sphere, IcpSettings(with_scale=True), front_only=True)
+    points, alignment = found.points, found.alignment
     placed = moved(alignment, prediction.vertices)
     faces = kept_faces(prediction.faces, seen_from_front(prediction))
     marks = shared_points(prediction.landmarks, scan.landmarks)
@@ -66,9 +54,16 @@ def measure_nonrigid(prediction: FaceSample, scan: FaceSample, settings: Nonrigi
     errors = np.linalg.norm(moved(again, counterpart) - points, axis=1)
     left = point_to_surface(index_surface(bent, faces), points)
     return Measurement(
-        parts={"nonrigid": PointErrors(rows, errors), "icp": PointErrors(rows, closest)},
+        parts={
+            "nonrigid": PointErrors(found.rows, errors),
+            "icp": PointErrors(found.rows, found.distances()),
+        },
         unit="mm",
         alignment=composed(again, alignment),
-        values={"scale": scale, "landmark_rms": rms, "left_after_bending": float(left.mean())},
-        notes=(*notes, *crop_notes),
+        values={
+            "scale": found.scale,
+            "landmark_rms": found.landmark_rms,
+            "left_after_bending": float(left.mean()),
+        },
+        notes=(*found.notes, *crop_notes),
     )

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from facewright.evaluation.alignment import IcpSettings, align_landmarks, align_surface, moved
-from facewright.evaluation.cropping import check_unit, enough, now_points, now_sphere
-from facewright.evaluation.geometry_metrics import point_to_surface
+from facewright.evaluation.aligned import aligned_by_surface, start_by_landmarks
+from facewright.evaluation.alignment import IcpSettings
+from facewright.evaluation.cropping import now_sphere
 from facewright.evaluation.records import FaceSample, Measurement, PointErrors
-from facewright.geometry.nearest import index_surface
 
 
 @dataclass(frozen=True)
@@ -33,23 +32,13 @@ def measure_now(prediction: FaceSample, scan: FaceSample, settings: NowSettings)
     **Differs:** no reflection is allowed in the Procrustes step ("best" allows one). The minimum is found by
     Levenberg-Marquardt on at most 30 000 evenly picked vertices; the errors are those of all of them.
     """
-    check_unit(scan)
-    prediction.check_surface()
-    if not settings.with_scale:
-        check_unit(prediction)
-    own, target, notes = now_points(prediction.landmarks, scan.landmarks)
-    start, rms = align_landmarks(own, target, with_scale=settings.with_scale)
+    start = start_by_landmarks(prediction, scan, with_scale=settings.with_scale)
     sphere, crop_notes = now_sphere(scan.landmarks, settings.crop_factor)
-    rows = enough(sphere.inside(scan.vertices), scan.name)
-    points = scan.vertices[rows]
-    surface = index_surface(prediction.vertices, prediction.faces)
-    alignment = align_surface(surface, points, start, IcpSettings(with_scale=settings.with_scale))
-    scale = float(alignment.scale[0])
-    errors = point_to_surface(surface, moved(alignment.inverse(), points)) * scale
+    found = aligned_by_surface(prediction, scan, start, sphere, IcpSettings(with_scale=settings.with_scale))
     return Measurement(
-        parts={"face": PointErrors(rows, errors)},
+        parts={"face": PointErrors(found.rows, found.distances())},
         unit="mm",
-        alignment=alignment,
-        values={"scale": scale, "landmark_rms": rms, "crop_radius": sphere.radius},
-        notes=(*notes, *crop_notes),
+        alignment=found.alignment,
+        values={"scale": found.scale, "landmark_rms": found.landmark_rms, "crop_radius": sphere.radius},
+        notes=(*found.notes, *crop_notes),
     )

@@ -7,15 +7,9 @@ from jaxtyping import Float, Int64
 from numpy import ndarray
 
 from facewright.core.errors import InputError
-from facewright.evaluation.alignment import Anchors, IcpSettings, align_landmarks, align_surface, moved
-from facewright.evaluation.cropping import (
-    MIN_POINTS,
-    check_unit,
-    front_rows,
-    now_points,
-    now_sphere,
-    seen_from_front,
-)
+from facewright.evaluation.aligned import start_by_landmarks
+from facewright.evaluation.alignment import Anchors, IcpSettings, align_surface, moved
+from facewright.evaluation.cropping import MIN_POINTS, front_rows, now_sphere, seen_from_front
 from facewright.evaluation.geometry_metrics import kept_faces
 from facewright.evaluation.landmarks import INNER_IN_IBUG68, FaceLandmarks
 from facewright.evaluation.nonrigid import DeformationSettings, bend_to_scan, corresponding_points
@@ -72,24 +66,22 @@ def measure_realy(
     cut by hand; the landmarks are the ones that both files have, not REALY's 85 and none on the contour; the
     prediction is bent to the scan, not the scan to the prediction, so memory does not grow with the scan.
     """
-    check_unit(scan)
-    prediction.check_surface()
-    own, target, notes = now_points(prediction.landmarks, scan.landmarks)
-    start, rms = align_landmarks(own, target, with_scale=True)
+    start = start_by_landmarks(prediction, scan, with_scale=True)
     sphere, crop_notes = now_sphere(scan.landmarks, settings.crop_factor)
     rows = front_rows(scan, sphere)
     masks = scan_regions(template, scan.vertices[rows], scan.landmarks)
     faces = kept_faces(prediction.faces, seen_from_front(prediction))
     surface = index_surface(prediction.vertices, faces)
-    parts, values = {}, {"scale": float(start.scale[0]), "landmark_rms": rms}
+    parts, values = {}, {"scale": float(start.alignment.scale[0]), "landmark_rms": start.rms}
     for name, mask in masks.items():
         if mask.sum() < MIN_POINTS:
             raise InputError(f"{scan.name} shows only {int(mask.sum())} points of the region {name!r}.")
         chosen = rows[mask]
-        error = _region_error(name, prediction, scan, surface, scan.vertices[chosen], start, settings)
+        points = scan.vertices[chosen]
+        error = _region_error(name, prediction, scan, surface, points, start.alignment, settings)
         parts[name] = PointErrors(chosen, error)
     values["all"] = float(np.mean([part.error.mean() for part in parts.values()]))
-    return Measurement(parts, "mm", start, values, (*notes, *crop_notes))
+    return Measurement(parts, "mm", start.alignment, values, (*start.notes, *crop_notes))
 
 
 def _region_error(

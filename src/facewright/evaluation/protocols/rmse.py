@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facewright.evaluation.alignment import IcpSettings, align_landmarks, align_surface, moved
-from facewright.evaluation.cropping import check_unit, enough, now_points, now_sphere
-from facewright.evaluation.geometry_metrics import point_to_plane
+from facewright.evaluation.aligned import aligned_by_surface, start_by_landmarks
+from facewright.evaluation.alignment import IcpSettings, moved
+from facewright.evaluation.cropping import check_unit, now_sphere
 from facewright.evaluation.protocols.dense import align_dense, reliable_rows, same_topology
 from facewright.evaluation.records import FaceSample, Measurement, PointErrors
-from facewright.geometry.nearest import index_surface
 
 
 @dataclass(frozen=True)
@@ -42,14 +41,9 @@ def measure_rmse(prediction: FaceSample, scan: FaceSample, settings: RmseSetting
         apart = moved(alignment, prediction.vertices[rows]) - scan.vertices[rows]
         part = PointErrors(rows, np.linalg.norm(apart, axis=1))
         return Measurement({"vertex_to_vertex": part}, "mm", alignment)
-    own, target, notes = now_points(prediction.landmarks, scan.landmarks)
-    start, rms = align_landmarks(own, target, with_scale=False)
+    start = start_by_landmarks(prediction, scan, with_scale=False)
     sphere, crop_notes = now_sphere(scan.landmarks, settings.crop_factor)
-    rows = enough(sphere.inside(scan.vertices), scan.name)
-    points = scan.vertices[rows]
-    surface = index_surface(prediction.vertices, prediction.faces)
-    alignment = align_surface(surface, points, start, IcpSettings(with_scale=False))
-    errors = point_to_plane(surface, moved(alignment.inverse(), points))
-    values = {"landmark_rms": rms}
-    part = PointErrors(rows, errors)
-    return Measurement({"point_to_plane": part}, "mm", alignment, values, (*notes, *crop_notes))
+    found = aligned_by_surface(prediction, scan, start, sphere, IcpSettings(with_scale=False))
+    part = PointErrors(found.rows, found.plane_distances())
+    values, notes = {"landmark_rms": found.landmark_rms}, (*found.notes, *crop_notes)
+    return Measurement({"point_to_plane": part}, "mm", found.alignment, values, notes)
