@@ -55,23 +55,32 @@ class ModelCurves:
 
 
 def procrustes(
-    samples: Float[ndarray, "N V 3"], chosen: Int64[ndarray, " S"], *, with_scale: bool = False
+    samples: Float[ndarray, "N V 3"],
+    chosen: Int64[ndarray, " S"],
+    weights: Float[ndarray, " N"] | None = None,
+    *,
+    with_scale: bool = False,
 ) -> Float[ndarray, "N V 3"]:
     """Move every sample onto their common mean (generalised Procrustes), in the frame of the given mean.
 
     Args:
         samples: heads in one topology, mm.
         chosen: vertices that decide where a head is; the others follow.
+        weights: how much each counts in the mean; all alike if None.
         with_scale: also take away differences of size.
+
+    Raises:
+        InputError: a weight is out of range.
 
     **Source:** Gower 1975: align to the mean, take the mean anew, until it stays.
     """
     points = torch.from_numpy(np.ascontiguousarray(samples[:, chosen], dtype=np.float64))
-    first = points.mean(0)
+    part = torch.from_numpy(_shares(weights, len(samples)))[:, None, None]
+    first = (part * points).sum(0)
     mean = first
     alignment = align_points(points, mean.expand_as(points), with_scale=with_scale)
     for _ in range(ROUNDS):
-        moved = alignment.apply(points).mean(0)
+        moved = (part * alignment.apply(points)).sum(0)
         # The mean itself must neither drift nor shrink while all are aligned to it.
         back = align_points(moved[None], first[None], with_scale=with_scale)
         moved = back.apply(moved[None])[0]
@@ -108,17 +117,14 @@ def principal_components(
 
     **Source:** Blanz & Vetter 1999, sec. 3; the eigenvectors from the Gram matrix (Turk & Pentland 1991).
     """
-    weights = np.ones(len(samples)) if weights is None else np.asarray(weights, dtype=np.float64)
-    if weights.shape != (len(samples),) or not (np.isfinite(weights) & (weights >= 0)).all():
-        raise InputError(f"expected {len(samples)} weights of 0 or more, got {weights.shape}.")
-    effective = weights.sum() ** 2 / max((weights**2).sum(), 1e-300)
+    part = _shares(weights, len(samples))
+    effective = 1 / (part**2).sum()
     if effective < 1.5:
         raise InputError("principal components need two heads at least.")
     if share is not None and not 0 < share <= 1:
         raise InputError(f"expected a share of variance above 0 and up to 1, got {share}.")
     if count is not None and count < 1:
         raise InputError(f"expected one component or more, got {count}.")
-    part = weights / weights.sum()
     flat = samples.reshape(len(samples), -1)
     mean = np.einsum("n,nc->c", part, flat, dtype=np.float64)
     # Unbiased for equal weights: the sum of squares over N - 1.
@@ -136,6 +142,20 @@ def principal_components(
     largest = np.abs(basis).argmax(axis=1) if keep else np.zeros(0, dtype=np.int64)
     basis *= np.sign(basis[np.arange(keep), largest])[:, None]
     return Components(mean.reshape(-1, 3), basis.reshape(keep, -1, 3), variance[:rank])
+
+
+def _shares(weights: ndarray | None, count: int) -> ndarray:
+    """Weights that add up to 1, float64.
+
+    Raises:
+        InputError: there is not one of 0 or more for each head, or all are 0.
+    """
+    weights = np.ones(count) if weights is None else np.asarray(weights, dtype=np.float64)
+    if weights.shape != (count,) or not (np.isfinite(weights) & (weights >= 0)).all():
+        raise InputError(f"expected {count} weights of 0 or more, got {weights.shape}.")
+    if not 0 < weights.sum() < np.inf:
+        raise InputError("expected heads that count, got only weights of 0.")
+    return weights / weights.sum()
 
 
 def _kept(variance: ndarray, count: int | None, share: float | None) -> int:
@@ -205,31 +225,34 @@ def generalisation(
     samples: Float[ndarray, "N V 3"],
     components: Int64[ndarray, " C"],
     left_out: Int64[ndarray, " L"] | None = None,
+    weights: Float[ndarray, " N"] | None = None,
 ) -> Float[ndarray, " C"]:
     """Leave-one-out error: a sample is reconstructed by a model of all the others.
 
-    Mean over samples and vertices of the distance (mm), for each number of components. A number that is more
-    than the others can give is answered with all of theirs.
+    Mean over samples (by their weights) and vertices of the distance (mm), for each number of components. A
+    number that is more than the others can give is answered with all of theirs.
 
     Args:
         samples: heads in one topology and one frame, mm.
         components: numbers of components.
         left_out: the samples that are left out in turn; every one if None.
+        weights: how much each counts; all alike if None. A sample is left out with all its weight.
 
     Raises:
-        InputError: fewer than three heads.
+        InputError: fewer than three heads count, or a weight is out of range.
 
     **Source:** Davies 2002, sec. 6, with distances of vertices (Styner et al. 2003) and not of their squares.
     **Differs:** the model of the others is never formed: a reconstruction is a mixture of the others whose
     weights come from the Gram matrix without one row and column; one eigenproblem of N a sample.
     """
-    if len(samples) < 3:
+    part = _shares(weights, len(samples))
+    if (part > 0).sum() < 3:
         raise InputError("leave-one-out needs three heads at least.")
     flat = samples.reshape(len(samples), -1)
     mean = flat.mean(0, dtype=np.float64)
     gram = _gram(flat, mean, np.ones(len(flat)))
     chosen = np.arange(len(flat)) if left_out is None else left_out
-    mixtures = np.concatenate([_mixtures_without(gram, int(left), components) for left in chosen])
+    mixtures = np.concatenate([_mixtures_without(gram, part, int(left), components) for left in chosen])
     targets = np.repeat(chosen, len(components))
     total = np.zeros(len(targets))
     for start in range(0, flat.shape[1], BLOCK):
@@ -240,27 +263,29 @@ def generalisation(
             difference[row] -= centred[target]
         total += np.linalg.norm(difference.reshape(len(targets), -1, 3), axis=2).sum(1)
     errors = total / (flat.shape[1] // 3)
-    return errors.reshape(len(chosen), len(components)).mean(0)
+    return np.average(errors.reshape(len(chosen), len(components)), axis=0, weights=part[chosen])
 
 
-def _mixtures_without(gram: ndarray, left: int, components: ndarray) -> ndarray:
+def _mixtures_without(gram: ndarray, part: ndarray, left: int, components: ndarray) -> ndarray:
     """Weights (C,N) of all samples in the reconstructions of one by the others; its own is 0, the sum 1."""
     others = np.delete(np.arange(len(gram)), left)
     inner = gram[np.ix_(others, others)]
     # Centring on the mean of the others, by inner products alone.
-    row = inner.mean(0)
-    centred = inner - row[None] - row[:, None] + row.mean()
+    share = part[others] / part[others].sum()
+    root = np.sqrt(share)
+    row = share @ inner
+    centred = inner - row[None] - row[:, None] + share @ row
     toward = gram[others, left]
-    toward = toward - toward.mean() - row + row.mean()
-    variance, vectors = np.linalg.eigh(centred)
+    toward = toward - share @ toward - row + share @ row
+    variance, vectors = np.linalg.eigh(root[:, None] * centred * root)
     variance, vectors = variance[::-1], vectors[:, ::-1]
     rank = int((variance > 1e-9 * variance[0]).sum())
-    # Unit component k is sum_j v_jk (x_j - mean) / sqrt(variance_k), and the coordinate of the left-out head
-    # along it is (v_k . toward) / sqrt(variance_k).
-    scores = (vectors[:, :rank].T @ toward) / variance[:rank]
-    own = np.stack([vectors[:, :k] @ scores[:k] for k in np.minimum(components, rank)])
+    # Unit component k is sum_j v_jk root_j (x_j - mean) / sqrt(variance_k), and the coordinate of the
+    # left-out head along it is (v_k . root toward) / sqrt(variance_k).
+    scores = (vectors[:, :rank].T @ (root * toward)) / variance[:rank]
+    own = np.stack([root * (vectors[:, :k] @ scores[:k]) for k in np.minimum(components, rank)])
     result = np.zeros((len(components), len(gram)), dtype=np.float32)
-    result[:, others] = own - own.mean(1, keepdims=True) + 1 / len(others)
+    result[:, others] = own + share * (1 - own.sum(1, keepdims=True))
     return result
 
 
@@ -306,6 +331,7 @@ def _nearest_distance(heads: Tensor, samples: Tensor, lengths: Tensor) -> float:
 
 def model_curves(
     samples: Float[ndarray, "N V 3"],
+    weights: Float[ndarray, " N"] | None = None,
     *,
     components: Int64[ndarray, " C"] | None = None,
     draws: int = 200,
@@ -315,18 +341,23 @@ def model_curves(
 
     Args:
         samples: heads in one topology and one frame, mm.
+        weights: how much each counts, in the model and where it is left out; all alike if None. Specificity
+            takes the nearest of all that count.
         components: numbers of components to look at; about 25 up to all there are if None.
         draws: random heads for each point of specificity.
         generator: of the random heads; seeded with 0 if None.
 
     Raises:
-        InputError: fewer than three heads.
+        InputError: fewer than three heads count, or a weight is out of range.
     """
+    counting = _shares(weights, len(samples)) > 0
+    if weights is not None and not counting.all():
+        samples, weights = samples[counting], weights[counting]
     if len(samples) < 3:
         raise InputError(f"curves need three heads at least, got {len(samples)}.")
     if generator is None:
         generator = torch.Generator().manual_seed(0)
-    model = principal_components(samples)
+    model = principal_components(samples, weights)
     most = min(len(model.basis), len(samples) - 2)
     left_out = torch.randperm(len(samples), generator=generator)[:LEFT_OUT].sort().values.numpy()
     if components is None:
@@ -334,6 +365,6 @@ def model_curves(
     return ModelCurves(
         components=components,
         compactness=compactness(model.variance, components),
-        generalisation=generalisation(samples, components, left_out),
+        generalisation=generalisation(samples, components, left_out, weights),
         specificity=specificity(model, samples, components, draws=draws, generator=generator),
     )

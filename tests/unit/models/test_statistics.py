@@ -106,17 +106,32 @@ def test_procrustes_takes_pose_away(with_scale: bool) -> None:
     assert np.linalg.norm(mean.mean(0) - aligned.mean((0, 1))) < 10
 
 
-def by_repetition(samples: np.ndarray, components) -> np.ndarray:
-    errors = np.zeros((len(samples), len(components)))
+def test_procrustes_lies_on_the_weighted_mean() -> None:
+    samples, *_ = drawn(6, deviations=(9.0, 4.0, 2.0))
+    weights = np.array([1.0, 2, 1, 3, 1, 0])
+    repeated = procrustes(np.repeat(samples, weights.astype(int), axis=0), np.arange(60))
+    weighted = procrustes(samples, np.arange(60), weights)
+    assert np.allclose(weighted[[0, 1, 3]], repeated[[0, 1, 4]], atol=1e-3)
+    assert not np.allclose(procrustes(samples, np.arange(60))[0], repeated[0], atol=1e-2)
+
+
+def error_of(head: np.ndarray, others: np.ndarray, components) -> list[float]:
+    """Mean distance between a head and its reconstruction by a model of others."""
+    flat = others.reshape(len(others), -1).astype(np.float64)
+    _, _, vh = np.linalg.svd(flat - flat.mean(0), full_matrices=False)
+    own = head.reshape(-1) - flat.mean(0)
+    rests = [own - vh[:k].T @ (vh[:k] @ own) for k in components]
+    return [np.linalg.norm(rest.reshape(-1, 3), axis=1).mean() for rest in rests]
+
+
+def by_repetition(samples: np.ndarray, components, times=None) -> np.ndarray:
+    """Each head left out with all its repetitions; it is told as often as it is there."""
+    times = np.ones(len(samples), dtype=int) if times is None else times
+    errors = []
     for left, head in enumerate(samples):
-        others = np.delete(samples, left, axis=0).reshape(len(samples) - 1, -1).astype(np.float64)
-        mean = others.mean(0)
-        _, _, vh = np.linalg.svd(others - mean, full_matrices=False)
-        for column, k in enumerate(components):
-            own = head.reshape(-1) - mean
-            rest = own - vh[:k].T @ (vh[:k] @ own)
-            errors[left, column] = np.linalg.norm(rest.reshape(-1, 3), axis=1).mean()
-    return errors.mean(0)
+        others = np.repeat(np.delete(samples, left, axis=0), np.delete(times, left), axis=0)
+        errors.append(error_of(head, others, components))
+    return np.average(errors, axis=0, weights=times)
 
 
 def test_leave_one_out_equals_plain_repetition() -> None:
@@ -128,6 +143,16 @@ def test_leave_one_out_equals_plain_repetition() -> None:
     included = principal_components(samples)
     assert not np.allclose(found, by_repetition(samples * 1.05, components), rtol=1e-3)
     assert len(included.basis) == 6
+
+
+def test_weighted_leave_one_out_equals_repetition() -> None:
+    samples, *_ = drawn(8, deviations=(9.0, 4.0, 2.0, 1.0, 1.0, 0.5))
+    weights, components = np.array([1, 4, 1, 2, 1, 3, 1, 0]), np.array([0, 1, 3])
+    found = generalisation(samples, components, weights=weights.astype(float))
+    assert np.allclose(found, by_repetition(samples, components, weights), rtol=1e-3, atol=1e-4)
+    assert not np.allclose(found, generalisation(samples, components), rtol=1e-2)
+    with pytest.raises(InputError, match="three heads"):
+        generalisation(samples, components, weights=np.array([1.0, 1, 0, 0, 0, 0, 0, 0]))
 
 
 def test_compactness_and_specificity_of_known_models() -> None:
@@ -170,3 +195,17 @@ def test_curves() -> None:
     assert curves.compactness[-1] == pytest.approx(1)
     with pytest.raises(InputError, match="three heads"):
         model_curves(samples[:2])
+
+
+def test_curves_are_those_of_the_weighted_model() -> None:
+    samples, *_ = drawn(20, deviations=(9.0, 4.0, 2.0, 1.0, 1.0, 0.5))
+    weights, components = np.where(np.arange(20) < 12, 1.0, 0.0), np.array([0, 1, 3])
+    weighted, few, all_ = (
+        model_curves(heads, own, components=components, draws=20)
+        for heads, own in ((samples, weights), (samples[:12], None), (samples, None))
+    )
+    for name in ("compactness", "generalisation", "specificity"):
+        assert np.allclose(getattr(weighted, name), getattr(few, name), rtol=1e-5), name
+        assert not np.allclose(getattr(weighted, name), getattr(all_, name), rtol=1e-3), name
+    heavy = model_curves(samples, np.where(np.arange(20) == 3, 9.0, 1.0), components=components, draws=20)
+    assert abs(heavy.compactness[1] - all_.compactness[1]) > 1e-3
