@@ -96,7 +96,7 @@ class ModelBuild:
     """
 
     heads: Annotated[Positional[tuple[Path, ...]], arg(metavar="SCAN|FOLDER ...")]
-    """Meshes in mm, folders with head.npz, head.ply or head.obj, or folders of such."""
+    """Meshes in mm, folders with head.ply or head.obj, or folders of such."""
     out: Annotated[Path, arg(metavar="FILE")]
     """The model file to write, FILE.safetensors."""
     name: str = "built"
@@ -104,13 +104,13 @@ class ModelBuild:
     licence: str = "not stated: that of the heads"
     """The licence of the heads, kept in the file."""
     components: int | None = None
-    """Identity components at most; all if not given."""
+    """Identity components at most; all (up to 2000) if not given."""
     variance_share: float | None = None
     """As many components as carry this share (0 to 1) of the variance."""
     with_scale: bool = False
     """Take differences of size away."""
     weights: Annotated[Path | None, arg(metavar="CSV")] = None
-    """Rows name,weight: how much a head counts; 1 if it is not listed."""
+    """Rows name,weight: how much a neutral head counts; 1 if it is not listed, 0 leaves it out."""
     expressions: Annotated[Path | None, arg(metavar="CSV")] = None
     """Rows neutral,expression,label. Without it, names tell: ANNA_neutral and ANNA_smile are a pair."""
     expression_basis: Literal["labels", "pca"] = "labels"

@@ -14,7 +14,7 @@ from facewright.core.progress import ProgressBar
 from facewright.geometry.scan import Scan
 from facewright.geometry.scan_io import read_scan, scan_suffixes
 
-REGISTERED = ("head.npz", "head.ply", "head.obj")  # what a registration leaves in its folder, best first
+REGISTERED = ("head.ply", "head.obj")  # what a registration leaves in its folder, best first
 NEUTRAL = "neutral"
 MAX_TABLE_BYTES = 16 << 20
 
@@ -102,21 +102,21 @@ def read_heads(named: dict[str, Path]) -> HeadSet:
     return HeadSet(tuple(named), vertices, first.faces, first.uv, first.uv_faces)
 
 
-def read_weights(path: Path, names: Sequence[str]) -> Float[ndarray, " N"]:
-    """Read how much each head counts: rows ``name,weight``; heads that are not listed count 1.
+def read_weights(path: Path, names: Sequence[str]) -> dict[str, float]:
+    """Read how much heads count: rows ``name,weight``.
 
     Raises:
         InputError: the table cannot be read or names a head that is not there.
     """
-    weights = dict.fromkeys(names, 1.0)
+    weights: dict[str, float] = {}
     for row in _rows(path, 2):
-        if row[0] not in weights:
+        if row[0] not in names:
             raise InputError(f"{path} names {row[0]!r}, which is none of the heads.")
         try:
             weights[row[0]] = float(row[1])
         except ValueError as error:
             raise InputError(f"{path} gives {row[0]!r} the weight {row[1]!r}: expected a number.") from error
-    return np.array(list(weights.values()))
+    return weights
 
 
 def expression_pairs(names: Sequence[str], table: Path | None = None) -> list[tuple[int, int, str]]:

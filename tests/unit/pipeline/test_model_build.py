@@ -49,7 +49,7 @@ def test_heads_of_the_base_topology_keep_its_landmarks_and_frame(tmp_path: Path)
     coefficients[:, :2] = torch.randn(7, 2, generator=generator)
     for number, vertices in enumerate(base.vertices(coefficients)):
         moved = vertices + torch.tensor([3.0, -2.0, 5.0])
-        write_head(tmp_path / f"person{number}" / "head.npz", moved.numpy(), base.topology.faces.numpy())
+        write_head(tmp_path / f"person{number}.npz", moved.numpy(), base.topology.faces.numpy())
     built = build_model([tmp_path], NO_CURVES)
     model = built.model
     face = base.regions["face"]
@@ -64,6 +64,20 @@ def test_heads_of_the_base_topology_keep_its_landmarks_and_frame(tmp_path: Path)
     # Rigid alignment bends the two directions a little; two components still carry nearly everything.
     share = model.identity_basis.square().sum((1, 2)).cumsum(0)
     assert float(share[1] / share[-1]) > 0.98
+
+
+def test_heads_in_centimetres_make_no_model_in_millimetres(tmp_path: Path) -> None:
+    base = load_base_model()
+    coefficients = torch.randn(4, base.identity_count, generator=torch.Generator().manual_seed(4))
+    for number, vertices in enumerate(base.vertices(coefficients)):
+        write_head(tmp_path / f"a{number}.npz", vertices.numpy() / 10, base.topology.faces.numpy())
+        write_head(tmp_path / "mm" / f"a{number}.npz", vertices.numpy(), base.topology.faces.numpy())
+    assert build_model([tmp_path / "mm"], NO_CURVES).model.identity_count == 3
+    for path in (tmp_path / "mm").iterdir():
+        path.unlink()
+    (tmp_path / "mm").rmdir()
+    with pytest.raises(AssetError, match="mm apart"):
+        build_model([tmp_path], NO_CURVES)
 
 
 def test_a_strange_topology_needs_landmarks_and_gives_a_checked_model(tmp_path: Path) -> None:
@@ -123,6 +137,57 @@ def test_weights_move_the_mean(tmp_path: Path) -> None:
         (tmp_path / "weights.csv").write_text(text)
         with pytest.raises(InputError, match=words):
             build_model([folder], replace(settings, weights=tmp_path / "weights.csv"))
+
+
+def test_weights_are_those_of_the_curves_too(tmp_path: Path) -> None:
+    """A head of weight 0 might as well not be there; one of weight 3 is felt."""
+    folder = write_strangers(tmp_path / "heads", 9)
+    table = tmp_path / "w.csv"
+    settings = BuildSettings(landmarks=landmarks_file(tmp_path / "points.json"), weights=table)
+    table.write_text("".join(f"head0{number},0\n" for number in (1, 4, 7)))
+    weighted = build_model([folder], settings)
+    table.write_text("head00,3\n")
+    heavy = build_model([folder], settings).curves
+    counting = [folder / f"head0{number}.npz" for number in (0, 2, 3, 5, 6, 8)]
+    few = build_model(counting, replace(settings, weights=None))
+    assert weighted.origin.source == few.origin.source == "6 heads, 0 expressions"
+    assert torch.allclose(weighted.model.mean, few.model.mean, atol=1e-4)
+    for name in ("compactness", "generalisation", "specificity"):
+        assert np.allclose(getattr(weighted.curves, name), getattr(few.curves, name), rtol=1e-5)
+    plain = build_model([folder], replace(settings, weights=None)).curves
+    assert heavy is not None
+    assert plain is not None
+    assert heavy.components.tolist() == plain.components.tolist()
+    assert np.abs(heavy.generalisation / plain.generalisation - 1).max() > 0.01
+    table.write_text("".join(f"head0{number},0\n" for number in range(7)))
+    with pytest.raises(InputError, match="3 neutral heads at least, got 2"):
+        build_model([folder], settings)
+
+
+def test_expressions_have_no_weights(tmp_path: Path) -> None:
+    folder = write_strangers(tmp_path / "heads", 4)
+    (folder / "head00.npz").rename(folder / "anna_neutral.npz")
+    write_head(folder / "anna_smile.npz", HEAD.mean + HEAD.identity[0], HEAD.faces)
+    table = tmp_path / "w.csv"
+    settings = replace(NO_CURVES, landmarks=landmarks_file(tmp_path / "points.json"), weights=table)
+    table.write_text("anna_neutral,2\n")
+    assert build_model([folder], settings).model.expression_names == ("smile",)
+    table.write_text("anna_neutral,2\nanna_smile,2\n")
+    with pytest.raises(InputError, match="'anna_smile', which is an expression"):
+        build_model([folder], settings)
+
+
+def test_no_more_components_than_a_file_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_strangers(tmp_path / "heads", 6)
+    settings = replace(NO_CURVES, landmarks=landmarks_file(tmp_path / "points.json"))
+    assert build_model([folder], settings).model.identity_count > 2
+    monkeypatch.setattr("facewright.pipeline.model_build.MAX_COMPONENTS", 2)
+    built = build_model([folder], settings)
+    assert built.model.identity_count == 2
+    assert built.origin.notes[0].startswith("2 of ")
+    for count, words in ((3, "2 components at most"), (0, "one component or more")):
+        with pytest.raises(InputError, match=words):
+            build_model([folder], replace(settings, components=count))
 
 
 def test_heads_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:

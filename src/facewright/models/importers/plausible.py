@@ -30,12 +30,24 @@ def check_plausible(model: FaceModel, anchors: Mapping[int, int]) -> None:
     missing = [number for number in (RIGHT_EYE, LEFT_EYE, NOSE_TIP) if number not in anchors]
     if missing:
         raise ValueError(f"the vertices of the iBUG points {missing} are not known: give landmarks")
-    points = {number: model.mean[vertex] for number, vertex in anchors.items()}
     _check_indices(model)
+    check_shapes(model, {number: model.mean[vertex] for number, vertex in anchors.items()})
+    _check_winding(model, model.mean[anchors[NOSE_TIP]])
+    _check_colours(model)
+
+
+def check_shapes(model: FaceModel, points: Mapping[int, Tensor]) -> None:
+    """Refuse shapes that are no human heads in mm and in the head frame, whatever carries them.
+
+    Args:
+        model: to be checked.
+        points: of iBUG on the mean, counted from 0: 36, 45 and 30 at least.
+
+    Raises:
+        ValueError: the first thing that is wrong, with what was expected and what came.
+    """
     _check_eyes(points)
     _check_nose(model, points)
-    _check_winding(model, points[NOSE_TIP])
-    _check_colours(model)
     _check_statistics(model)
 
 
