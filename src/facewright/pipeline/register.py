@@ -234,8 +234,8 @@ def read_scan_landmarks(path: Path, model: FaceModel) -> ScanLandmarks:
     elif found.inner51 is not None:
         index, points = np.array(INNER_IN_DENSE478, dtype=np.int64), found.inner51
     else:
-        names = [name for name in found.named if name != "chin"]
-        index, points = np.array([IN_DENSE478[name] for name in names], dtype=np.int64), found.rows(names)
+        dense = {name: row for name, row in IN_DENSE478.items() if name in found.named and name != "chin"}
+        index, points = np.array(list(dense.values()), dtype=np.int64), found.rows(list(dense))
     return ScanLandmarks(index, points, np.full(len(index), PLACED_SIGMA), f"from {path.name}")
 
 
