@@ -14,9 +14,11 @@ class ResultFolder:
 
     Attributes:
         files: that it has; the last one is written last: it is the sign that a folder is whole and ours.
+        digest: the entry of its notes with the SHA-256 of the file that the result was made from.
     """
 
     files: tuple[str, ...]
+    digest: str = "photo_sha256"
 
     def source(self, folder: Path) -> str | None:
         """SHA-256 of the file that a folder's result was made from.
@@ -24,7 +26,7 @@ class ResultFolder:
         Returns:
             "" if the result does not know its file, None if the folder is not one that facewright made.
         """
-        return _source(folder / self.files[-1])
+        return _source(folder / self.files[-1], self.digest)
 
     def is_ours(self, folder: Path) -> bool:
         """Whether facewright made a folder, so that it may replace it."""
@@ -38,7 +40,9 @@ class ResultFolder:
 HEAD_FILES = ("head.glb", "head.obj", "head.mtl", "albedo.png", "overview.png", "parameters.json")
 MARKER = HEAD_FILES[-1]
 HEAD = ResultFolder(HEAD_FILES)
-REGISTRATION = ResultFolder(("head.obj", "head.ply", "registration.npz", "overview.png", "registration.json"))
+REGISTRATION = ResultFolder(
+    ("head.obj", "head.ply", "registration.npz", "overview.png", "registration.json"), "scan_sha256"
+)
 
 
 def head_photo(folder: Path) -> str | None:
@@ -56,12 +60,12 @@ def is_whole(folder: Path, photo_sha256: str) -> bool:
     return HEAD.is_whole(folder, photo_sha256)
 
 
-def _source(marker: Path) -> str | None:
+def _source(marker: Path, key: str) -> str | None:
     content = read_marker(marker, MAX_MARKER_BYTES)
     if content is None or not isinstance(content.get("format_version"), int):
         return None
     if not isinstance(content.get("facewright_version"), str):
         return None
     notes = content.get("notes")
-    digest = notes.get("photo_sha256", "") if isinstance(notes, dict) else ""
+    digest = notes.get(key, "") if isinstance(notes, dict) else ""
     return digest if isinstance(digest, str) else ""

@@ -210,7 +210,7 @@ class RegisteredScan:
             else round(float(self.texture[1].float().mean()), 4),
             "seconds": {name: round(value, 3) for name, value in registration.seconds.items()},
             "notes": {
-                "photo_sha256": self.file.sha256,
+                "scan_sha256": self.file.sha256,
                 "settings": dict(self.settings),
                 "said": list(registration.notes),
                 "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -72,6 +72,8 @@ def test_a_folder_of_scans_is_registered_once(tmp_path: Path) -> None:
     assert summary["head_from_scan"]["mm_per_unit"] == 1.0
     assert summary["face"]["distance_mm"]["mean"] < 0.2
     assert summary["solver"]
+    assert summary["notes"]["scan_sha256"] == SCANS.digest(scans / "ann.obj", SCANS.max_bytes)
+    assert REGISTRATION.source(out / "ann") == summary["notes"]["scan_sha256"]
     # The files hold what was measured, in the template's order.
     stored = read_scan(out / "ann" / "registration.npz")
     np.testing.assert_array_equal(stored.faces, MODEL.topology.faces.numpy())
