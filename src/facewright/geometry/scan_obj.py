@@ -5,6 +5,7 @@ from collections import defaultdict
 import numpy as np
 
 from facewright.core.errors import ScanError
+from facewright.geometry.number_text import read_floats, read_integers
 from facewright.geometry.scan import RawScan, ScanLimits, check_counts
 from facewright.geometry.scan_io import SiblingFiles
 
@@ -58,9 +59,9 @@ def _numbers(lines: list[bytes], keyword: str) -> np.ndarray:
     width = len(lines[0].split())
     least = 3 if keyword == "v" else 2
     try:
-        values = np.array(b" ".join(lines).split(), dtype="S24").astype(np.float64)
-    except ValueError as error:
-        raise ScanError(f"a line '{keyword}' holds no number ({error}): it is damaged.") from error
+        values = read_floats(b"\n".join(lines))
+    except ScanError as error:
+        raise ScanError(f"a line '{keyword}' holds no number: {error}") from error
     if len(values) == width * len(lines) and width >= least:
         return values.reshape(len(lines), width)
     shortest = min(len(line.split()) for line in lines)
@@ -85,7 +86,7 @@ def _faces(
         text = b" ".join(lines[number] for number in numbers)
         fields = slashes // corners + 1
         text = text.replace(b"//", b" 0 ") if hollow else text
-        values = np.array(text.replace(b"/", b" ").split(), dtype="S20").astype(np.int64)
+        values = read_integers(text.replace(b"/", b" "))
         values = values.reshape(len(numbers), corners, fields)
         parts.append(_fans(_zero_based(values[..., 0], vertex_count)))
         plain = fields > 1 and not hollow

@@ -1,13 +1,17 @@
 """Plain formats that scanners write: OFF, XYZ and legacy VTK polygons."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
 from facewright.core.errors import ScanError
+from facewright.geometry.number_text import read_floats, read_integers, words_per_line
 from facewright.geometry.scan import RawScan, ScanLimits, check_counts
 from facewright.geometry.scan_io import SiblingFiles
 
+_COMMENT = re.compile(rb"^[ \t]*(?:#|//)[^\r\n]*", re.MULTILINE)
+_ONE_WORD = re.compile(rb"\s*\S+[ \t]*[\r\n]\s*(?=\S)")
 NO_FACES = np.zeros((0, 3), dtype=np.int64)
 
 
@@ -26,11 +30,11 @@ def read_off(data: bytes, _files: SiblingFiles, limits: ScanLimits) -> RawScan:
         raise ScanError(f"it declares {count} vertices and {face_count} faces, but is cut short.")
     rows = [line.split() for line in body[:count]]
     width = min((len(row) for row in rows), default=3)
-    points = np.array([row[:width] for row in rows], dtype="S24").astype(np.float64).reshape(count, -1)
+    points = read_floats(b"\n".join(b" ".join(row[:width]) for row in rows)).reshape(count, -1)
     faces: list[np.ndarray] = []
     for line in body[count : count + face_count]:
         row = line.split()
-        corners = np.array(row[1 : int(row[0]) + 1], dtype="S20").astype(np.int64)
+        corners = read_integers(b" ".join(row[1 : int(row[0]) + 1]))
         if len(corners) != int(row[0]) or len(corners) < 3:
             raise ScanError(f"a face line reads {line[:40]!r}: it is damaged or cut short.")
         faces.append(_fan(corners))
@@ -40,15 +44,15 @@ def read_off(data: bytes, _files: SiblingFiles, limits: ScanLimits) -> RawScan:
 
 def read_xyz(data: bytes, _files: SiblingFiles, limits: ScanLimits) -> RawScan:
     """A point a line: x y z, perhaps with a colour (6 or 9 numbers: r g b last)."""
-    lines = [line for line in data.replace(b",", b" ").replace(b";", b" ").splitlines() if line.strip()]
-    lines = [line for line in lines if not line.lstrip().startswith((b"#", b"//"))]
-    if len(lines) > 1 and len(lines[0].split()) == 1:
-        lines = lines[1:]  # some programs put the number of points first
-    check_counts(len(lines), 0, limits)
-    width = len(lines[0].split()) if lines else 3
-    values = np.array(b" ".join(lines).split(), dtype="S24").astype(np.float64)
-    if width < 3 or len(values) != width * len(lines):
+    text = _COMMENT.sub(b"", data.replace(b",", b" ").replace(b";", b" "))
+    if first := _ONE_WORD.match(text):
+        text = text[first.end() :]  # some programs put the number of points first
+    widths = words_per_line(text)
+    check_counts(len(widths), 0, limits)
+    width = int(widths[0]) if len(widths) else 3
+    if width < 3 or (widths != width).any():
         raise ScanError("expected the same three or more numbers in every line: it is damaged or cut short.")
+    values = read_floats(text)
     points = values.reshape(-1, width)
     colors = points[:, -3:] if width in (6, 9) and _like_colors(points[:, -3:]) else None
     return RawScan(points[:, :3], NO_FACES, colors)
@@ -158,7 +162,7 @@ class _VtkReader:
             found += self.line().split()
         if len(found) != count:
             raise short
-        return np.array(found, dtype="S24").astype(np.float64)
+        return read_floats(b" ".join(found))
 
 
 def _triangles_of_cells(cells: np.ndarray, count: int, *, strips: bool) -> np.ndarray:

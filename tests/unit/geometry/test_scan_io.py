@@ -85,12 +85,36 @@ def test_every_known_suffix_is_tried_above() -> None:
 
 
 def test_points_without_faces_keep_their_colours(tmp_path: Path) -> None:
-    (tmp_path / "cloud.xyz").write_text(XYZ)
+    (tmp_path / "cloud.xyz").write_text(f"// x y z r g b\n4\n\n # c\r\n{XYZ.replace(' ', ', ', 3)}\n")
     scan = read_scan(tmp_path / "cloud.xyz")
     assert scan.faces.shape == (0, 3)
     np.testing.assert_array_equal(scan.vertices, VERTICES)
     assert scan.colors is not None
     np.testing.assert_array_equal(scan.colors, COLORS)
+
+
+@pytest.mark.parametrize("suffix", [".obj", ".off", ".vtk", ".xyz"])
+def test_texts_are_read_to_their_last_digit(suffix: str, tmp_path: Path) -> None:
+    # What np.savetxt writes by default has 25 characters where it is negative, the exponent last.
+    vertices = np.random.default_rng(3).normal(size=(30, 3)) * [-1e-7, 1e2, -1e12]
+    stream = io.BytesIO()
+    np.savetxt(stream, vertices)
+    points = stream.getvalue().decode()
+    assert max(len(word) for word in points.split()) == 25
+    first = "0" * 24  # as many characters before the digit of an index
+    text = {
+        ".obj": "v "
+        + points.strip().replace("\n", "\nv ")
+        + f"\nf {first}1/1 2/2 {first}3/3\nvt 0 0\nvt 0 1\nvt 1 1",
+        ".off": f"OFF\n30 1 0\n{points}3 {first}0 1 {first}2",
+        ".vtk": f"# vtk DataFile Version 3.0\nt\nASCII\nDATASET POLYDATA\nPOINTS 30 double\n{points}"
+        f"POLYGONS 1 4\n3 {first}0 1 {first}2",
+        ".xyz": points,
+    }
+    (tmp_path / f"a{suffix}").write_text(text[suffix])
+    scan = read_scan(tmp_path / f"a{suffix}")
+    np.testing.assert_array_equal(scan.vertices, vertices if suffix == ".xyz" else vertices[:3])
+    assert scan.faces.tolist() == ([] if suffix == ".xyz" else [[0, 1, 2]])
 
 
 def test_obj_brings_its_texture(tmp_path: Path) -> None:
@@ -157,6 +181,8 @@ BAD = {
     "huge.vtk": (VTK.replace("POINTS 4", "POINTS 40000000000").encode(), "at most"),
     "short.off": (OFF[:-10].encode(), "cut short"),
     "odd.xyz": (b"1 2 3\n4 5\n", "same three"),
+    "ragged.xyz": (b"1 2 3\n4 5\n6 7 8 9\n", "same three"),
+    "words.xyz": (b"1 2 3\n4 5 6x\n", "'6x' is no number"),
     "nan.npz": (None, "NaN"),
     "pickle.npz": (None, "damaged"),
     "what.max": (b"x", "expected a file that ends in"),
