@@ -30,21 +30,15 @@ def read_integers(text: bytes) -> Int64[ndarray, " N"]:
     return _parsed(text, np.dtype(np.int64))
 
 
-def words_per_line(text: bytes) -> Int64[ndarray, " L"]:
-    """Number of words in each line that has any."""
-    _, line = _word_places(text)
-    return line[line > 0]
-
-
-def _word_places(text: bytes) -> tuple[ndarray, ndarray]:
-    """Where each word begins, and the number of words in each line, empty ones too."""
+def word_places(text: bytes) -> tuple[Int64[ndarray, " N"], Int64[ndarray, " L"]]:
+    """Where each word begins, and the number of words in each line that has any."""
     raw = np.frombuffer(text, dtype=np.uint8)
     begins = raw > ord(" ")
     begins[1:] &= raw[:-1] <= ord(" ")
     at = np.flatnonzero(begins)
     ends = np.flatnonzero((raw == ord("\n")) | (raw == ord("\r")))
-    before = np.searchsorted(at, np.append(ends, len(raw)))
-    return at, np.diff(before, prepend=0)
+    widths = np.diff(np.searchsorted(at, np.append(ends, len(raw))), prepend=0)
+    return at, widths[widths > 0]
 
 
 def _parsed(text: bytes, dtype: np.dtype) -> ndarray:

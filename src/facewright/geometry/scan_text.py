@@ -6,10 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from facewright.core.errors import ScanError
-from facewright.geometry.number_text import read_floats, read_integers, words_per_line
+from facewright.geometry.number_text import read_floats, read_integers, word_places
+from facewright.geometry.polygons import triangles_of_polygons
 from facewright.geometry.scan import RawScan, ScanLimits, check_counts
 from facewright.geometry.scan_io import SiblingFiles
 
+_OFF_HEAD = re.compile(rb"\s*C?OFF\s+(\d{1,18})\s+(\d{1,18})(?:\s[^\r\n]*)?(?=[\r\n])")
+_VTK_KEYWORD = re.compile(rb"\n[ \t]*(?!(?:nan|inf|infinity)\b)[a-z]", re.IGNORECASE)
 _COMMENT = re.compile(rb"^[ \t]*(?:#|//)[^\r\n]*", re.MULTILINE)
 _ONE_WORD = re.compile(rb"\s*\S+[ \t]*[\r\n]\s*(?=\S)")
 NO_FACES = np.zeros((0, 3), dtype=np.int64)
@@ -17,29 +20,44 @@ NO_FACES = np.zeros((0, 3), dtype=np.int64)
 
 def read_off(data: bytes, _files: SiblingFiles, limits: ScanLimits) -> RawScan:
     """OFF and COFF as text."""
-    lines = [line for line in (raw.partition(b"#")[0].strip() for raw in data.splitlines()) if line]
-    if not lines or lines[0].split()[0] not in (b"OFF", b"COFF"):
-        raise ScanError("expected the word OFF or COFF at its beginning.")
-    head = lines[0].split()[1:]
-    body = lines[1:]
-    if len(head) < 2:
-        head, body = body[0].split(), body[1:]
-    count, face_count = int(head[0]), int(head[1])
+    text = re.sub(rb"#[^\r\n]*", b"", data)
+    head = _OFF_HEAD.match(text)
+    if not head:
+        raise ScanError(
+            "expected the word OFF or COFF at its beginning, and its numbers of vertices and faces."
+        )
+    count, face_count = int(head[1]), int(head[2])
     check_counts(count, face_count, limits)
-    if len(body) < count + face_count:
+    text = text[head.end() :]
+    at, widths = word_places(text)
+    if len(widths) < count + face_count:
         raise ScanError(f"it declares {count} vertices and {face_count} faces, but is cut short.")
-    rows = [line.split() for line in body[:count]]
-    width = min((len(row) for row in rows), default=3)
-    points = read_floats(b"\n".join(b" ".join(row[:width]) for row in rows)).reshape(count, -1)
-    faces: list[np.ndarray] = []
-    for line in body[count : count + face_count]:
-        row = line.split()
-        corners = read_integers(b" ".join(row[1 : int(row[0]) + 1]))
-        if len(corners) != int(row[0]) or len(corners) < 3:
-            raise ScanError(f"a face line reads {line[:40]!r}: it is damaged or cut short.")
-        faces.append(_fan(corners))
-    triangles = np.concatenate(faces) if faces else NO_FACES
-    return RawScan(points[:, :3], triangles, points[:, 3:6] if width >= 6 else None)
+    widths = widths[: count + face_count]
+    needed = int(widths.sum())
+    values = read_floats(text[: at[needed]] if needed < len(at) else text)
+    starts = np.cumsum(widths) - widths
+    width = int(widths[:count].min(initial=6))
+    if width < 3:
+        raise ScanError(f"a vertex has {width} numbers, expected 3: it is damaged.")
+    points = values[starts[:count, None] + np.arange(6 if width >= 6 else 3)]
+    faces = _off_faces(values, starts[count:], widths[count:])
+    return RawScan(points[:, :3], faces, points[:, 3:] if width >= 6 else None)
+
+
+def _off_faces(values: np.ndarray, starts: np.ndarray, widths: np.ndarray) -> np.ndarray:
+    """Of lines that begin with the number of corners; a colour may follow the corners."""
+    sizes = values[starts]
+    bad = (sizes < 3) | (sizes > widths - 1) | (sizes % 1 != 0)
+    if bad.any():
+        row = int(bad.argmax())
+        raise ScanError(
+            f"face {row} declares {sizes[row]:g} corners in a line of {widths[row]} numbers: "
+            "it is damaged or cut short."
+        )
+    triangles = triangles_of_polygons(values, starts + 1, sizes.astype(np.int64))
+    if (np.rint(triangles) != triangles).any():
+        raise ScanError("a face uses a vertex that is no whole number: it is damaged.")
+    return triangles.clip(-1, 2.0**53).astype(np.int64)
 
 
 def read_xyz(data: bytes, _files: SiblingFiles, limits: ScanLimits) -> RawScan:
@@ -47,7 +65,7 @@ def read_xyz(data: bytes, _files: SiblingFiles, limits: ScanLimits) -> RawScan:
     text = _COMMENT.sub(b"", data.replace(b",", b" ").replace(b";", b" "))
     if first := _ONE_WORD.match(text):
         text = text[first.end() :]  # some programs put the number of points first
-    widths = words_per_line(text)
+    _, widths = word_places(text)
     check_counts(len(widths), 0, limits)
     width = int(widths[0]) if len(widths) else 3
     if width < 3 or (widths != width).any():
@@ -88,7 +106,7 @@ def read_vtk(data: bytes, _files: SiblingFiles, limits: ScanLimits) -> RawScan:
             points = reader.numbers(3 * int(words[1]), _word(words[2])).reshape(-1, 3)
         elif key in (b"POLYGONS", b"TRIANGLE_STRIPS"):
             check_counts(len(points), int(words[1]), limits)
-            cells = reader.numbers(int(words[2]), "int").astype(np.int64)
+            cells = reader.numbers(int(words[2]), "int").astype(np.int64, order="C")
             faces.append(_triangles_of_cells(cells, int(words[1]), strips=key == b"TRIANGLE_STRIPS"))
         elif key in (b"VERTICES", b"LINES"):
             reader.numbers(int(words[2]), "int")
@@ -149,7 +167,7 @@ class _VtkReader:
     def numbers(self, count: int, kind: str) -> np.ndarray:
         """The next ``count`` numbers; binary ones are big-endian."""
         dtype = np.dtype(_VTK_TYPES[kind.lower()]).newbyteorder(">")
-        short = ScanError(f"expected {count} numbers of type {kind}, but it is cut short.")
+        short = ScanError(f"expected {count} numbers of type {kind}, but it is damaged or cut short.")
         if self.binary:
             end = self.place + count * dtype.itemsize
             if count < 0 or end > len(self.data):
@@ -157,37 +175,32 @@ class _VtkReader:
             values = np.frombuffer(self.data, dtype, count, self.place)
             self.place = end
             return values.astype(dtype.newbyteorder("="))
-        found: list[bytes] = []
-        while len(found) < count and self.place < len(self.data):
-            found += self.line().split()
-        if len(found) != count:
+        end = _VTK_KEYWORD.search(self.data, max(self.place - 1, 0))
+        block = self.data[self.place : end.start() + 1 if end else len(self.data)]
+        self.place += len(block)
+        values = read_integers(block) if dtype.kind in "iu" else read_floats(block)
+        if len(values) != count:
             raise short
-        return read_floats(b" ".join(found))
+        return values
 
 
 def _triangles_of_cells(cells: np.ndarray, count: int, *, strips: bool) -> np.ndarray:
-    if count * 4 == len(cells) and (cells[::4] == 3).all():
-        return cells.reshape(-1, 4)[:, 1:]
-    parts, place = [NO_FACES], 0
-    for _ in range(count):
-        size = int(cells[place]) if place < len(cells) else 0
-        corners = cells[place + 1 : place + 1 + size]
-        if size < 3 or len(corners) != size:
-            raise ScanError("a polygon has fewer than three corners: it is damaged or cut short.")
-        parts.append(_strip(corners) if strips else _fan(corners))
+    """Of polygons that each begin with their number of corners."""
+    damaged = ScanError("a polygon has fewer than three corners: it is damaged or cut short.")
+    if 4 * count > len(cells):
+        raise damaged
+    step = int(cells[0]) + 1 if count else 4
+    if step >= 4 and step * count == len(cells) and (cells[::step] == step - 1).all():
+        starts = np.arange(count) * step + 1
+        return triangles_of_polygons(cells, starts, np.full(count, step - 1), strips=strips)
+    starts, numbers, place = np.empty(count, dtype=np.int64), cells.data, 0
+    for row in range(count):  # where a polygon begins is known from the one before
+        starts[row] = place + 1
+        size = numbers[place] if place < len(numbers) else 0
         place += size + 1
-    return np.concatenate(parts)
-
-
-def _fan(corners: np.ndarray) -> np.ndarray:
-    first = np.full(len(corners) - 2, corners[0])
-    return np.stack([first, corners[1:-1], corners[2:]], axis=1)
-
-
-def _strip(corners: np.ndarray) -> np.ndarray:
-    faces = np.stack([corners[:-2], corners[1:-1], corners[2:]], axis=1)
-    faces[1::2] = faces[1::2, ::-1]
-    return faces
+        if size < 3 or place > len(numbers):
+            raise damaged
+    return triangles_of_polygons(cells, starts, cells[starts - 1], strips=strips)
 
 
 def _word(raw: bytes) -> str:

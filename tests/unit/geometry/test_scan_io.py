@@ -159,6 +159,40 @@ def test_polygons_become_fans_and_loose_vertices_go(tmp_path: Path) -> None:
     assert scan.colors[1].tolist() == [0, 255, 0]
 
 
+RING = [[np.cos(a), np.sin(a), 0.5 * a] for a in np.arange(9.0)]
+POLYGONS = [[0, 1, 2], [3, 4, 5, 6], [8, 7, 6], [0, 2, 4, 6, 8], [1, 2, 3, 4]]
+FANS = [[0, 1, 2], [3, 4, 5], [3, 5, 6], [8, 7, 6], [0, 2, 4], [0, 4, 6], [0, 6, 8], [1, 2, 3], [1, 3, 4]]
+STRIPS = [[0, 1, 2], [3, 4, 5], [6, 5, 4], [8, 7, 6], [0, 2, 4], [6, 4, 2], [4, 6, 8], [1, 2, 3], [4, 3, 2]]
+
+
+@pytest.mark.parametrize("kind", ["OFF", "POLYGONS", "BINARY POLYGONS", "TRIANGLE_STRIPS", "obj"])
+@pytest.mark.parametrize("alike", [False, True])
+def test_polygons_of_any_size_keep_their_order(kind: str, alike: bool, tmp_path: Path) -> None:
+    rows = [POLYGONS[1], POLYGONS[4]] if alike else POLYGONS
+    points = "\n".join(" ".join(str(value) for value in point) for point in RING) + "\n"
+    cells = [number for row in rows for number in (len(row), *row)]
+    faces = "".join(f"{len(row)} {' '.join(map(str, row))}\n" for row in rows)
+    head = f"# vtk DataFile Version 3.0\nt\n%s\nDATASET POLYDATA\nPOINTS {len(RING)} double\n"
+    key = f"{kind.split()[-1]} {len(rows)} {len(cells)}\n"
+    if kind == "OFF":  # colours of the faces and edges do no harm
+        data = f"OFF {len(RING)} {len(rows)} 0\n{points}{faces}".replace("4 3 4 5 6", "4 3 4 5 6 .5 .5 1 1")
+        data = (data + "2 edge\n").encode()
+    elif kind == "obj":
+        text = "v " + points.strip().replace("\n", "\nv ")
+        data = "\n".join([text, *("f " + " ".join(str(i + 1) for i in row) for row in rows)]).encode()
+    elif kind.startswith("BINARY"):
+        data = (head % "BINARY").encode() + np.array(RING, ">f8").tobytes() + b"\n" + key.encode()
+        data += np.array(cells, ">i4").tobytes() + b"\n"
+    else:
+        data = (head % "ASCII" + points + key + faces + "CELL_DATA 3\n").encode()
+    path = tmp_path / f"a.{'vtk' if ' ' in kind or '_' in kind or kind == 'POLYGONS' else kind.lower()}"
+    path.write_bytes(data)
+    told = STRIPS if kind == "TRIANGLE_STRIPS" else FANS
+    scan = read_scan(path)
+    expected = [told[1], told[2], told[7], told[8]] if alike else told
+    np.testing.assert_array_equal(scan.file_vertex[scan.faces], expected)
+
+
 def test_a_stray_nan_that_no_face_uses_does_no_harm(tmp_path: Path) -> None:
     text = "v nan 0 0\nv 0 0 0\nv 1 0 0\nv 1 1 0\nf 2 3 4\n"
     (tmp_path / "a.obj").write_text(text)
@@ -179,6 +213,13 @@ BAD = {
     "flat.obj": (b"v 0 0 0\nv 1 0 0\nf 1 2 1\n", "three different corners"),
     "grid.vtk": (VTK.replace("POLYDATA", "STRUCTURED_GRID").encode(), "POLYDATA"),
     "huge.vtk": (VTK.replace("POINTS 4", "POINTS 40000000000").encode(), "at most"),
+    "half.off": (OFF.replace("3 0 1 3", "3 0 1.5 3").encode(), "no whole number"),
+    "corners.off": (OFF.replace("3 0 1 3", "9 0 1 3").encode(), "face 0 declares 9 corners in a line of 4"),
+    "flat.off": (b"OFF 3 1 0\n0 0\n1 0\n0 1\n3 0 1 2\n", "a vertex has 2 numbers"),
+    "more.vtk": (VTK.replace("POLYGONS", "0 0 0\nPOLYGONS").encode(), "expected 12 numbers"),
+    "cells.vtk": (VTK.replace("3 0 1 3", "4 0 1 3").encode(), "fewer than three corners"),
+    "cellhuge.vtk": (VTK.replace("POLYGONS 3", "POLYGONS 39000000").encode(), "fewer than three corners"),
+    "half.vtk": (VTK.replace("3 0 1 3", "3 0 1.5 3").encode(), "'1.5' is no number"),
     "short.off": (OFF[:-10].encode(), "cut short"),
     "odd.xyz": (b"1 2 3\n4 5\n", "same three"),
     "ragged.xyz": (b"1 2 3\n4 5\n6 7 8 9\n", "same three"),
