@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -130,6 +131,24 @@ def test_obj_brings_its_texture(tmp_path: Path) -> None:
     assert scan.notes == ()
 
 
+def test_obj_takes_the_materials_of_its_faces(tmp_path: Path) -> None:
+    for number in (1, 2):
+        Image.new("RGB", (2, 2), (number, 0, 0)).save(tmp_path / f"{number}.png")
+    (tmp_path / "m.mtl").write_text("newmtl skin\nmap_Kd 1.png\nnewmtl eyes\nmap_Kd 2.png\n")
+    path = tmp_path / "scan.obj"
+    path.write_text(OBJ.replace("usemtl skin", "usemtl eyes\nusemtl skin") + "\nusemtl eyes\n")
+    texture = read_scan(path).texture
+    assert texture is not None  # that of skin: eyes is named, but no face has it
+    assert texture[0, 0].tolist() == [1, 0, 0]
+    path.write_text(OBJ.replace("f -2", "usemtl eyes\nf -2"))
+    assert "2 textures" in read_scan(path).notes[0]
+    path.write_text(OBJ.replace("f 2/2/1 3/3/1 4/4/1", "f 2//1 3//1 4//1"))
+    scan = read_scan(path)
+    assert scan.faces.tolist() == FACES.tolist()
+    assert scan.uv is None
+    assert "no texture coordinates" in scan.notes[0]
+
+
 @pytest.mark.parametrize(
     "named", ["../secret.png", "{folder}/secret.png", "C:\\secret.png", "inside/link.png"]
 )
@@ -211,6 +230,10 @@ BAD = {
     "words.obj": (b"v a b c\n", "no number"),
     "short.obj": (OBJ[:-6].encode(), "damaged or cut short"),
     "flat.obj": (b"v 0 0 0\nv 1 0 0\nf 1 2 1\n", "three different corners"),
+    "mixed.obj": (OBJ.replace("f 1/1 2/2", "f 1/1 2").encode(), "not of one kind"),
+    "hollow.obj": (OBJ.replace("f 1/1 2/2 4/4", "f 1/ 2/ 4/").encode(), "not of one kind"),
+    "shifted.obj": (OBJ.replace("f 1/1 2/2 4/4", "f 1 2/2/4 4/4").encode(), "not of one kind"),
+    "hole.obj": (OBJ.replace("vt 0 0", "v\nvt 0 0").encode(), "line 'v' is empty"),
     "grid.vtk": (VTK.replace("POLYDATA", "STRUCTURED_GRID").encode(), "POLYDATA"),
     "huge.vtk": (VTK.replace("POINTS 4", "POINTS 40000000000").encode(), "at most"),
     "half.off": (OFF.replace("3 0 1 3", "3 0 1.5 3").encode(), "no whole number"),
@@ -260,6 +283,28 @@ def test_declared_counts_take_no_memory(tmp_path: Path) -> None:
     (tmp_path / "c.stl").write_bytes(bytes(80) + struct.pack("<I", 1 << 31))
     with pytest.raises(ScanError, match="triangles"):
         read_scan(tmp_path / "c.stl")
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "head", "most"),
+    [
+        ("a.obj", "v\n", "", 4),
+        ("b.obj", "v 1 1 1\n", "", 15),
+        ("c.obj", "usemtl a\n", "v 1 1 1\n", 4),
+        ("d.xyz", "1 1 1\n", "", 20),
+        ("e.off", "1 1 1\n", "OFF\n20000 0 0\n", 30),
+    ],
+)
+def test_small_lines_take_little_memory(name: str, line: str, head: str, most: int, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(head + line)
+    _refused(tmp_path / name)  # what is imported is not counted
+    (tmp_path / name).write_text(head + 20_000 * line)
+    tracemalloc.start()
+    try:
+        _refused(tmp_path / name)
+        assert tracemalloc.get_traced_memory()[1] < most * 20_000 * len(line)
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_glb_that_multiplies_itself_is_refused(tmp_path: Path) -> None:
