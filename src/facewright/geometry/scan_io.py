@@ -10,6 +10,7 @@ import numpy as np
 from facewright.core.errors import ScanError
 from facewright.geometry.scan import RawScan, Scan, ScanLimits, check_counts, checked_scan
 
+TEXTURE_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "TGA")
 MAX_TOLD = 160  # characters of a reader's own complaint
 
 
@@ -99,14 +100,41 @@ def decode_texture(data: bytes, name: str, limits: ScanLimits) -> np.ndarray:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP", "TIFF", "BMP", "TGA")) as image:
-            if image.width * image.height > limits.max_texture_pixels:
-                raise ScanError(f"the texture {name!r} has {image.width} x {image.height} pixels: too many")
+        with Image.open(io.BytesIO(data), formats=TEXTURE_FORMATS) as image:
+            _check_pixels(image.width * image.height, name, limits)
             return np.asarray(image.convert("RGB"))
     except ScanError:
         raise
     except Exception as error:  # Pillow fails on damaged pictures in any way there is
         raise ScanError(f"the texture {name!r} cannot be read ({type(error).__name__})") from error
+
+
+def texture_pixels(data: bytes, name: str, limits: ScanLimits) -> int:
+    """Pixels of a texture that another library will decode, from its header; 0 of what is no picture.
+
+    Raises:
+        ScanError: it has too many, or is of a kind that textures are not.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            pixels, kind = image.width * image.height, image.format
+    except UnidentifiedImageError:
+        return 0
+    except Exception as error:  # Pillow fails on damaged pictures in any way there is
+        raise ScanError(f"the texture {name!r} cannot be read ({type(error).__name__})") from error
+    if kind not in TEXTURE_FORMATS:
+        raise ScanError(f"the texture {name!r} is {kind}: expected one of {' '.join(TEXTURE_FORMATS)}")
+    _check_pixels(pixels, name, limits)
+    return pixels
+
+
+def _check_pixels(pixels: int, name: str, limits: ScanLimits) -> None:
+    if pixels > limits.max_texture_pixels:
+        raise ScanError(
+            f"the texture {name!r} has {pixels} pixels: at most {limits.max_texture_pixels} are read"
+        )
 
 
 def _bytes_of(path: Path, limits: ScanLimits) -> bytes:

@@ -1,5 +1,6 @@
 """Scan files: what each kind gives, and what damaged or hostile ones are told."""
 
+import base64
 import io
 import json
 import struct
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 import trimesh
 from PIL import Image
+from trimesh.visual import TextureVisuals
+from trimesh.visual.material import PBRMaterial
 
 from facewright.core.errors import ScanError
 from facewright.geometry.scan import ScanLimits
@@ -307,30 +310,87 @@ def test_small_lines_take_little_memory(name: str, line: str, head: str, most: i
         tracemalloc.stop()
 
 
+def tree_of(data: bytes) -> dict:
+    return json.loads(data[20 : 20 + struct.unpack_from("<I", data, 12)[0]])
+
+
+def with_tree(data: bytes, changed: dict) -> bytes:
+    text = json.dumps(changed).encode()
+    text += b" " * (-len(text) % 4)
+    rest = data[20 + struct.unpack_from("<I", data, 12)[0] :]
+    head = struct.pack("<4sII", b"glTF", 2, 20 + len(text) + len(rest))
+    return head + struct.pack("<I4s", len(text), b"JSON") + text + rest
+
+
 def test_a_glb_that_multiplies_itself_is_refused(tmp_path: Path) -> None:
     data = files()["scan.glb"]
-    length = struct.unpack_from("<I", data, 12)[0]
-    tree = json.loads(data[20 : 20 + length])
+    tree = tree_of(data)
 
-    def packed(changed: dict) -> bytes:
-        text = json.dumps(changed).encode()
-        text += b" " * (-len(text) % 4)
-        rest = data[20 + length :]
-        head = struct.pack("<4sII", b"glTF", 2, 20 + len(text) + len(rest))
-        return head + struct.pack("<I4s", len(text), b"JSON") + text + rest
+    def told(match: str, limits: ScanLimits | None = None, **changes) -> None:
+        (tmp_path / "a.glb").write_bytes(with_tree(data, {**tree, **changes}))
+        with pytest.raises(ScanError, match=match):
+            read_scan(tmp_path / "a.glb", limits)
 
-    (tmp_path / "same.glb").write_bytes(packed(tree))
-    assert len(read_scan(tmp_path / "same.glb").faces) == 3  # the control
-    twice = {**tree, "nodes": [*tree["nodes"], {"children": [0, 0]}]}
-    (tmp_path / "twice.glb").write_bytes(packed(twice))
-    with pytest.raises(ScanError, match="two parents"):
-        read_scan(tmp_path / "twice.glb")
-    huge = json.loads(json.dumps(tree))
-    for accessor in huge["accessors"]:
-        accessor["count"] = 10**12
-    (tmp_path / "huge.glb").write_bytes(packed(huge))
-    with pytest.raises(ScanError, match="at most"):
-        read_scan(tmp_path / "huge.glb")
+    (tmp_path / "same.glb").write_bytes(with_tree(data, tree))
+    tight = ScanLimits(max_vertices=4, max_faces=3)
+    assert len(read_scan(tmp_path / "same.glb", tight).faces) == 3  # the control
+    told("two parents", nodes=[*tree["nodes"], {"children": [0, 0]}])
+    told("at most", accessors=[{**accessor, "count": 10**12} for accessor in tree["accessors"]])
+    primitive = tree["meshes"][0]["primitives"][0]
+    positions = tree["accessors"][primitive["attributes"]["POSITION"]]
+    more, number = tree["accessors"], len(tree["accessors"])
+    nothing = {"componentType": 5125, "type": "SCALAR", "count": 9}
+    told(
+        "has no data", accessors=[*more, nothing], meshes=[{"primitives": [{**primitive, "indices": number}]}]
+    )
+    # Indices count as well, for each primitive and each node.
+    points = [{**primitive, "attributes": {"POSITION": primitive["attributes"]["POSITION"]}}] * 2
+    told("6 faces", ScanLimits(max_faces=5), meshes=[{"primitives": points}])
+    told("6 faces", ScanLimits(max_faces=5), nodes=[*tree["nodes"], {"mesh": 0}])
+    told("bytes of data", accessors=[*tree["accessors"], *[{**positions, "count": 999}] * 9])
+    told("bytes of data", bufferViews=[*tree["bufferViews"], {"buffer": 0, "byteLength": 99999}])
+    uneven = {**primitive, "attributes": {**primitive["attributes"], "NORMAL": number}}
+    short = {**positions, "count": 1}
+    told("different lengths", accessors=[*more, short], meshes=[{"primitives": [uneven]}])
+    told("in the file itself", buffers=[{"byteLength": 4, "uri": "b.bin"}])
+
+
+def textured(picture: Image.Image) -> trimesh.Trimesh:
+    material = PBRMaterial(baseColorTexture=picture)
+    visual = TextureVisuals(uv=VERTICES[:, :2] / 8, material=material)
+    return trimesh.Trimesh(VERTICES, FACES, visual=visual, process=False)
+
+
+def test_textures_of_glb_and_ply_are_counted_before_they_are_decoded(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (8, 4), (9, 8, 7))
+    path = tmp_path / "scan.glb"
+    path.write_bytes(data := bytes(textured(picture).export(file_type="glb")))  # pyright: ignore[reportArgumentType]
+    texture = read_scan(path, ScanLimits(max_texture_pixels=32)).texture
+    assert texture is not None
+    assert texture.shape == (4, 8, 3)
+    with pytest.raises(ScanError, match="32 pixels: at most 31"):
+        read_scan(path, ScanLimits(max_texture_pixels=31))
+    tree = tree_of(data)
+    path.write_bytes(with_tree(data, {**tree, "images": tree["images"] * 2}))
+    with pytest.raises(ScanError, match="64 pixels: at most 63"):
+        read_scan(path, ScanLimits(max_texture_pixels=63))
+    stream = io.BytesIO()
+    picture.save(stream, "EPS")  # which Pillow hands to another program
+    uri = "data:application/postscript;base64," + base64.b64encode(stream.getvalue()).decode()
+    path.write_bytes(with_tree(data, {**tree, "images": [{"uri": uri}]}))
+    with pytest.raises(ScanError, match="is EPS: expected one of JPEG PNG"):
+        read_scan(path)
+    ply = bytes(textured(picture).export(file_type="ply", encoding="ascii"))  # pyright: ignore[reportArgumentType]
+    ply = ply.replace(b"format ascii 1.0", b"format ascii 1.0\ncomment TextureFile t.png")
+    (tmp_path / "scan.ply").write_bytes(ply)
+    scan = read_scan(tmp_path / "scan.ply")
+    assert scan.texture is None  # and not the grey that trimesh would take
+    assert any("not beside the scan" in note for note in scan.notes)
+    picture.save(tmp_path / "t.png")
+    assert read_scan(tmp_path / "scan.ply").texture is not None
+    scan = read_scan(tmp_path / "scan.ply", ScanLimits(max_texture_pixels=31))
+    assert scan.texture is None
+    assert any("at most 31" in note for note in scan.notes)
 
 
 @pytest.mark.parametrize("name", sorted(files()))
