@@ -6,6 +6,7 @@
 import os
 import pickle
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -222,6 +223,40 @@ def test_damaged_pickles_are_refused(tmp_path: Path, data: bytes) -> None:
         read_flame(tmp_path / "a.pkl")
 
 
+ENCODE = b"\x80\x02c_codecs\nencode\nq\x00X" + struct.pack("<i", 1 << 19) + b"a" * (1 << 19) + b"q\x01"
+ARRAY = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01%s"
+ARRAY += b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R\x89%stb"
+LONG = b"J" + struct.pack("<i", 1 << 19) + b"\x85"
+
+
+@pytest.mark.parametrize("step", [b"h\x00h\x01\x85R", ARRAY % (LONG, b"h\x01")])
+def test_a_pickle_cannot_multiply_its_bytes(tmp_path: Path, step: bytes) -> None:
+    path = tmp_path / "a.pkl"
+    path.write_bytes(ENCODE + 4 * step + b".")
+    read_inert_pickle(path)  # the control; and what is imported is not counted
+    path.write_bytes(ENCODE + 100 * step + b".")
+    tracemalloc.start()
+    try:
+        with pytest.raises(AssetError, match="more bytes than it has"):
+            read_inert_pickle(path)
+        assert tracemalloc.get_traced_memory()[1] < 20 * path.stat().st_size
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        ENCODE + ARRAY % (b"G\x7f\xf0" + bytes(6) + b"\x85", b"h\x01") + b".",  # an infinite axis
+        ENCODE + ARRAY % (LONG, b"J" + struct.pack("<i", 1 << 19)) + b".",  # a number in place of bytes
+    ],
+)
+def test_arrays_that_cannot_be_are_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.pkl").write_bytes(data)
+    with pytest.raises(AssetError, match="cannot be read as a pickle"):
+        read_inert_pickle(tmp_path / "a.pkl")
+
+
 def test_hdf5_links_are_not_followed(tmp_path: Path) -> None:
     path = basel_hdf5_file(tmp_path / "a.h5")
     for link in (h5py.ExternalLink("b.h5", "shape/model/mean"), h5py.SoftLink("/color/model/mean")):
@@ -248,6 +283,22 @@ def test_a_matlab_bomb_is_refused(tmp_path: Path) -> None:
     savemat(path, dict.fromkeys(("shapeMU", "shapePC", "shapeEV", "texMU", "texPC", "texEV", "tl"), empty))
     with pytest.raises(AssetError, match="no face model does"):
         read_basel_2009(path)
+
+
+@pytest.mark.parametrize("name", ["shapeMU", "shapeEV", "texMU", "texPC", "texEV", "tl"])
+def test_no_array_of_a_matlab_file_is_unpacked_unseen(tmp_path: Path, name: str) -> None:
+    path = basel_2009_file(tmp_path / "a.mat")
+    read_basel_2009(path)  # the control; and what is imported is not counted
+    # Noise, as SciPy unpacks some of each array for its shape, and that would be all of what packs well.
+    noise = np.random.default_rng(0).integers(0, 256, (3_000_000, 1), dtype=np.uint8)
+    basel_2009_file(path, HEAD, **{name: noise})
+    tracemalloc.start()
+    try:
+        with pytest.raises(AssetError, match=r"no BFM 2009|no face model does"):
+            read_basel_2009(path)
+        assert tracemalloc.get_traced_memory()[1] < 1_500_000
+    finally:
+        tracemalloc.stop()
 
 
 def halved(path: Path) -> Path:

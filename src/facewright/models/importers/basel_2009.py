@@ -1,5 +1,6 @@
 """The Basel Face Model of 2009: ``01_MorphableModel.mat``, in micrometres, with MATLAB's indices."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +8,13 @@ import numpy as np
 from numpy import ndarray
 
 from facewright.core.errors import AssetError
+from facewright.models.checks import MAX_VERTICES
 from facewright.models.importers.encoded_colours import linear_colours
 from facewright.models.importers.raw import RawModel, check_counts, check_file, standard_deviations
 
 MILLIMETRES = 1e-3  # the file is in micrometres
 FULL_COLOUR = 255.0
+MAX_FACES = 4 * MAX_VERTICES
 NAMES = ("shapeMU", "shapePC", "shapeEV", "texMU", "texPC", "texEV", "tl")
 # Vertices (of 53,490) at points of iBUG, counted from 0.
 # fmt: off
@@ -73,22 +76,37 @@ def _read_matlab(path: Path) -> dict[str, ndarray]:
         missing = [name for name in NAMES if name not in listed]
         if missing:
             raise ValueError(f"it has no {', '.join(missing)}")
-        rows, columns = listed["shapePC"]
-        check_counts(path, rows // 3, columns)
+        _check_shapes(path, listed)  # before anything is unpacked
         file: dict[str, Any] = loadmat(path, variable_names=NAMES)
         loaded = {name: np.asarray(file[name]) for name in NAMES}
     except (matlab.MatReadError, LookupError, ValueError, TypeError, OSError, NotImplementedError) as error:
         raise AssetError(f"{path} is no BFM 2009 ({error}).") from error
-    vertices, components = loaded["shapePC"].shape[0], loaded["shapePC"].shape[1]
-    shapes = {"shapePC": (vertices, components), "shapeMU": (vertices, 1), "shapeEV": (components, 1)}
-    shapes |= {
-        "texMU": (vertices, 1),
-        "texPC": (vertices, loaded["texEV"].size),
-        "tl": (len(loaded["tl"]), 3),
-    }
-    for name, shape in shapes.items():
-        if loaded[name].shape != shape or loaded[name].dtype.kind not in "fiu":
-            raise AssetError(
-                f"{path} is no BFM 2009: {name} has shape {loaded[name].shape}, expected {shape}."
-            )
+    _check_shapes(path, {name: array.shape for name, array in loaded.items()})
+    for name, array in loaded.items():
+        if array.dtype.kind not in "fiu":
+            raise AssetError(f"{path} is no BFM 2009: {name} holds {array.dtype}, expected numbers.")
     return loaded
+
+
+def _check_shapes(path: Path, found: Mapping[str, tuple[int, ...]]) -> None:
+    wrong = [name for name in NAMES if len(found[name]) != 2]
+    if wrong:
+        raise AssetError(f"{path} is no BFM 2009: {wrong[0]} has shape {found[wrong[0]]}, expected two axes.")
+    vertices, components = found["shapePC"]
+    colours, faces = found["texPC"][1], found["tl"][0]
+    check_counts(path, vertices // 3, components)
+    check_counts(path, vertices // 3, colours)
+    if not 1 <= faces <= MAX_FACES:
+        raise AssetError(f"{path} is no BFM 2009: it has {faces} triangles, expected 1 to {MAX_FACES}.")
+    expected = {
+        "shapePC": (vertices, components),
+        "shapeMU": (vertices, 1),
+        "shapeEV": (components, 1),
+        "texMU": (vertices, 1),
+        "texPC": (vertices, colours),
+        "texEV": (colours, 1),
+        "tl": (faces, 3),
+    }
+    for name, shape in expected.items():
+        if tuple(found[name]) != shape:
+            raise AssetError(f"{path} is no BFM 2009: {name} has shape {found[name]}, expected {shape}.")

@@ -22,6 +22,9 @@ from facewright.models.importers.raw import check_file
 
 MAX_INSTRUCTIONS = 2_000_000
 MAX_AXES = 8
+# Bytes that the walk may make beside those of the file, for each byte of it: arrays come out of texts, which
+# Python 2 wrote with up to four characters for a byte, and are copied once or twice on the way.
+BYTES_PER_BYTE, LEAST_BYTES = 8, 1 << 20
 RECONSTRUCTORS = {
     "numpy.core.multiarray._reconstruct",
     "numpy._core.multiarray._reconstruct",
@@ -64,8 +67,15 @@ class _Type:
 class _Machine:
     """The stack and memo of the walk."""
 
+    budget: int
     stack: list[Any] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
+
+    def spend(self, count: int) -> None:
+        """Count bytes that are about to be made out of others."""
+        self.budget -= count
+        if self.budget < 0:
+            raise ValueError("it makes far more bytes than it has")
 
     def above_mark(self) -> list[Any]:
         for place in range(len(self.stack) - 1, -1, -1):
@@ -88,8 +98,10 @@ def read_inert_pickle(path: Path) -> Any:
     check_file(path)
     try:
         with path.open("rb") as stream:
-            return _walk(stream)
-    except (LookupError, ValueError, TypeError, AttributeError, MemoryError, OSError) as error:
+            return _walk(stream, _Machine(LEAST_BYTES + BYTES_PER_BYTE * path.stat().st_size))
+    except (
+        LookupError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError, OSError
+    ) as error:  # fmt: skip
         raise AssetError(f"{path} cannot be read as a pickle of arrays ({error}).") from error
 
 
@@ -106,8 +118,7 @@ def as_array(value: Any) -> ndarray:
     return value
 
 
-def _walk(stream: io.BufferedReader) -> Any:
-    machine = _Machine()
+def _walk(stream: io.BufferedReader, machine: _Machine) -> Any:
     for _ in range(MAX_INSTRUCTIONS):
         code = stream.read(1)
         if not code:
@@ -141,24 +152,28 @@ def _named(name: str) -> Named:
     return Named(name)
 
 
-def _bytes(value: Any) -> bytes:
+def _bytes(machine: _Machine, value: Any) -> bytes:
+    if not isinstance(value, str | bytes | bytearray):  # bytes(9) would be nine zeros
+        raise ValueError(f"an array whose bytes are a {type(value).__name__}")
+    machine.spend(len(value))
     return value.encode("latin-1") if isinstance(value, str) else bytes(value)
 
 
-def _call(function: Any, arguments: Any) -> Any:
+def _call(machine: _Machine, function: Any, arguments: Any) -> Any:
     name = function.name if isinstance(function, Named) else None
     if name in RECONSTRUCTORS:
         return Inert(arguments[0].name)
     if name == "numpy.dtype":
         return _Type(str(arguments[0]))
     if name in SCALARS:
-        return np.frombuffer(_bytes(arguments[1]), dtype=_numeric(arguments[0]), count=1)[0]
+        return np.frombuffer(_bytes(machine, arguments[1]), dtype=_numeric(arguments[0]), count=1)[0]
     if name in BUFFERS:
-        return _array(*arguments)
+        return _array(machine, *arguments)
     if name in SETS:
+        machine.spend(8 * len(arguments[0]) if arguments else 0)
         return list(arguments[0]) if arguments else []
     if name == "_codecs.encode":
-        return str(arguments[0]).encode("latin-1")
+        return _bytes(machine, arguments[0])
     raise ValueError(f"a call of {name or type(function).__name__} is not allowed")
 
 
@@ -175,7 +190,7 @@ def _build(machine: _Machine, _: Any) -> None:
         target.order = str(state[1])
     elif isinstance(target, Inert) and target.kind == "numpy.ndarray":
         _, shape, kind, fortran, data = state
-        target.state = _array(data, kind, shape, "F" if fortran else "C")
+        target.state = _array(machine, data, kind, shape, "F" if fortran else "C")
         machine.stack[-1] = target.state  # the memo keeps the shell: see _recall
     elif isinstance(target, Inert):
         target.state = state
@@ -189,9 +204,9 @@ def _numeric(kind: Any) -> np.dtype:
     return np.dtype(kind.code).newbyteorder(kind.order)  # pyright: ignore[reportArgumentType]
 
 
-def _array(data: Any, kind: Any, shape: Any, order: str) -> ndarray:
+def _array(machine: _Machine, data: Any, kind: Any, shape: Any, order: str) -> ndarray:
     sizes = tuple(int(size) for size in shape)
-    numbers = np.frombuffer(_bytes(data), dtype=_numeric(kind))
+    numbers = np.frombuffer(_bytes(machine, data), dtype=_numeric(kind))
     if (
         len(sizes) > MAX_AXES
         or min(sizes, default=1) < 0
@@ -216,7 +231,7 @@ def _stack_global(machine: _Machine, _: Any) -> None:
 
 def _reduce(machine: _Machine, _: Any) -> None:
     arguments, function = machine.stack.pop(), machine.stack.pop()
-    machine.stack.append(_call(function, arguments))
+    machine.stack.append(_call(machine, function, arguments))
 
 
 def _new(machine: _Machine, _: Any) -> None:
