@@ -182,7 +182,11 @@ def _mesh_in(folder: Path) -> Path:
 
 
 def _landmarks_beside(mesh: Path, alone: bool) -> Path:
-    """The landmark file of a mesh: by its name, or the folder's own where it stands for one face."""
+    """The landmark file of a mesh: by its name, or the folder's own where it stands for one face.
+
+    A mesh named head or scan is its folder's face, also where it is named itself.
+    """
+    alone = alone or mesh.stem in MESH_STEMS
     wanted = [mesh.with_name(f"{mesh.stem}{middle}{suffix}") for middle in MIDDLES for suffix in SUFFIXES]
     if alone:
         wanted += [mesh.with_name(name) for name in LANDMARK_FILES]
@@ -191,5 +195,5 @@ def _landmarks_beside(mesh: Path, alone: bool) -> Path:
             return path
     raise InputError(
         f"{mesh} has no landmarks beside it: expected {mesh.stem}.json, .txt, .pp or .npy"
-        + (f", {', '.join(LANDMARK_FILES)}." if alone else f", or {mesh.stem}_landmarks.json, ....")
+        + (f", {', '.join(LANDMARK_FILES)}." if alone else f", or {mesh.stem}_landmarks.json and the like.")
     )

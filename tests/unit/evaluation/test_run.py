@@ -72,7 +72,9 @@ def test_a_folder_stands_for_one_face(tmp_path, face):
         points[row] = face.landmarks.named[name]
     (tmp_path / "one" / "head.json").unlink()
     (tmp_path / "one" / "parameters.json").write_text(json.dumps({"landmarks_mm": points.tolist()}))
+    named = read_sample(tmp_path / "one" / "head.obj", None, "mm")  # the folder's face, named itself
     found = read_sample(tmp_path / "one", None, "mm")
+    assert named.landmarks.named.keys() == found.landmarks.named.keys()
     np.testing.assert_allclose(found.landmarks.named["nose_tip"], face.landmarks.named["nose_tip"])
     np.testing.assert_allclose(found.vertices, face.vertices, atol=1e-6)
     large = read_sample(tmp_path / "one", None, "cm")
