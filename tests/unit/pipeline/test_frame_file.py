@@ -54,7 +54,7 @@ def test_the_settings_of_a_frame_run_and_are_told(tmp_path: Path) -> None:
 
     shown, alone = told(RgbdSettings(drawn=False)), told(RgbdSettings(drawn=False).depth_alone())
     settings = [summary["notes"]["settings"] for summary in (shown, alone)]
-    assert [chosen["edges"] for chosen in settings] == [30.0, 0.0]
+    assert [chosen["edges"] for chosen in settings] == [RgbdSettings().edges, 0.0]
     assert settings[0]["registration"]["nonrigid"]["stages"][0]["stiffness"] == 1.0
     assert shown["identity"] != alone["identity"]
     # A batch that is resumed tells them apart as well.
