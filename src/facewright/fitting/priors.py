@@ -50,10 +50,29 @@ def expression_prior_terms(
     belief: ExpressionBelief, strength: float, expression: Float[Tensor, "B E"]
 ) -> tuple[Float[Tensor, "B E E"], Float[Tensor, "B E"]]:
     """Curvature (of the Gaussian that lies on the Student prior at given activations) and descent."""
+    weight, pull = _whitened(belief, strength, expression)
+    return (belief.whitening * weight[:, None]) @ belief.whitening.mT, pull @ belief.whitening.mT
+
+
+def expression_prior_along(
+    belief: ExpressionBelief,
+    strength: float,
+    expression: Float[Tensor, "B E"],
+    directions: Float[Tensor, "B D E"],
+) -> tuple[Float[Tensor, "B D D"], Float[Tensor, "B D"]]:
+    """``expression_prior_terms`` along a few directions, without the whole curvature."""
+    weight, pull = _whitened(belief, strength, expression)
+    along = directions @ belief.whitening
+    return (along * weight[:, None]) @ along.mT, (along @ pull[..., None])[..., 0]
+
+
+def _whitened(
+    belief: ExpressionBelief, strength: float, expression: Float[Tensor, "B E"]
+) -> tuple[Float[Tensor, "B E"], Float[Tensor, "B E"]]:
+    """Weight and descent in the independent directions."""
     deviation = (expression - belief.centre) @ belief.whitening
     weight = strength / (1 + deviation**2 / FREEDOM)
-    curvature = (belief.whitening * weight[:, None]) @ belief.whitening.mT
-    return curvature, -(weight * deviation) @ belief.whitening.mT
+    return weight, -weight * deviation
 
 
 def expression_energy(

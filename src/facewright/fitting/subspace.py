@@ -17,7 +17,7 @@ from torch import Tensor
 from facewright.fitting.landmark_basis import LandmarkBasis
 from facewright.fitting.linearization import Linearized, Observed, moved_residual, quadratic_form
 from facewright.fitting.multi_image import group_sum
-from facewright.fitting.priors import expression_prior_terms
+from facewright.fitting.priors import expression_prior_along
 from facewright.fitting.settings import LandmarkFitSettings
 from facewright.fitting.start import State
 from facewright.geometry.rotation import rotation_from_axis_angle
@@ -81,15 +81,13 @@ def best_combination(
     """
     person, persons = observed.person, len(state.identity)
     motions = [moved_residual(basis, state, linear, (d.own, d.shared[person])) for d in directions]
-    strength = settings.expression_strength
-    curvature, pull = expression_prior_terms(basis.expressions, strength, state.expression)
-    faces = [direction.own[:, 6:] for direction in directions]
     # (B, D, D) and (B, D) of the photos' own energies, then those of each person's identity.
-    matrix = quadratic_form(basis, observed, linear, motions)
-    expression = torch.stack(faces, 1)
-    matrix = matrix + expression @ curvature @ expression.mT
-    right = torch.stack([(motion * linear.pull).sum((1, 2)) for motion in motions], 1)
-    right = right + (expression @ pull[..., None])[..., 0]
+    expressions = torch.stack([direction.own[:, 6:] for direction in directions], 1)
+    matrix, right = expression_prior_along(
+        basis.expressions, settings.expression_strength, state.expression, expressions
+    )
+    matrix = matrix + quadratic_form(basis, observed, linear, motions)
+    right = right + torch.stack([(motion * linear.pull).sum((1, 2)) for motion in motions], 1)
     identity = torch.stack([direction.shared for direction in directions], 1)
     matrix = group_sum(matrix, person, persons) + settings.identity_strength * identity @ identity.mT
     right = group_sum(right, person, persons)

@@ -1,7 +1,6 @@
 """Shards in the layout of WebDataset: tar files whose bytes depend on their content alone, with a sidecar."""
 
 import io
-import json
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -10,7 +9,7 @@ from typing import Any
 
 from facewright.core.assets import sha256
 from facewright.core.errors import InputError
-from facewright.core.files import atomic_file, write_json
+from facewright.core.files import atomic_file, read_marker, write_json
 
 FORMAT_VERSION = 1
 MAX_SIDECAR = 64 << 20
@@ -76,10 +75,8 @@ def whole_shard(path: Path, first: int, count: int) -> Shard | str:
     if not path.is_file():
         return "missing"
     try:
-        if sidecar_of(path).stat().st_size > MAX_SIDECAR:
-            return "its sidecar is too large"
-        shard = Shard(**json.loads(sidecar_of(path).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError):
+        shard = Shard(**(read_marker(sidecar_of(path), MAX_SIDECAR) or {}))
+    except TypeError:
         return "its sidecar is missing or damaged"
     if (shard.format_version, shard.first, shard.count) != (FORMAT_VERSION, first, count):
         return "it holds other samples"

@@ -17,7 +17,7 @@ import torch
 import facewright
 from facewright.core.assets import asset_path, sha256
 from facewright.core.errors import AssetError, InputError, OutputError, UnavailableError
-from facewright.core.files import make_writable_folder, only_writer, output_errors, write_json
+from facewright.core.files import make_writable_folder, only_writer, output_errors, read_marker, write_json
 from facewright.core.progress import ProgressBar
 from facewright.data.backdrops import Backdrops
 from facewright.data.dressing import dressed
@@ -193,13 +193,10 @@ def _same_settings(out: Path, told: Mapping[str, Any]) -> None:
             )
         write_json(path, told)
         return
-    try:
-        if path.stat().st_size > MAX_SETTINGS:
-            raise ValueError("it is too large")
-        earlier = json.loads(path.read_text(encoding="utf-8"))
-        changed = [name for name in told if earlier.get(name) != told[name]]
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
-        raise OutputError(f"{path} is damaged ({error}): choose another folder.") from error
+    earlier = read_marker(path, MAX_SETTINGS)
+    if earlier is None:
+        raise OutputError(f"{path} is damaged: choose another folder.")
+    changed = [name for name in told if earlier.get(name) != told[name]]
     if changed:
         what = ", ".join(f"{name} {earlier.get(name)!r:.40}, not {told[name]!r:.40}" for name in changed)
         raise OutputError(

@@ -10,6 +10,7 @@ from facewright.fitting.landmark_basis import landmark_basis
 from facewright.fitting.priors import (
     expression_belief,
     expression_energy,
+    expression_prior_along,
     expression_prior_terms,
     weaker_of_pairs,
 )
@@ -33,6 +34,10 @@ def test_the_curvature_is_that_of_the_energy():
         off = expression.detach() - prior.mean
         torch.testing.assert_close(slope, 2 * (curvature @ off[..., None])[..., 0])
         torch.testing.assert_close(curvature, curvature.mT)
+        ways = torch.tensor([[[1.0, 0.0], [0.3, -2.0], [0.0, 0.0]]]).expand(2, -1, -1)
+        along, right = expression_prior_along(belief, 2.0, expression, ways)
+        torch.testing.assert_close(along, ways @ curvature @ ways.mT)
+        torch.testing.assert_close(right, (ways @ descent[..., None])[..., 0])
 
 
 def test_a_shout_costs_less_than_under_a_gaussian():
