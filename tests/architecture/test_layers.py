@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-FLOORS = ["cli", "pipeline", "data | evaluation | export", "fitting | registration", "detection | uv"]
-FLOORS += ["models | render | networks", "scene", "image | geometry", "core"]
+FLOORS = ["cli", "pipeline", "methods", "data | evaluation | export | training", "fitting | registration"]
+FLOORS += ["detection | uv", "models | render | networks", "scene", "image | geometry", "core"]
 
 
 def contract(pyproject: str) -> dict:

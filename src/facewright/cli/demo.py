@@ -9,10 +9,11 @@ from tyro.conf import arg
 
 from facewright.cli.exit_codes import DONE
 from facewright.cli.reconstruct import exit_code, reconstruct_into
+from facewright.core.device import DeviceName
 from facewright.pipeline.inputs import PhotoInput
 from facewright.pipeline.portraits import demo_portraits
 from facewright.pipeline.report import Report
-from facewright.pipeline.settings import BatchSettings, DeviceName, ReconstructionSettings
+from facewright.pipeline.settings import BatchSettings, ReconstructionSettings
 
 
 @dataclass(frozen=True)

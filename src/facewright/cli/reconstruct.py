@@ -8,10 +8,11 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from facewright.cli.exit_codes import DONE, SOME_FAILED
+from facewright.core.device import DeviceName
 from facewright.core.errors import InputError
 from facewright.pipeline.inputs import expand_inputs
 from facewright.pipeline.report import Summary
-from facewright.pipeline.settings import BatchSettings, DeviceName, ReconstructionSettings
+from facewright.pipeline.settings import BatchSettings, ReconstructionSettings
 
 MAX_TEXTURE = 4096  # finer than any photo shows a face, and completing the map takes some gigabytes already
 
@@ -109,8 +110,8 @@ def reconstruct_into(
         OutputError: the output folder cannot be written.
     """
     # Here, not above: they import torch, which takes longer than telling what is wrong with a command line.
+    from facewright.core.device import resolve_device
     from facewright.pipeline.batch import Engine, run_batch
-    from facewright.pipeline.device import resolve_device
     from facewright.pipeline.versions import made_with
 
     target = resolve_device(device)

@@ -107,8 +107,10 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mappi
         OutputError: the file cannot be written.
     """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Through memory: where the disk is full, the library's own writer raises no OSError.
+    data = safetensors.torch.save(contiguous, metadata=dict(metadata))
     with atomic_file(path) as partial:
-        safetensors.torch.save_file(contiguous, partial, metadata=dict(metadata))
+        partial.write_bytes(data)
 
 
 def record_asset(name: str, *, licence: str, built_by: str) -> None:

@@ -46,3 +46,7 @@ class OutputError(FacewrightError, OSError):
 
 class UnavailableError(FacewrightError, RuntimeError):
     """A device, backend or optional package that was asked for is not there."""
+
+
+class NotFiniteError(FacewrightError, ArithmeticError):
+    """A loss, a gradient or a measure of a training is NaN or infinite."""

@@ -163,11 +163,11 @@ def only_writer(folder: Path) -> Iterator[None]:
             raise OutputError(
                 f"cannot write {folder}: another run is writing there: wait for it or choose another folder."
             ) from None
-        try:
-            yield
-        finally:
-            Path(lock.lock_file).unlink(missing_ok=True)
-            lock.release()
+    try:
+        yield  # an OSError in here need not be about the folder
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
 
 
 def make_writable_folder(path: Path) -> None:

@@ -30,13 +30,16 @@ class ProgressBar:
         total: number of steps.
         shown: False never draws; True draws if the error stream is a terminal.
         unit: what a step is.
+        start: steps that were done before.
     """
 
-    def __init__(self, total: int, *, shown: bool = True, unit: str = "photo") -> None:
+    def __init__(self, total: int, *, shown: bool = True, unit: str = "photo", start: int = 0) -> None:
         from tqdm import tqdm  # here: importing a module does no work that a library user did not ask for
 
         quiet = not (shown and sys.stderr.isatty())
-        self._bar = tqdm(total=total, disable=quiet, unit=unit, leave=False, dynamic_ncols=True)
+        self._bar = tqdm(
+            total=total, initial=start, disable=quiet, unit=unit, leave=False, dynamic_ncols=True
+        )
 
     def __enter__(self) -> "ProgressBar":
         return self
@@ -49,6 +52,10 @@ class ProgressBar:
     def name(self, text: str) -> None:
         """Show what is being worked on."""
         self._bar.set_description(text, refresh=True)
+
+    def note(self, text: str) -> None:
+        """Show a figure behind the bar."""
+        self._bar.set_postfix_str(text, refresh=False)
 
     def advance(self) -> None:
         """Count one step as done."""

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from facewright.core.device import DeviceName, resolve_device
 from facewright.core.errors import FacewrightError, HiddenFaceError
 from facewright.core.log import logger
 from facewright.core.progress import StageClock
@@ -24,11 +25,10 @@ from facewright.image.io import Photograph, photograph_from_array, read_photo
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.models.storage import load_face_model
-from facewright.pipeline.device import resolve_device
 from facewright.pipeline.doubts import doubts
 from facewright.pipeline.finder import Finder, ShippedFinder, find_faces
 from facewright.pipeline.result import Reconstruction
-from facewright.pipeline.settings import DeviceName, ReconstructionSettings
+from facewright.pipeline.settings import ReconstructionSettings
 from facewright.uv.head_chart import HeadChart
 from facewright.uv.head_texture import TextureSettings, head_texture
 

@@ -1,9 +1,6 @@
 """What a user may choose about a reconstruction."""
 
 from dataclasses import dataclass
-from typing import Literal
-
-DeviceName = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,23 @@
 """Which device a run computes on."""
 
-import torch
+from typing import TYPE_CHECKING, Literal
 
 from facewright.core.errors import UnavailableError
-from facewright.pipeline.settings import DeviceName
+
+if TYPE_CHECKING:
+    import torch
+
+DeviceName = Literal["auto", "cpu", "cuda"]
 
 
-def resolve_device(name: DeviceName) -> torch.device:
+def resolve_device(name: DeviceName) -> "torch.device":
     """Return the device of a name; ``auto`` is CUDA where there is one, else the CPU.
 
     Raises:
         UnavailableError: CUDA was asked for and is not there.
     """
+    import torch  # here: the command line reads the names above without it
+
     if name == "cpu":
         return torch.device("cpu")
     if torch.cuda.is_available():

@@ -1,0 +1,1 @@
+"""Training of networks: one loop for all methods, which hand it a task."""

@@ -1,0 +1,137 @@
+"""Batches of any record of tensors: made ahead in step order, moved to a device, kept when they fail."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from facewright.core.errors import FacewrightError, UnavailableError
+from facewright.training.task import Task
+
+AHEAD = 2  # steps that each worker process prepares
+
+
+def moved(value: Any, device: torch.device) -> Any:
+    """A record, tuple, list or dict of tensors on a device; what holds no tensors stays as it is."""
+    if isinstance(value, Tensor):
+        return value.to(device, non_blocking=True)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.init}
+        return dataclasses.replace(value, **{name: moved(part, device) for name, part in parts.items()})
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(moved(part, device) for part in value))
+    if isinstance(value, list | tuple):
+        return type(value)(moved(part, device) for part in value)
+    if isinstance(value, dict):
+        return {name: moved(part, device) for name, part in value.items()}
+    return value
+
+
+def flattened(value: Any, name: str = "") -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a record by dotted name, and the text of everything else in it."""
+    if isinstance(value, Tensor):
+        return {name or "batch": value}, {}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    elif isinstance(value, list | tuple):
+        parts = {str(number): part for number, part in enumerate(value)}
+    elif isinstance(value, dict):
+        parts = value
+    else:
+        return {}, {name or "batch": str(value)}
+    tensors: dict[str, Tensor] = {}
+    texts: dict[str, str] = {}
+    for key, part in parts.items():
+        more, told = flattened(part, f"{name}.{key}" if name else str(key))
+        tensors |= more
+        texts |= told
+    return tensors, texts
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which parts of each step's batch a process computes.
+
+    Attributes:
+        first: of them.
+        count: of them, one after the other.
+        parts: of the whole step, over all processes.
+    """
+
+    first: int
+    count: int
+    parts: int
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """An error of a worker process: raised by the loop, without the worker's traceback in its text."""
+
+    error: FacewrightError
+
+
+class _Steps(Dataset):
+    """The parts of a process by step."""
+
+    def __init__(self, task: Task, seed: int, share: Share) -> None:
+        self.task, self.seed, self.share = task, seed, share
+
+    def __getitem__(self, step: int) -> Any:
+        share = self.share
+        parts = range(share.first, share.first + share.count)
+        try:
+            return [self.task.batch(self.seed, step, part, share.parts) for part in parts]
+        except FacewrightError as error:
+            return _Failure(error)
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def batches(task: Task, seed: int, share: Share, steps: range, workers: int) -> Iterator[list[Any]]:
+    """The parts of each step in order.
+
+    Args:
+        task: makes them.
+        seed: of the run.
+        share: which of them.
+        steps: of the run that are left.
+        workers: processes that make them ahead; with 0 the loop waits for each.
+
+    Raises:
+        FacewrightError: a batch cannot be made.
+        UnavailableError: a worker process was ended.
+    """
+    loader = DataLoader(
+        _Steps(task, seed, share),
+        batch_size=None,
+        sampler=steps,
+        num_workers=workers,
+        collate_fn=_unchanged,
+        # Started afresh: a fork of a process whose libraries have threads may hang.
+        multiprocessing_context="spawn" if workers else None,
+        prefetch_factor=AHEAD if workers else None,
+        generator=torch.Generator(),  # else the loader would draw from the global one
+    )
+    iterator = iter(loader)
+    while True:
+        try:
+            made = next(iterator)
+        except StopIteration:
+            return
+        except (RuntimeError, ConnectionError, EOFError) as error:
+            # What torch says depends on what it waited for when the process ended.
+            if not workers or (type(error) is RuntimeError and "exited unexpectedly" not in str(error)):
+                raise
+            raise UnavailableError(
+                "a worker process was ended from outside, perhaps for want of memory: run the same command "
+                "again, with fewer --workers; it goes on from the last checkpoint."
+            ) from error
+        if isinstance(made, _Failure):
+            raise made.error
+        yield made

@@ -1,0 +1,190 @@
+"""Checkpoints: the whole state of a run to go on from, and the best weights so far."""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from facewright.core.assets import read_safetensors, write_safetensors
+from facewright.core.errors import AssetError
+from facewright.core.files import atomic_file
+from facewright.training.settings import TrainingSettings
+from facewright.training.task import Task
+
+FORMAT = "facewright-training-1"
+LAST, BEST = "last.pt", "best.safetensors"
+MAX_CHECKPOINT_BYTES = 16 << 30
+# What the numbers of a run do not depend on; parts stand for processes and accumulation.
+FREE = ("accumulate", "device", "checkpoint_every", "evaluate_every", "journal_every")
+Identity = dict[str, Any]
+
+
+@dataclass
+class RunState:
+    """What changes while a network is trained, beside network and optimiser.
+
+    Attributes:
+        step: steps done.
+        seconds: spent on them, over all runs.
+        best_step: after which the best weights were found; 0 if none were judged.
+        best_value: their metric.
+        metrics: of the newest evaluation.
+        sums: of the losses since the last line of the journal, by name.
+        counts: how many each sum holds.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    best_step: int = 0
+    best_value: float = float("inf")
+    metrics: dict[str, float] = field(default_factory=dict)
+    sums: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def identity_of(task: Task, settings: TrainingSettings, parts: int) -> Identity:
+    """What a checkpoint belongs to, as JSON values: all that its numbers depend on."""
+    told = {name: value for name, value in asdict(settings).items() if name not in FREE}
+    if settings.schedule == "constant":
+        del told["steps"]  # such a run may be made longer
+    values = {
+        "task": task.name,
+        "version": task.version,
+        **{f"{task.name}.{name}": value for name, value in task.settings().items()},
+        **told,
+        "parts": parts,
+    }
+    return json.loads(json.dumps(values))
+
+
+def write_last(path: Path, identity: Identity, state: RunState, modules: Mapping[str, Any]) -> None:
+    """Write everything that a run needs to go on, whole or not at all.
+
+    Args:
+        path: the file.
+        identity: of the run.
+        state: of the run.
+        modules: what has a ``state_dict``, by name.
+
+    Raises:
+        OutputError: the file cannot be written; the one before is still there.
+    """
+    held = {name: module.state_dict() for name, module in modules.items()}
+    told = {"format": FORMAT, "identity": json.dumps(identity), **asdict(state)}
+    # Through memory: where the disk is full, torch's own writer does not say so.
+    buffer = io.BytesIO()
+    torch.save({**held, **told}, buffer)
+    with atomic_file(path) as partial:
+        partial.write_bytes(buffer.getbuffer())
+
+
+def read_last(path: Path, identity: Identity, modules: Mapping[str, Any]) -> RunState:
+    """Bring modules and state to where a run stopped; a fresh state if there is no file.
+
+    Raises:
+        AssetError: the file is damaged, or belongs to another task, version or settings.
+    """
+    if not path.exists():
+        return RunState()
+    try:
+        if path.stat().st_size > MAX_CHECKPOINT_BYTES:
+            raise ValueError(f"it is larger than {MAX_CHECKPOINT_BYTES >> 30} GiB")
+        held = torch.load(path, weights_only=True, map_location="cpu")
+        if held["format"] != FORMAT:
+            raise ValueError(f"its format is {held['format']!r}, not {FORMAT!r}")
+        earlier: Identity = json.loads(held["identity"])
+        state = RunState(**{name: held[name] for name in RunState.__dataclass_fields__})
+        parts = {name: held[name] for name in modules}
+    except Exception as error:  # of any kind: the bytes may be anything
+        raise AssetError(
+            f"the checkpoint {path} is damaged ({_first_line(error)}): remove it to start again, or choose "
+            "another folder with --out."
+        ) from error
+    check_identity(path, earlier, identity)
+    try:
+        for name, module in modules.items():
+            module.load_state_dict(parts[name])
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise AssetError(
+            f"the checkpoint {path} does not fit the network of {identity['task']} version "
+            f"{identity['version']} ({_first_line(error)}): remove it to start again."
+        ) from error
+    return state
+
+
+def check_identity(path: Path, earlier: Identity, wanted: Identity) -> None:
+    """Refuse a checkpoint of another run.
+
+    Raises:
+        AssetError: it belongs to another task, version or settings; the message says what differs.
+    """
+    names = list(dict.fromkeys([*wanted, *earlier]))
+    if earlier.get("task") != wanted["task"]:
+        names = ["task"]  # nothing else can be compared
+    nothing = object()
+    changed = [name for name in names if earlier.get(name, nothing) != wanted.get(name, nothing)]
+    if changed:
+        what = ", ".join(
+            f"{name} {earlier.get(name, 'nothing')!r:.40}, not {wanted.get(name, 'nothing')!r:.40}"
+            for name in changed
+        )
+        raise AssetError(
+            f"the checkpoint {path} is of another training ({what}): run with its settings or choose another "
+            "folder with --out."
+        )
+
+
+def write_best(path: Path, average: nn.Module, header: Mapping[str, str]) -> None:
+    """Write averaged weights with what one must know about them.
+
+    Raises:
+        OutputError: the file cannot be written; the one before is still there.
+    """
+    # Clones: tensors that share memory cannot be written.
+    tensors = {name: tensor.detach().clone() for name, tensor in average.state_dict().items()}
+    write_safetensors(path, tensors, header)
+
+
+def best_header(task: Task, identity: Identity, state: RunState, notes: Mapping[str, str]) -> dict[str, str]:
+    """What the file of the best weights tells of their origin."""
+    return {
+        **notes,
+        "format": FORMAT,
+        "task": task.name,
+        "version": str(task.version),
+        "settings": json.dumps(identity),
+        "seed": str(identity["seed"]),
+        "steps": str(state.step),
+        "hours": f"{state.seconds / 3600:.3f}",
+        "metrics": json.dumps(state.metrics),
+    }
+
+
+def read_best(path: Path, task: Task) -> tuple[nn.Module, dict[str, str]]:
+    """The best network of a run, in evaluation mode, and the file's header.
+
+    Raises:
+        AssetError: the file is missing, damaged, or of another task or version.
+    """
+    tensors, header = read_safetensors(path)
+    found = tuple(header.get(name) for name in ("format", "task", "version"))
+    if found != (FORMAT, task.name, str(task.version)):
+        raise AssetError(
+            f"{path}: expected weights of {task.name} version {task.version} in format {FORMAT}, found "
+            f"{found[1]} version {found[2]} in format {found[0]}."
+        )
+    network = task.build(0)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise AssetError(f"{path} does not fit the network of {task.name} ({_first_line(error)}).") from error
+    return network.eval(), header
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
