@@ -17,6 +17,7 @@ from torch import Tensor
 
 from facewright.data.records import Sample, SampleMasks
 from facewright.data.scans import DepthFrame, ScanSample
+from facewright.data.shard_reader import DEPTH_STEP, MASK_BITS
 from facewright.export.ply import ply_bytes
 from facewright.fitting.appearance import BANDS
 from facewright.geometry.mesh import Mesh, Topology
@@ -28,8 +29,6 @@ from facewright.scene.lighting import SH_CONSTANTS, soft_light
 from facewright.scene.material import Material
 from facewright.scene.pose import frontal_pose
 
-DEPTH_STEP = 0.1  # mm
-MASK_BITS = {"head": 1, "skin": 2, "face": 4, "inner_mouth": 8, "occluder": 16}
 PNG_LEVEL = 1  # of 9, and runs only: smaller and faster on these pictures than looking for repeats
 TABLE = 1 << 14  # steps of light of the table of sRGB: a quarter of a byte where it is steepest
 PREVIEW = 192  # px of a scan's picture

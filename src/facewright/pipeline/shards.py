@@ -2,18 +2,16 @@
 
 import io
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from facewright.core.assets import sha256
-from facewright.core.errors import InputError
 from facewright.core.files import atomic_file, read_marker, write_json
 
 FORMAT_VERSION = 1
 MAX_SIDECAR = 64 << 20
-MAX_MEMBER = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -96,30 +94,3 @@ def _plain(rows: Any, count: int) -> bool:
             for row in rows
         )
     )
-
-
-def read_shard(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """The samples of a shard, key and files by suffix, as they were written.
-
-    Raises:
-        InputError: it is no whole tar file of samples.
-    """
-    key, files = "", {}
-    try:
-        with tarfile.open(path, "r:") as archive:
-            for entry in archive:
-                if not entry.isfile() or entry.size > MAX_MEMBER or "/" in entry.name:
-                    raise InputError(f"{path} holds {entry.name!r}: expected files of samples.")
-                stem, _, suffix = entry.name.partition(".")
-                if stem != key and files:
-                    yield key, files
-                    files = {}
-                key = stem
-                stream = archive.extractfile(entry)
-                files[suffix] = stream.read() if stream else b""
-                if len(files[suffix]) != entry.size:
-                    raise InputError(f"{path} ends in the middle of {entry.name}: make it again.")
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise InputError(f"{path} is no whole shard ({error}): make it again.") from error
-    if files:
-        yield key, files

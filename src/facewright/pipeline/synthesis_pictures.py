@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from facewright.core.files import atomic_file
+from facewright.data.shard_reader import read_shard
 from facewright.evaluation.curve_plot import COLOURS, GRID, INK
-from facewright.pipeline.shards import read_shard
 
 COLUMNS, ROWS, THUMBNAIL, GAP = 10, 6, 160, 2
 PICTURES = ("jpg", "preview.jpg")  # of a photo, of a scan

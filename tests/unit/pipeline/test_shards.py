@@ -6,7 +6,8 @@ import tarfile
 import pytest
 
 from facewright.core.errors import InputError
-from facewright.pipeline.shards import Shard, read_shard, record_shard, sidecar_of, whole_shard, write_shard
+from facewright.data.shard_reader import read_shard
+from facewright.pipeline.shards import Shard, record_shard, sidecar_of, whole_shard, write_shard
 
 SAMPLES = [("000000000", {"jpg": b"picture", "json": b"{}"}), ("000000001", {"json": b"[]", "jpg": b"other"})]
 ROWS = [{"yaw_deg": 1.0}, {"yaw_deg": 2.0}]

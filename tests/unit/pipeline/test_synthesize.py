@@ -15,11 +15,11 @@ from facewright.cli.synthesize import SyntheticName
 from facewright.core.errors import OutputError
 from facewright.data.protocols import PHOTO_PROTOCOLS, SCAN_PROTOCOLS
 from facewright.data.sampling import SamplingSettings
+from facewright.data.shard_reader import read_shard
 from facewright.data.synthesis import sample
 from facewright.models.storage import ModelOrigin, save_face_model
 from facewright.pipeline.frame_file import read_frame_file
 from facewright.pipeline.sample_files import DEPTH_STEP, FRAME_FILES, MASK_BITS, PHOTO_FILES, SCAN_FILES
-from facewright.pipeline.shards import read_shard
 from facewright.pipeline.synthesize import SynthesisSettings, _studio, synthesize_into
 
 CELEBA = "synthetic-celeba"

@@ -1,0 +1,125 @@
+"""Samples read back from shards are the samples that were written; hostile shards are refused."""
+
+import io
+import json
+import tarfile
+from dataclasses import fields
+
+import numpy as np
+import pytest
+import torch
+
+from facewright.core.errors import InputError
+from facewright.data.shard_reader import ShardSet, shard_index
+from facewright.data.synthesis import sample
+from facewright.pipeline.sample_files import photo_files
+from facewright.pipeline.shards import write_shard
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, studio):
+    out = tmp_path_factory.mktemp("set")
+    made = [(f"{k:09d}", photo_files(sample(studio, 5, k), studio.model)) for k in range(3)]
+    write_shard(out / "shards" / "000000.tar", made[:2])
+    write_shard(out / "shards" / "000001.tar", made[2:])
+    return out
+
+
+def test_a_photo_comes_back(folder, studio) -> None:
+    stored = ShardSet.open(folder)
+    assert len(stored) == 3
+    for number in (2, 0):
+        truth, photo = sample(studio, 5, number), stored.photo(number)
+        assert photo.key == f"{number:09d}"
+        assert torch.equal(photo.image, truth.image)
+        for field in fields(truth.masks):
+            assert torch.equal(getattr(photo.masks, field.name), getattr(truth.masks, field.name))
+        assert (photo.depth - truth.depth).abs().max() <= 0.051
+        assert (photo.normals - truth.normals).abs().max() <= 0.01
+        assert (photo.diffuse - truth.diffuse.clamp(0, 1)).abs().max() < 0.01
+        assert (photo.specular - truth.specular.clamp(0, 1)).abs().max() < 0.01
+        assert (photo.albedo_map - truth.albedo_map).abs().max() < 0.01
+        assert (photo.specular_map - truth.specular_map).abs().max() < 0.01
+        assert torch.equal(photo.vertices, truth.vertices)
+        assert torch.equal(photo.visible, truth.visible)
+        points, seen = photo.points("landmarks68")
+        assert (points - truth.landmarks68).abs().max() < 1e-3
+        assert torch.equal(seen, truth.landmarks68_seen)
+        at, known = photo.parameters, truth.parameters
+        for name in ("identity", "expression", "diffuse", "specular"):
+            assert (getattr(at, name) - getattr(known, name)).abs().max() < 1e-4
+        assert (at.pose.rotation - known.pose.rotation).abs().max() < 1e-6
+        pixels = at.camera.project(at.pose.camera_from_head(photo.vertices[None]))
+        again = known.camera.project(known.pose.camera_from_head(truth.vertices[None]))
+        assert (pixels - again)[..., :2].abs().max() < 0.01
+        assert (at.point_light is None) == (known.point_light is None)
+
+
+def test_several_folders_and_a_limit(folder) -> None:
+    both = ShardSet.open(folder, folder / "shards", limit=2)
+    assert [both.photo(k).key for k in range(len(both))] == ["000000000", "000000001"] * 2
+
+
+def test_a_folder_without_shards_and_a_missing_file_are_told(folder, tmp_path) -> None:
+    with pytest.raises(InputError, match="found none"):
+        ShardSet.open(tmp_path)
+    with pytest.raises(InputError, match="no 'ply'"):
+        ShardSet.open(folder).files(0, ["ply"])
+
+
+@pytest.mark.parametrize("bytes_left", [700, 30_000])
+def test_a_cut_shard_is_told(folder, tmp_path, bytes_left) -> None:
+    cut = tmp_path / "cut.tar"
+    cut.write_bytes((folder / "shards/000001.tar").read_bytes()[:bytes_left])
+    with pytest.raises(InputError, match="make it again"):
+        shard_index(cut)
+
+
+def test_a_shard_that_is_cut_later_is_told(folder, tmp_path) -> None:
+    shard = tmp_path / "000000.tar"
+    shard.write_bytes((folder / "shards/000000.tar").read_bytes())
+    stored = ShardSet.open(tmp_path)
+    shard.write_bytes(shard.read_bytes()[:3000])
+    with pytest.raises(InputError, match="make it again"):
+        _ = stored.photo(1).image
+
+
+def _hostile_array(shape: tuple[int, ...]) -> bytes:
+    stream = io.BytesIO()
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, header)
+    return stream.getvalue()
+
+
+def _pickled() -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, np.array([{}], dtype=object), allow_pickle=True)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content", "part"),
+    [
+        ("jpg", b"no picture", "image"),
+        ("masks.png", b"\x89PNG\r\n\x1a\n", "masks"),
+        ("vertices.npy", _hostile_array((1 << 40, 3)), "vertices"),
+        ("vertices.npy", _hostile_array((100, 3)), "vertices"),
+        ("vertices.npy", _pickled(), "vertices"),
+        ("json", b"[" * 100_000, "numbers"),
+        ("json", b"[]", "numbers"),
+        ("json", b"{}", "parameters"),
+        ("json", json.dumps({"camera_from_head": 3, "camera": [], "point_light": 0}).encode(), "parameters"),
+    ],
+)
+def test_hostile_files_are_refused(tmp_path, suffix, content, part) -> None:
+    write_shard(tmp_path / "000000.tar", [("0", {suffix: content})])
+    with pytest.raises(InputError, match="make the shard again"):
+        getattr(ShardSet.open(tmp_path).photo(0), part)
+
+
+def test_a_path_that_leaves_the_archive_is_refused(tmp_path) -> None:
+    with tarfile.open(tmp_path / "000000.tar", "w") as archive:
+        entry = tarfile.TarInfo("../0.jpg")
+        archive.addfile(entry, io.BytesIO())
+    with pytest.raises(InputError, match="expected files of samples"):
+        ShardSet.open(tmp_path)
