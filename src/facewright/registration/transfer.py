@@ -8,6 +8,7 @@ from torch import Tensor
 
 from facewright.geometry.nearest import closest_points
 from facewright.image.color import linear_from_srgb
+from facewright.image.pyramid import push_pull
 from facewright.models.face_model import FaceModel
 from facewright.registration.face_fit import visible_skin
 from facewright.registration.records import Registration
@@ -15,7 +16,6 @@ from facewright.registration.surface import ScanSurface
 from facewright.render.texture import texture
 from facewright.uv.bake import bake
 from facewright.uv.chart import UvChart
-from facewright.uv.pyramid import push_pull
 
 CHUNK = 200_000  # points that are looked up at once
 

@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from facewright.image.pyramid import push_pull
 from facewright.uv.chart import UvChart
-from facewright.uv.pyramid import push_pull
 
 
 def bake(chart: UvChart, attribute: Float[Tensor, "V C"], *, gutter: bool = True) -> Float[Tensor, "S S C"]:

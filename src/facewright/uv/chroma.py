@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from facewright.image.color import luminance
+from facewright.image.pyramid import blur, enlarge, shrink
 from facewright.uv.complete import OFFSET
 from facewright.uv.head_chart import HeadChart
-from facewright.uv.pyramid import blur, enlarge, shrink
 from facewright.uv.unwrap import UvSamples
 
 GREY = 0.03  # median difference of the channels, relative to their mean, up to which a photo is grey

@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from facewright.core.errors import InputError
+from facewright.image.pyramid import blur, enlarge, push_pull, shrink
 from facewright.uv.bake import fill_gutter
 from facewright.uv.chart import UvChart
-from facewright.uv.pyramid import blur, enlarge, push_pull, shrink
 from facewright.uv.unwrap import UvSamples, smoothstep
 
 LEAST_BLOCKS = 32  # seen blocks that make a median

@@ -12,6 +12,7 @@ from facewright.core.errors import InputError
 from facewright.geometry.mesh import Topology
 from facewright.geometry.normals import vertex_normals
 from facewright.image.color import linear_from_srgb, luminance
+from facewright.image.pyramid import blur, enlarge, shrink
 from facewright.image.sample import sample_bilinear
 from facewright.render.rasterize import rasterize
 from facewright.render.shading import shade_point_diffuse, shade_specular, unit
@@ -19,7 +20,6 @@ from facewright.scene.camera import Camera, PerspectiveCamera
 from facewright.scene.lighting import PointLight, SphericalHarmonicsLight
 from facewright.scene.material import SKIN_SHININESS
 from facewright.uv.chart import UvChart
-from facewright.uv.pyramid import blur, enlarge, shrink
 
 LEAST_BLUE = 0.85  # blue over red of skin without its highlight, relative to the fitted albedo
 MOST_HIGHLIGHT = 0.6  # of the light that comes from a texel

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from facewright.uv.pyramid import blur, enlarge, push_pull, shrink
+from facewright.image.pyramid import blur, enlarge, push_pull, shrink
 
 
 @pytest.mark.parametrize("size", [(64, 64), (37, 50), (1, 9)])
