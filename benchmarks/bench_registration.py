@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import trimesh
 from numpy import ndarray
+from trimesh.registration import nricp_amberg
 
 from benchmarks.harness import Timing, run, show
 from facewright.geometry.nearest import closest_points, index_surface
@@ -121,8 +123,10 @@ def _ours(
     def registered(used: tuple[Stage, ...], least_motion: float) -> Deformation:
         surface = prepare_target(*target)
         surface.border[:] = False  # trimesh believes matches on the rim
+        # and weighs the normals around a vertex by angle, not by area.
+        surface.normals[:] = trimesh.Trimesh(*target, process=False).vertex_normals
         terms = [
-            ClosestPointTerm(surface, faces, np.ones(len(vertices))),
+            ClosestPointTerm(surface, np.ones(len(vertices))),
             LandmarkTerm(carrier, corner, places, np.ones(len(chosen))),
         ]
         settings = NonRigidSettings(stages=used, unit=scale, least_motion=least_motion, solver=solver)
@@ -133,9 +137,6 @@ def _ours(
 
 
 def _trimesh(template: Mesh, target: Mesh, landmarks: tuple[ndarray, ndarray]) -> Call:
-    import trimesh
-    from trimesh.registration import nricp_amberg
-
     chosen, places = landmarks
 
     def call() -> ndarray:

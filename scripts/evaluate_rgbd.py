@@ -44,7 +44,9 @@ def main() -> int:
     for name in WEIGHTS:
         parser.add_argument(f"--{name}", type=float, help="in place of what the start has")
     parser.add_argument("--starts", default="mean,model")
-    parser.add_argument("--ways", default="landmarks + contour", help="also: as seen, edges, landmarks")
+    parser.add_argument(
+        "--ways", default="landmarks + contour", help="also: as seen, edges, edges + contour, landmarks"
+    )
     options = parser.parse_args()
     return known(options)
 
@@ -87,6 +89,7 @@ def way_of(full: RgbdSettings, way: str) -> RgbdSettings:
         "depth alone": full.depth_alone(),
         "as seen": replace(full, drawn=False),
         "edges": replace(full, others=0.0, contour=0.0),
+        "edges + contour": replace(full, others=0.0),
         "landmarks": replace(full, contour=0.0),
         "landmarks + contour": full,
     }

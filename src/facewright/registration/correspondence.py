@@ -57,12 +57,15 @@ class Matches:
         points: on the target.
         distance: mm.
         cosine: of the angle between the two surfaces' normals.
+        agreement: product of the two normals as they were given and interpolated: less than the cosine where
+            a surface is uneven.
         on_border: the point lies on the rim of the target, where it says nothing about the vertex.
     """
 
     points: Float[ndarray, "N 3"]
     distance: Float[ndarray, " N"]
     cosine: Float[ndarray, " N"]
+    agreement: Float[ndarray, " N"]
     on_border: Bool[ndarray, " N"]
 
 
@@ -98,15 +101,17 @@ def match(target: Target, points: Float[ndarray, "N 3"], normals: Float[ndarray,
     Args:
         target: the surface.
         points: mm, head frame.
-        normals: unit normals at the points.
+        normals: at the points, of any length.
     """
     found: ClosestPoints = closest_points(target.index, points)
     corners = target.faces[found.triangle]
     there = (target.normals[corners] * found.barycentric[..., None]).sum(1)
+    agreement = (there * normals).sum(1)
     there /= np.linalg.norm(there, axis=1, keepdims=True).clip(1e-12)
+    cosine = (there * normals).sum(1) / np.linalg.norm(normals, axis=1).clip(1e-12)
     rim = (target.border[corners] * found.barycentric).sum(1) > ON_BORDER
     if target.spacing:
         offset = points - found.points
         aside = offset - (offset * there).sum(1, keepdims=True) * there
         rim = np.linalg.norm(aside, axis=1) > target.spacing
-    return Matches(found.points, found.distance, (there * normals).sum(1), rim)
+    return Matches(found.points, found.distance, cosine, agreement, rim)

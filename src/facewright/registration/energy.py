@@ -101,6 +101,10 @@ class AffineSystem:
             self._maps = np.where(here, self._solver.solve(right * here, self._maps * here), self._maps)
         return np.einsum("va,vac->vc", self.position, self._maps)
 
+    def carried(self, directions: Float[ndarray, "V 3"]) -> Float[ndarray, "V 3"]:
+        """Directions at the vertices, turned and stretched by the vertices' maps."""
+        return np.einsum("va,vac->vc", directions, self._maps[:, :3])
+
     def _assembled(self, stiffness: ndarray, rows: Sequence[Rows]) -> tuple[ndarray, ndarray, ndarray]:
         """Blocks of the diagonal and of the edges, and the right-hand sides."""
         tied = stiffness * self._edge_weights

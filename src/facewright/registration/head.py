@@ -40,7 +40,7 @@ ODD_EYES = (55.0, 125.0)  # mm; outside of this a given unit is said to be doubt
 def draw_skin(skin: SkinStart) -> Deformation:
     """Draw the skin onto a scan by closest points of both, and by landmarks."""
     settings = skin.settings
-    terms: list[Term] = [ClosestPointTerm(skin.target, skin.faces, skin.weight)]
+    terms: list[Term] = [ClosestPointTerm(skin.target, skin.weight)]
     if settings.scan_points:
         terms.append(
             ScanPointTerm.near(skin.target, skin.faces, skin.vertices, skin.weight, settings.scan_points)

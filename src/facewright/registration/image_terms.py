@@ -131,7 +131,12 @@ class ContourTerm:
             numbered.reshape(int(whole.sum()), steps), share[whole], skin.faces, places[ring][whole], weight
         )
 
-    def rows(self, moved: Float[ndarray, "V 3"], stage: Stage) -> Rows | None:
+    def rows(
+        self,
+        moved: Float[ndarray, "V 3"],
+        normals: Float[ndarray, "V 3"],  # noqa: ARG002  as every term
+        stage: Stage,
+    ) -> Rows | None:
         """The candidate that is at the edge for the head as it lies, and the nearest place on the curve."""
         if stage.landmarks <= 0 or len(self.curve) < 3:
             return None

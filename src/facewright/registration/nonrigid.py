@@ -25,8 +25,14 @@ from facewright.registration.schedule import NonRigidSettings, Stage
 class Term(Protocol):
     """One term of the energy; asked anew in every iteration."""
 
-    def rows(self, moved: Float[ndarray, "V 3"], stage: Stage) -> Rows | None:
-        """The rows for the template as it lies now; None: it has none in this stage."""
+    def rows(self, moved: Float[ndarray, "V 3"], normals: Float[ndarray, "V 3"], stage: Stage) -> Rows | None:
+        """The rows for the template as it lies now; None: it has none in this stage.
+
+        Args:
+            moved: its vertices.
+            normals: its normals, carried there by the vertices' maps; not of unit length.
+            stage: of the schedule.
+        """
         ...
 
 
@@ -36,26 +42,24 @@ class ClosestPointTerm:
 
     Attributes:
         target: the scan.
-        faces: of the template.
         weight: of each vertex; 0 where the template has no counterpart on a scan.
         axes: which coordinates are bound.
     """
 
     target: Target
-    faces: Int64[ndarray, "F 3"]
     weight: Float[ndarray, " V"]
     axes: Axes = ALL_AXES
 
-    def rows(self, moved: Float[ndarray, "V 3"], stage: Stage) -> Rows | None:
+    def rows(self, moved: Float[ndarray, "V 3"], normals: Float[ndarray, "V 3"], stage: Stage) -> Rows | None:
         """Vertices whose match is near, faces the same way, and is not on the scan's rim."""
         used = np.flatnonzero(self.weight > 0)
-        found = match(self.target, moved[used], normals_of(moved, self.faces)[used])
+        found = match(self.target, moved[used], normals[used])
         believed = (found.distance <= stage.max_distance) & (found.cosine >= stage.min_cosine)
         believed &= ~found.on_border
         kept = np.flatnonzero(believed)
         weight = self.weight[used[kept]]
         if stage.normal_power:
-            weight = weight * found.cosine[kept].clip(0, 1) ** (2 * stage.normal_power)
+            weight = weight * found.agreement[kept].clip(0, 1) ** (2 * stage.normal_power)
         return Rows(found.points[kept], weight, vertex=used[kept], axes=self.axes)
 
 
@@ -77,7 +81,12 @@ class LandmarkTerm:
     weight: Float[ndarray, " L"]
     axes: Axes = ALL_AXES
 
-    def rows(self, moved: Float[ndarray, "V 3"], stage: Stage) -> Rows | None:  # noqa: ARG002  as every term
+    def rows(
+        self,
+        moved: Float[ndarray, "V 3"],  # noqa: ARG002  as every term
+        normals: Float[ndarray, "V 3"],  # noqa: ARG002
+        stage: Stage,
+    ) -> Rows | None:
         """The landmarks, as strong as the stage wants them."""
         if stage.landmarks <= 0 or len(self.target) == 0:
             return None
@@ -133,14 +142,14 @@ class ScanPointTerm:
         kept = np.flatnonzero(np.isfinite(distance))[:count]
         return cls(points[kept], normals[kept], faces, weight > 0, rim_of(faces, len(start)))
 
-    def rows(self, moved: Float[ndarray, "V 3"], stage: Stage) -> Rows | None:
+    def rows(self, moved: Float[ndarray, "V 3"], normals: Float[ndarray, "V 3"], stage: Stage) -> Rows | None:
         """Scan points whose closest point of the template can be believed."""
         if stage.back <= 0 or len(self.points) == 0:
             return None
         found = closest_points(index_surface(moved, self.faces), self.points)
         corners = self.faces[found.triangle]
-        normals = (normals_of(moved, self.faces)[corners] * found.barycentric[..., None]).sum(1)
-        cosine = (normals * self.normals).sum(1)
+        there = (normals[corners] * found.barycentric[..., None]).sum(1)
+        cosine = (there * self.normals).sum(1) / np.linalg.norm(there, axis=1).clip(1e-12)
         kept = (found.distance <= stage.max_distance) & (cosine >= stage.min_cosine)
         kept &= self.searching[corners].all(1)
         on_rim = (self.rim[corners] * found.barycentric).sum(1) > ON_BORDER
@@ -186,25 +195,31 @@ def deform(
         pliancy: factor on the stiffness around each vertex: below 1 where the template may bend more.
     """
     scale = settings.unit
-    edges, _ = edges_of(faces)
-    weights = _edge_weights(vertices / scale, edges, settings, pliancy)
+    weights = _edge_weights(vertices / scale, faces, settings, pliancy)
     with threadpool_limits(1):
         system = AffineSystem(
             vertices / scale, faces, edge_weights=weights, gamma=settings.gamma, solver=settings.solver
         )
+        normals = normals_of(vertices, faces)
         moved, count = vertices, 0
         for stage in settings.stages:
-            moved, used = _run_stage(system, moved, terms, stage, settings)
+            moved, used = _run_stage(system, moved, normals, terms, stage, settings)
             count += used
     return Deformation(moved, count, system.solver_name)
 
 
 def _run_stage(
-    system: AffineSystem, moved: ndarray, terms: Sequence[Term], stage: Stage, settings: NonRigidSettings
+    system: AffineSystem,
+    moved: ndarray,
+    normals: ndarray,
+    terms: Sequence[Term],
+    stage: Stage,
+    settings: NonRigidSettings,
 ) -> tuple[ndarray, int]:
     scale = settings.unit
     for count in range(1, stage.iterations + 1):
-        asked = [rows for term in terms if (rows := term.rows(moved, stage)) is not None]
+        carried = system.carried(normals)
+        asked = [rows for term in terms if (rows := term.rows(moved, carried, stage)) is not None]
         scaled = [_in_units(rows, scale) for rows in asked]
         before, moved = moved, system.solve(stage.stiffness**2, scaled) * scale
         if np.linalg.norm(moved - before, axis=1).mean() < settings.least_motion:
@@ -217,12 +232,14 @@ def _in_units(rows: Rows, scale: float) -> Rows:
 
 
 def _edge_weights(
-    vertices: ndarray, edges: ndarray, settings: NonRigidSettings, pliancy: ndarray | None
+    vertices: ndarray, faces: ndarray, settings: NonRigidSettings, pliancy: ndarray | None
 ) -> ndarray:
-    weights = np.ones(len(edges))
+    edges, of_face = edges_of(faces)
+    # Stiffness is the triangles': an edge of the rim, which only one of them has, counts half.
+    weights = np.bincount(of_face.ravel(), minlength=len(edges)) / 2
     if settings.by_length:
         length = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
-        weights = 1 / length.clip(1e-3 * np.median(length)) ** 2
+        weights = weights / length.clip(1e-3 * np.median(length)) ** 2
     if pliancy is not None:
         weights = weights * pliancy[edges].mean(1)
     return weights

@@ -247,13 +247,13 @@ def _draw(skin: SkinStart, rays: Float[ndarray, "478 2"], settings: RgbdSettings
     target = prepare_target(surface, depth.faces)
     places = rays * frame.depth
     if settings.pictured:
-        terms: list[Term] = [ClosestPointTerm(target, skin.faces, skin.weight, ALONG)]
+        terms: list[Term] = [ClosestPointTerm(target, skin.weight, ALONG)]
         if settings.across:
-            terms.append(ClosestPointTerm(target, skin.faces, settings.across * skin.weight, ACROSS))
+            terms.append(ClosestPointTerm(target, settings.across * skin.weight, ACROSS))
         terms.append(edge_term(skin, start, places, settings.edges, settings.others))
         terms.append(ContourTerm.of(skin, places, settings.contour))
     else:
-        terms = [ClosestPointTerm(target, skin.faces, skin.weight)]
+        terms = [ClosestPointTerm(target, skin.weight)]
     result = deform(start, skin.faces, terms, settings.registration.nonrigid, pliancy=skin.pliancy)
     moved = frame.to_camera(result.vertices) @ rotation.T + translation
     return replace(result, vertices=moved)

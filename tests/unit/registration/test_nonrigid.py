@@ -28,7 +28,7 @@ def surfaces():
 def test_the_template_comes_to_lie_on_the_scan(surfaces) -> None:
     vertices, faces, scan, scan_faces = surfaces
     target = prepare_target(scan, scan_faces)
-    term = ClosestPointTerm(target, faces, np.ones(len(vertices)))
+    term = ClosestPointTerm(target, np.ones(len(vertices)))
     result = deform(vertices, faces, [term], SETTINGS)
     found = match(target, result.vertices, normals_of(result.vertices, faces))
     inner = ~found.on_border
@@ -49,7 +49,7 @@ def test_stray_points_and_holes_do_not_draw_the_template(surfaces) -> None:
     kept = scan_faces[~hole[scan_faces].any(1)]
     joined = np.concatenate([kept, wall_faces[:, ::-1] + len(scan)])
     target = prepare_target(np.concatenate([scan, wall]), joined)
-    result = deform(vertices, faces, [ClosestPointTerm(target, faces, np.ones(len(vertices)))], SETTINGS)
+    result = deform(vertices, faces, [ClosestPointTerm(target, np.ones(len(vertices)))], SETTINGS)
     inside = ((vertices[:, :2] > 1.5) & (vertices[:, :2] < [12.5, 10.5])).all(1)
     assert abs(result.vertices - bump(result.vertices * [1, 1, 0]))[inside].max() < 0.3
     trusting = NonRigidSettings(
@@ -57,7 +57,7 @@ def test_stray_points_and_holes_do_not_draw_the_template(surfaces) -> None:
         unit=10.0,
         solver="multigrid",
     )
-    fooled = deform(vertices, faces, [ClosestPointTerm(target, faces, np.ones(len(vertices)))], trusting)
+    fooled = deform(vertices, faces, [ClosestPointTerm(target, np.ones(len(vertices)))], trusting)
     # The control: whoever believes the wall is drawn to it.
     assert abs(fooled.vertices - bump(fooled.vertices * [1, 1, 0]))[inside].max() > 0.5
 
@@ -72,7 +72,7 @@ def test_landmarks_hold_against_sliding(surfaces) -> None:
     carrier = np.array([np.flatnonzero((faces == v).any(1))[0] for v in chosen])
     corner = (faces[carrier] == chosen[:, None]).astype(np.float64)
     marks = LandmarkTerm(carrier, corner, truth[chosen], np.full(len(chosen), 100.0))
-    surface = ClosestPointTerm(target, faces, np.ones(len(vertices)))
+    surface = ClosestPointTerm(target, np.ones(len(vertices)))
     inner = np.flatnonzero(((vertices[:, :2] > 2) & (vertices[:, :2] < [12, 10])).all(1))
 
     def slid(terms) -> float:
@@ -84,7 +84,7 @@ def test_landmarks_hold_against_sliding(surfaces) -> None:
 
 def test_a_pliant_region_bends_more(surfaces) -> None:
     vertices, faces, scan, scan_faces = surfaces
-    term = ClosestPointTerm(prepare_target(scan, scan_faces), faces, np.ones(len(vertices)))
+    term = ClosestPointTerm(prepare_target(scan, scan_faces), np.ones(len(vertices)))
     stiff = NonRigidSettings(stages=(Stage(stiffness=0.3, iterations=3),), unit=10.0, solver="multigrid")
     hill = np.hypot(*(vertices[:, :2] - [7.0, 6.0]).T) < 3.5
 

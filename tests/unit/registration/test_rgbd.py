@@ -227,7 +227,7 @@ def test_the_contour_is_drawn_to_the_curve_without_sliding_along_it() -> None:
     half = np.pi / 24  # the curve's points lie between the landmarks: a pull to them would slide
     curve = 55 * ring @ np.array([[np.cos(half), np.sin(half)], [-np.sin(half), np.cos(half)]])
     term = ContourTerm(triangle, share, faces, curve, 1.0)
-    rows = term.rows(vertices, Stage(1.0, landmarks=1.0))
+    rows = term.rows(vertices, np.zeros_like(vertices), Stage(1.0, landmarks=1.0))
     assert rows is not None
     assert rows.corner_weights is not None
     np.testing.assert_array_equal(rows.corner_weights, share[:, 0])  # the outermost candidate
@@ -236,11 +236,11 @@ def test_the_contour_is_drawn_to_the_curve_without_sliding_along_it() -> None:
     assert abs(sideways).max() < 1e-9
     assert ((pull * ring).sum(1) > 4).all()
     assert rows.axes == (True, True, False)
-    assert term.rows(vertices, Stage(1.0)) is None
+    assert term.rows(vertices, np.zeros_like(vertices), Stage(1.0)) is None
     # The control: where the inner candidates lie further out, they are taken.
     folded = vertices.copy()
     folded[24] = [200.0, 0, 0]
-    taken = term.rows(folded, Stage(1.0, landmarks=1.0))
+    taken = term.rows(folded, np.zeros_like(folded), Stage(1.0, landmarks=1.0))
     assert taken is not None
     assert taken.corner_weights is not None
     assert (taken.corner_weights[[23, 0, 1], 0] == 0.6).all()
