@@ -150,8 +150,8 @@ class ShardSet:
 class StoredPhoto:
     """A synthetic photo in a shard; each part is read when it is first asked for.
 
-    All parts raise ``InputError`` where the file is missing, damaged or too large. What they hold is written in
-    docs/data.md.
+    All parts raise ``InputError`` where the file is missing, damaged or too large. What they hold is written
+    in docs/data.md.
     """
 
     path: Path

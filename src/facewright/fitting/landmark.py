@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from facewright.core.errors import InputError
+from facewright.fitting.blocks import in_blocks
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
 from facewright.fitting.linearization import Observed, linearize, observe, trial_cost
 from facewright.fitting.multi_image import ArrowSystem, group_sum, solve_arrow, solve_own
@@ -83,7 +84,7 @@ def fit_landmarks(
     person = _persons(groups, len(landmarks), landmarks.device)
     state = start(basis, rays, weights, person)
     observed = observe(basis, rays, weights, person, state.translation[:, 2].clone(), settings.common_errors)
-    state = _iterate(basis, observed, state, settings)
+    state = in_blocks(lambda seen, begun: _iterate(basis, seen, begun, settings), observed, state)
     return _result(
         model, basis, state, (landmarks, person), photo_camera(focal, principal, sizes), sizes, settings
     )

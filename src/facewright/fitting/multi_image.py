@@ -33,8 +33,8 @@ class ArrowSystem:
 
 def group_sum(values: Tensor, person: Int64[Tensor, " B"], count: int) -> Tensor:
     """Add up the rows (B, ...) of each person's photos to (count, ...)."""
-    if count == len(values):  # one photo a person, in order
-        return values
+    if count == len(values):  # one photo a person
+        return values[person.argsort()]
     return values.new_zeros(count, *values.shape[1:]).index_add(0, person, values)
 
 

@@ -8,6 +8,7 @@ import torch
 from tests.unit.fitting.miniature_head import draw_parameters, landmarks_of
 
 from facewright.core.errors import InputError
+from facewright.fitting import blocks
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.settings import LandmarkFitSettings
 from facewright.scene.camera import PerspectiveCamera
@@ -97,6 +98,30 @@ def test_each_face_is_fitted_as_if_it_were_alone(model, basis, pixels, truth):
     together = fit(model, basis, pixels, truth)
     one = fit_landmarks(model, pixels[3:4], SIZE, focal=truth.camera.focal[3:4], basis=basis, settings=EXACT)
     torch.testing.assert_close(together.parameters.identity[3:4], one.parameters.identity, atol=5e-3, rtol=0)
+
+
+def test_persons_in_blocks_are_fitted_as_all_at_once(model, basis, monkeypatch):
+    """Persons whose photos are not beside one another, one with more photos than a block."""
+    count = 11
+    groups = torch.tensor([4, 0, 1, 0, 2, 2, 1, 2, 2, 3, 0])
+    truth = draw_parameters(model, count, seed=3)
+    truth = replace(truth, identity=truth.identity[groups])
+    pixels, settings = landmarks_of(model, truth), replace(EXACT, iterations=4)
+    found = fit_landmarks(model, pixels, SIZE, groups=groups, basis=basis, settings=settings)
+    monkeypatch.setattr(blocks, "PHOTOS", 3)
+    threads, fits = torch.get_num_threads(), []
+    try:
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            fits.append(fit_landmarks(model, pixels, SIZE, groups=groups, basis=basis, settings=settings))
+            assert torch.get_num_threads() == number
+    finally:
+        torch.set_num_threads(threads)
+    for name in ("identity", "expression"):
+        whole, one, two = (getattr(each.parameters, name) for each in (found, *fits))
+        torch.testing.assert_close(one, whole, atol=2e-3, rtol=0)
+        assert torch.equal(one, two)
+        assert (whole[1] - whole[2]).abs().max() > 0.02  # the persons do differ
 
 
 def test_photos_of_different_sizes_keep_their_own(model, basis, pixels):
