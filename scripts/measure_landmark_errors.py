@@ -15,31 +15,22 @@ import torch
 from numpy import ndarray
 
 from facewright.core.assets import assets_folder, record_asset, write_safetensors
-from facewright.detection import FaceDetector, FaceLandmarker, detect
 from facewright.detection.landmark_errors import FILE, upright_frames
+from fit_evaluation.found_faces import found_faces
 from training_data.photos import PhotoSet, load_photos
 
 MODES = 16
-FAILED = 0.10  # mean error over the outer eye distance from which a face was not found at all
 BY = "python scripts/measure_landmark_errors.py --data ../shared/data --record"
 LICENCE = "Apache-2.0; a statistic of the landmarker's errors on research images, of which none is contained"
 
 
 def errors_on(photos: PhotoSet, count: int, seed: int) -> ndarray:
     """Errors (N, 478, 2) of the landmarks found in some photos, in their upright frames."""
-    detector, landmarker = FaceDetector.load(), FaceLandmarker.load()
-    found, labels = [], []
-    for index in np.random.default_rng(seed).permutation(len(photos))[:count]:
-        grey = torch.from_numpy(photos.image(index).astype(np.float32) / 255)[None].repeat(3, 1, 1)
-        label = photos.landmarks[index, :, :2]
-        faces = [face.points.numpy() for face in detect(grey, detector=detector, landmarker=landmarker)]
-        distances = [np.linalg.norm(face - label, axis=1).mean() for face in faces]
-        if distances and min(distances) < FAILED * np.linalg.norm(label[33] - label[263]):
-            found.append(faces[int(np.argmin(distances))])
-            labels.append(label)
-    points = torch.from_numpy(np.stack(found)).double()
+    rows = np.random.default_rng(seed).permutation(len(photos))[:count]
+    kept, found = found_faces(photos, rows)
+    points = torch.from_numpy(found).double()
     turn, radius = upright_frames(points)
-    difference = points - torch.from_numpy(np.stack(labels)).double()
+    difference = points - torch.from_numpy(photos.landmarks[kept, :, :2]).double()
     return ((difference @ turn) / radius[:, None, None]).numpy()
 
 
