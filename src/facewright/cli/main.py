@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -16,18 +16,20 @@ from facewright.cli.model import Model
 from facewright.cli.reconstruct import Reconstruct
 from facewright.cli.register import Register
 from facewright.cli.synthesize import Synthesize
+from facewright.cli.train import train_command
 from facewright.core.errors import FacewrightError
 from facewright.core.log import log_to_terminal, logger
 
 DESCRIPTION = "Photographs of a face into a 3D head that can be measured, relit, edited and animated."
-Command = (
-    Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")]
-    | Annotated[Register, tyro.conf.subcommand("register")]
-    | Annotated[Demo, tyro.conf.subcommand("demo")]
-    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
-    | Annotated[Synthesize, tyro.conf.subcommand("synthesize")]
-    | Annotated[Model, tyro.conf.subcommand("model")]
-)
+COMMANDS = {
+    "reconstruct": Reconstruct,
+    "register": Register,
+    "demo": Demo,
+    "evaluate": Evaluate,
+    "synthesize": Synthesize,
+    "train": train_command,  # its flags depend on the method that the line names
+    "model": Model,
+}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         return DONE
     try:
         command = tyro.cli(
-            Command,  # pyright: ignore[reportArgumentType] (a union of classes, which tyro takes)
+            _commands(arguments),
             args=list(arguments) or ["--help"],
             prog="facewright",
             description=DESCRIPTION,
@@ -59,6 +61,16 @@ def main(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return SOME_FAILED
+
+
+def _commands(arguments: Sequence[str]) -> Any:
+    """The union of all commands, as tyro takes it."""
+    union: Any = None
+    for name, command in COMMANDS.items():
+        chosen = command if isinstance(command, type) else command(arguments)
+        named = Annotated[chosen, tyro.conf.subcommand(name)]
+        union = named if union is None else union | named
+    return union
 
 
 def entry_point() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -34,6 +35,7 @@ class RunState:
         best_step: after which the best weights were found; 0 if none were judged.
         best_value: their metric.
         metrics: of the newest evaluation.
+        curve: step and metric of each evaluation; thinned out when it is long.
         sums: of the losses since the last line of the journal, by name.
         counts: how many each sum holds.
     """
@@ -43,6 +45,7 @@ class RunState:
     best_step: int = 0
     best_value: float = float("inf")
     metrics: dict[str, float] = field(default_factory=dict)
+    curve: list[tuple[int, float]] = field(default_factory=list)
     sums: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -55,11 +58,21 @@ def identity_of(task: Task, settings: TrainingSettings, parts: int) -> Identity:
     values = {
         "task": task.name,
         "version": task.version,
-        **{f"{task.name}.{name}": value for name, value in task.settings().items()},
         **told,
         "parts": parts,
+        **_flat(task.name, task.settings()),
     }
     return json.loads(json.dumps(values))
+
+
+def _flat(name: str, value: object) -> dict[str, object]:
+    """Nested values by dotted names, so that a message can name the one that differs."""
+    if not isinstance(value, Mapping) or not value:
+        return {name: value}
+    found: dict[str, object] = {}
+    for key, part in value.items():
+        found |= _flat(f"{name}.{key}", part)
+    return found
 
 
 def write_last(path: Path, identity: Identity, state: RunState, modules: Mapping[str, Any]) -> None:
@@ -161,7 +174,8 @@ def best_header(task: Task, identity: Identity, state: RunState, notes: Mapping[
         "seed": str(identity["seed"]),
         "steps": str(state.step),
         "hours": f"{state.seconds / 3600:.3f}",
-        "metrics": json.dumps(state.metrics),
+        "metrics": json.dumps(finite(state.metrics)),
+        "curve": json.dumps(state.curve),
     }
 
 
@@ -184,6 +198,11 @@ def read_best(path: Path, task: Task) -> tuple[nn.Module, dict[str, str]]:
     except RuntimeError as error:
         raise AssetError(f"{path} does not fit the network of {task.name} ({_first_line(error)}).") from error
     return network.eval(), header
+
+
+def finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    """Values for JSON, which has no NaN."""
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
 def _first_line(error: Exception) -> str:

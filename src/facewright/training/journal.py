@@ -1,7 +1,6 @@
 """What a training tells: lines of JSON, TensorBoard, pictures."""
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from torch import Tensor
 from facewright.core.errors import InputError, UnavailableError
 from facewright.core.files import atomic_file, output_errors
 from facewright.core.names import safe_name
+from facewright.training.checkpoint import finite
 from facewright.training.machine import MISSING
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Journal:
         Raises:
             OutputError: it cannot be written.
         """
-        self._tell({"step": step, "evaluation": dict(metrics), "best": best})
+        self._tell({"step": step, "evaluation": finite(metrics), "best": best})
         self._scalars(step, {f"evaluation/{name}": value for name, value in metrics.items()})
 
     def pictures(self, step: int, pictures: Mapping[str, Tensor]) -> None:
@@ -92,7 +92,7 @@ class Journal:
 
     def _tell(self, line: Mapping[str, Any]) -> None:
         with output_errors(self._path), self._path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line) + "\n")
+            stream.write(json.dumps(line, allow_nan=False) + "\n")
 
     def _scalars(self, step: int, values: Mapping[str, float]) -> None:
         with output_errors(self.folder / BOARD):
@@ -112,11 +112,6 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
             break
         lines.append(line)
     return lines
-
-
-def check_finite(values: Mapping[str, float]) -> list[str]:
-    """Names of the values that are NaN or infinite."""
-    return [name for name, value in values.items() if not math.isfinite(value)]
 
 
 def _forget(path: Path, start: int) -> None:

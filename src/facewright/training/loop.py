@@ -1,6 +1,7 @@
 """One loop for all trainings: any task, one device or many, stopped and resumed with the same numbers."""
 
 import copy
+import math
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -25,7 +26,7 @@ from facewright.training.checkpoint import (
     write_best,
     write_last,
 )
-from facewright.training.journal import Journal, check_finite
+from facewright.training.journal import Journal
 from facewright.training.machine import open_machine
 from facewright.training.optimization import make_optimizer, rate_factor, set_rate, update_average
 from facewright.training.settings import TrainingSettings
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 SETTINGS, FAILED = "settings.json", "failed"
 MAX_WORKERS = 256
+MAX_CURVE = 200  # evaluations told with the weights
 EVALUATION = 1 << 32  # a part that no batch has: evaluation draws numbers of its own
 
 
@@ -237,13 +239,13 @@ class _Run:
         sums, counts = self.state.sums, self.state.counts
         for part, named in zip(parts, names, strict=True):
             losses = {name: next(told) for name in named}
-            wrong = check_finite(losses)
+            wrong = [name for name, value in losses.items() if not math.isfinite(value)]
             if wrong:
                 self._give_up(step, f"the loss {wrong[0]!r} is {losses[wrong[0]]}", [part])
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + value
                 counts[name] = counts.get(name, 0) + 1
-        if check_finite({"norm": norm}):
+        if not math.isfinite(norm):
             self._give_up(step, f"the norm of the gradients is {norm}, though the losses are finite", parts)
 
     def _give_up(self, step: int, what: str, parts: list[Any]) -> None:
@@ -313,14 +315,14 @@ class _Run:
             raise InputError(
                 f"expected {task.metric!r} among the figures of {task.name}, got {list(metrics)}."
             )
-        wrong = check_finite(metrics)
-        if wrong:
+        value = metrics[task.metric]
+        if not math.isfinite(value):
             raise NotFiniteError(
                 f"after step {state.step} of {task.name} (seed {self.settings.seed}): the figure "
-                f"{wrong[0]!r} on kept-out data is {metrics[wrong[0]]}."
+                f"{task.metric!r} on kept-out data is {value}."
             )
         state.metrics = metrics
-        value = metrics[task.metric]
+        state.curve = [*state.curve[:: 2 if len(state.curve) >= MAX_CURVE else 1], (state.step, value)]
         best = not state.best_step or value < state.best_value
         if best:
             state.best_step, state.best_value = state.step, value

@@ -15,7 +15,7 @@ from facewright.training.journal import read_journal
 from facewright.training.loop import train
 from facewright.training.settings import TrainingSettings
 
-CHECKED = ("network", "average", "optimizer", "sums", "counts", "metrics", "best_step", "best_value", "step")
+CHECKED = ("network", "average", "optimizer", "sums", "counts", "metrics", "curve", "best_step", "best_value")
 
 
 def state(folder: Path) -> dict:
