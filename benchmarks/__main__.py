@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("render", "detection", "cli", "fitting", "registration", "synthesis")
+BENCHMARKS = ("render", "detection", "cli", "fitting", "registration", "synthesis", "training")
 
 
 def main() -> int:

@@ -308,6 +308,7 @@ class _Run:
     def _judge(self, journal: Journal) -> str:
         state, task = self.state, self.task
         _seed(self.settings.seed, state.step, EVALUATION)
+        self.average.eval()
         with torch.no_grad():
             metrics = {name: float(value) for name, value in task.evaluate(self.average).items()}
             pictures = task.pictures(self.average)
