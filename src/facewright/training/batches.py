@@ -1,8 +1,10 @@
 """Batches of any record of tensors: made ahead in step order, moved to a device, kept when they fail."""
 
 import dataclasses
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -93,6 +95,12 @@ def _unchanged(value: Any) -> Any:
     return value
 
 
+def _end_with(parent: int, _worker: int) -> None:
+    """End a worker whose parent was killed while it started: torch's own watch begins only after this."""
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 def batches(task: Task, seed: int, share: Share, steps: range, workers: int) -> Iterator[list[Any]]:
     """The parts of each step in order.
 
@@ -116,6 +124,7 @@ def batches(task: Task, seed: int, share: Share, steps: range, workers: int) -> 
         # Started afresh: a fork of a process whose libraries have threads may hang.
         multiprocessing_context="spawn" if workers else None,
         prefetch_factor=AHEAD if workers else None,
+        worker_init_fn=partial(_end_with, os.getpid()),
         generator=torch.Generator(),  # else the loader would draw from the global one
     )
     iterator = iter(loader)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -69,10 +70,12 @@ def test_usage_errors(
 
 
 def test_every_recipe_is_whole() -> None:
-    from facewright.cli.train import OWN, train_command
+    from facewright.cli.train import OWN, Train, train_command
     from facewright.pipeline.training import training_recipe
 
     for method in RECIPES:
         recipe = training_recipe(method)
         assert recipe.scales
+        own = {field.name for field in fields(Train)}
+        assert own.isdisjoint(field.name for field in fields(recipe.options))  # flags of one command
         assert train_command(["train", method]).__dataclass_fields__.keys() >= set(OWN)
