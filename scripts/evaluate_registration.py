@@ -1,6 +1,6 @@
 """Measure registration where the truth is known, and on scans; targets are printed beside the figures.
 
-    python scripts/evaluate_registration.py known [--count 50]
+    python scripts/evaluate_registration.py known [--count 50] [--closed]
     python scripts/evaluate_registration.py ict [--count 200] [--ict ../shared/data/ict_facekit.npz]
     python scripts/evaluate_registration.py scans --out DIR [--scans ../shared/data/scans]
     python scripts/evaluate_registration.py memory [--vertices 1000000]
@@ -8,7 +8,8 @@
 known: random heads of the model, without and with a smooth deformation of their own (--field 0 1), scanned
 all around at 1.5 mm with 0.3 mm noise and 5 % holes; the scan comes without landmarks. Surface: distance of
 the tight face's vertices to the true head; semantic: to the same vertex of the true head; hidden: how
-far the deformation moves vertices along the surface, where only features of the shape show it.
+far the deformation moves vertices along the surface, where only features of the shape show it; lips: how
+far the gap between them is off, from corner to corner. --closed: heads whose mouth and jaw rest.
 ict: random faces of another model in another topology; the raw surface without landmarks or unit.
 scans: every scan below a folder, without a hand; the landmarks placed on them only judge the result.
 memory: one registration to a dense scan; the peak of the process.
@@ -35,6 +36,7 @@ from facewright.geometry.nearest import closest_points, index_surface
 from facewright.geometry.scan import Scan
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
+from facewright.models.lip_seam import lip_seam
 from facewright.pipeline.finder import ShippedFinder
 from facewright.pipeline.register import ScanFile, ScanRegistrar, read_scan_file
 from facewright.registration.correspondence import normals_of
@@ -71,6 +73,7 @@ def main() -> int:
     parser.add_argument(
         "--field", type=float, nargs="+", default=[0.0, 1.0], help="mm per axis of the heads' own deformation"
     )
+    parser.add_argument("--closed", action="store_true", help="known heads with closed mouths")
     parser.add_argument("--first", type=int, default=0, help="seed of the first head")
     parser.add_argument("--ict", type=Path, default=Path("../shared/data/ict_facekit.npz"))
     parser.add_argument("--scans", type=Path, default=Path("../shared/data/scans"))
@@ -95,26 +98,29 @@ def known(tools: Tools, options: argparse.Namespace) -> int:
 
 def _known(tools: Tools, options: argparse.Namespace, field: float) -> int:
     tight = tools.model.regions["face_tight"].numpy()
-    faces = tools.model.topology.faces.numpy()
+    faces, seam = tools.model.topology.faces.numpy(), lip_seam(tools.model)
     rows = []
     for seed in range(options.first, options.first + (options.count or 50)):
-        scan = known_scan(tools.model, ScanSettings(field=field), seed)
+        scan = known_scan(tools.model, ScanSettings(field=field, closed=options.closed), seed)
         start = time.process_time()
         try:
             result = tools.register(f"head {seed}", scan.vertices, scan.faces)
         except FacewrightError as error:
             print(f"head {seed}: failed: {error}", flush=True)
-            rows.append((np.nan,) * 4)
+            rows.append((np.nan,) * 5)
             continue
         placed = result.transform.scan_from_head(result.vertices)
         fitted = result.transform.scan_from_head(result.fit.vertices)
         surface = closest_points(index_surface(scan.truth, faces), placed[tight]).distance.mean()
         semantic = np.linalg.norm(placed - scan.truth, axis=1)[tight].mean()
         before = np.linalg.norm(fitted - scan.truth, axis=1)[tight].mean()
-        rows.append((surface, semantic, before, _hidden(tools.model, scan.truth, seed)[tight].mean()))
+        lips = abs(seam.gaps(placed, faces) - seam.gaps(scan.truth, faces)).mean()
+        hidden = _hidden(tools.model, scan.truth, seed, closed=options.closed)[tight].mean()
+        rows.append((surface, semantic, before, hidden, lips))
         print(
             f"head {seed}: surface {surface:.3f} mm, semantic {semantic:.3f} mm (after the model "
-            f"fit {before:.3f}), {time.process_time() - start:.1f} s processor, {result.solver}",
+            f"fit {before:.3f}), lips {lips:.3f} mm, {time.process_time() - start:.1f} s processor, "
+            f"{result.solver}",
             flush=True,
         )
     table = np.array(rows)
@@ -122,16 +128,17 @@ def _known(tools: Tools, options: argparse.Namespace, field: float) -> int:
     if failed == len(table):
         print(f"{len(table)} heads, all failed")
         return 1
-    surface, semantic, before, hidden = np.nanmean(table, axis=0)
+    surface, semantic, before, hidden, lips = np.nanmean(table, axis=0)
     print(f"{len(table)} heads, own deformation {field:g} mm per axis, {failed} failed:", end=" ")
     print(f"surface {surface:.3f} mm (target 0.25), semantic {semantic:.3f} mm (target 1.2;", end=" ")
-    print(f"after the model fit {before:.3f}; worst {np.nanmax(table[:, 1]):.3f}; hidden {hidden:.3f})")
+    print(f"after the model fit {before:.3f}; worst {np.nanmax(table[:, 1]):.3f}; hidden", end=" ")
+    print(f"{hidden:.3f}), lips {lips:.3f} mm")
     return int(failed or surface > 0.25 or semantic > 1.2)
 
 
-def _hidden(model: FaceModel, truth: ndarray, seed: int) -> ndarray:
+def _hidden(model: FaceModel, truth: ndarray, seed: int, *, closed: bool) -> ndarray:
     """(V,) mm that a known head's own deformation moves each vertex along the surface."""
-    plain = random_head(model, ScanSettings(field=0.0), np.random.default_rng(seed))
+    plain = random_head(model, ScanSettings(field=0.0, closed=closed), np.random.default_rng(seed))
     normals, moved = normals_of(truth, model.topology.faces.numpy()), truth - plain
     return np.linalg.norm(moved - (moved * normals).sum(1, keepdims=True) * normals, axis=1)
 

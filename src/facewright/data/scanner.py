@@ -10,6 +10,7 @@ from facewright.models.face_model import FaceModel
 from facewright.render.rasterize import rasterize
 
 AXIS_DEPTH = -20.0  # mm, z of the cylinder's axis in the head frame
+PARTING = ("jaw", "mouth", "tongue", "cheekPuff")  # how names of expressions begin that move the lips
 HALF_SWEEP = np.radians(110.0)
 
 
@@ -38,6 +39,7 @@ class ScanSettings:
         holes: share of the points that are missing, in patches.
         field: mm, size of the deformation that the model does not know.
         expression: strength of a random expression, as a share of the model's own spread.
+        closed: the mouth rests, and with it the jaw; the eyes do what they do.
     """
 
     spacing: float = 1.5
@@ -45,6 +47,7 @@ class ScanSettings:
     holes: float = 0.05
     field: float = 1.0
     expression: float = 0.5
+    closed: bool = False
 
 
 def random_head(model: FaceModel, settings: ScanSettings, generator: np.random.Generator) -> ndarray:
@@ -53,6 +56,9 @@ def random_head(model: FaceModel, settings: ScanSettings, generator: np.random.G
     prior = model.expression_prior
     spread = torch.from_numpy(generator.normal(size=model.expression_count)).float()
     expression = (prior.mean + settings.expression * spread * prior.std).clamp(0, 1)[None]
+    if settings.closed:
+        parting = torch.tensor([name.startswith(PARTING) for name in model.expression_names])
+        expression = expression.masked_fill(parting, 0.0)
     vertices = model.vertices(identity, expression)[0].double().numpy()
     return vertices + settings.field * smooth_field(vertices, generator)
 
