@@ -10,18 +10,25 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from numpy import ndarray
+from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 from threadpoolctl import threadpool_limits
 
 from facewright.geometry.laplacian import vertex_areas
+from facewright.geometry.nearest import closest_points, index_surface
 from facewright.models.face_model import FaceModel
 from facewright.registration.correspondence import Matches, Target, match, normals_of
+from facewright.registration.lip_gaps import LipGaps
 from facewright.registration.records import FaceFit, ScanLandmarks
 from facewright.registration.smooth_motion import along_axes, smooth_modes
 
 HIDDEN = ("eye_sockets", "inner_mouth")  # regions of the skin that no scan shows
 JUDGED = 4.0  # mm; matches beyond it do not count for the fit
 MODE_NODES, MODES, WEAK_EVERY = 400, 100, 4
+INSIDE = ("tongue", "upper_teeth", "lower_teeth")
+NEAR_MOUTH = 8.0  # mm from the lips; and the limit from which on matches are good enough for lips
+FURTHEST_LIP = 4.0  # mm; points of the scan that are further from the lips are none of theirs
+INDEPENDENT_LIP = 60.0  # points that all of them count for
 OUTSIDE = ("neck", "scalp", "ear_left", "ear_right")  # hair and collars: believed less
 
 
@@ -41,6 +48,9 @@ class FaceFitSettings:
         independent: number of matches that the surface counts for; neighbours err together.
         landmark_weight: on the landmarks' rows, whose own sigma counts too.
         independent_landmarks: number of landmarks that all of them count for; detected ones err together.
+        lip_gaps: weight of the gaps between the lips, as the landmarks show them.
+        lip_points: of the scan around the mouth that are to lie on the lips (a gap that the scan bridges
+            is none); 0: only the model's points search.
         beyond_sigma: mm; size of smooth displacements that the model does not know; 0: it knows all.
         beyond_reach: mm; over which these are alike.
     """
@@ -56,6 +66,8 @@ class FaceFitSettings:
     independent: float = 500.0
     landmark_weight: float = 1.0
     independent_landmarks: float = 60.0
+    lip_gaps: float = 1.0
+    lip_points: int = 400
     beyond_sigma: float = 1.0
     beyond_reach: float = 25.0
 
@@ -143,6 +155,8 @@ class _Fitter:
         self.modes = _smooth_modes(model, settings)
         self.basis = _basis_at(model, self.chosen).beside(self.modes[self.chosen])
         self.marks = None if landmarks is None else _landmark_basis(model, landmarks.index, self.modes)
+        self.gaps = None if landmarks is None else LipGaps.of(model, landmarks)
+        self.mouth = _Mouth.of(model, self.modes) if settings.lip_points else None
         expression = model.expression_prior
         self.known = model.identity_count + model.expression_count
         free = 3 * self.modes.shape[1]
@@ -171,6 +185,10 @@ class _Fitter:
         rough = (limit / self.settings.last_distance) ** 2  # while matches are, landmarks and stiffness lead
         if self.marks is not None and self.landmarks is not None:
             self._add_landmarks(system, state, (self.marks, self.landmarks), rough)
+            if self.gaps is not None:
+                self._add_gaps(system, state, (self.marks, self.landmarks), self.gaps)
+        if self.mouth is not None and limit < NEAR_MOUTH:
+            self._add_mouth(system, state, self.mouth, limit)
         prior = self.prior.copy()
         prior[self.known :] *= rough
         step = system.solve(prior, self.centre - state.coefficients)
@@ -207,6 +225,42 @@ class _Fitter:
         trust = lead * self.settings.landmark_weight / landmarks.sigma**2 / (1 + (off / 4) ** 2)
         trust = trust * _independent(float(len(off)), self.settings.independent_landmarks)
         system.add_points(placed, marks.basis, landmarks.points, trust)
+
+    def _add_gaps(
+        self,
+        system: "_Normal",
+        state: _State,
+        seen: "tuple[_Basis, ScanLandmarks]",
+        gaps: LipGaps,
+    ) -> None:
+        marks, landmarks = seen
+        first, second, way = gaps.first, gaps.second, gaps.way @ state.rotation.T
+        placed = state.placed(marks.at(state.coefficients))
+        gap = ((placed[first] - placed[second]) * way).sum(1)
+        wanted = gaps.wanted(((landmarks.points[first] - landmarks.points[second]) * way).sum(1))
+        weight = self.settings.lip_gaps * gaps.weight
+        system.add_differences(placed, marks.basis, (first, second), (way, wanted - gap, weight))
+
+    def _add_mouth(self, system: "_Normal", state: _State, mouth: "_Mouth", limit: float) -> None:
+        """Points of the scan at the mouth, drawn onto the lips where these are nearest to them."""
+        vertices = state.placed(self.vertices(state))
+        seen = self.target.vertices
+        near, _ = KDTree(vertices[mouth.lips]).query(seen, distance_upper_bound=NEAR_MOUTH)
+        chosen = np.flatnonzero(np.isfinite(near))
+        chosen = chosen[:: max(1, len(chosen) // self.settings.lip_points)]
+        if not len(chosen):
+            return
+        found = closest_points(index_surface(vertices, mouth.faces), seen[chosen])
+        # What is nearest to teeth, tongue or the mouth's lining may be just these.
+        kept = mouth.shown[found.triangle] & (found.distance < min(limit, FURTHEST_LIP))
+        seen, corners = seen[chosen[kept]], mouth.faces[found.triangle[kept]]
+        off, share = seen - found.points[kept], found.barycentric[kept]
+        distance = found.distance[kept]
+        basis = np.einsum("nc,ncak->nak", share, mouth.basis[mouth.row[corners]])
+        weight = (1 - (distance / FURTHEST_LIP) ** 2) ** 2 / self.settings.plane_sigma**2
+        weight = weight * _independent(float(len(weight)), INDEPENDENT_LIP)
+        way = off / distance[:, None].clip(1e-9)
+        system.add_along(found.points[kept], basis, way, (distance, weight))
 
 
 def _independent(count: float, most: float) -> float:
@@ -253,6 +307,22 @@ class _Normal:
         rows = jacobian.reshape(-1, jacobian.shape[2])
         self._add(rows, (target - moved).ravel(), np.repeat(weight, 3))
 
+    def add_along(self, moved: ndarray, basis: ndarray, way: ndarray, rows: tuple[ndarray, ndarray]) -> None:
+        """Distances (and their weights) along given directions."""
+        self._add(np.einsum("nc,nck->nk", way, self._jacobian(moved, basis)), *rows)
+
+    def add_differences(
+        self,
+        moved: ndarray,
+        basis: ndarray,
+        pairs: tuple[ndarray, ndarray],
+        rows: tuple[ndarray, ndarray, ndarray],
+    ) -> None:
+        """Gaps of pairs along given directions; by how much they are to grow, and weights."""
+        jacobian = self._jacobian(moved, basis)
+        way, growth, weight = rows
+        self._add(np.einsum("nc,nck->nk", way, jacobian[pairs[0]] - jacobian[pairs[1]]), growth, weight)
+
     def solve(self, prior: ndarray, to_centre: ndarray) -> ndarray:
         """The step; ``prior`` pulls the coefficients towards their centre."""
         matrix, right = self.matrix.copy(), self.right.copy()
@@ -275,6 +345,46 @@ class _Normal:
         weighted = rows * weight[:, None]
         self.matrix += rows.T @ weighted
         self.right += weighted.T @ residual
+
+
+@dataclass(frozen=True)
+class _Mouth:
+    """The surface around the mouth, teeth and tongue included.
+
+    Attributes:
+        lips: vertices of the lips.
+        faces: triangles of the model around the mouth.
+        shown: which of them are skin that a scan may show.
+        row: of each vertex of the model in ``basis``.
+        basis: (N,3,K) of the vertices of the shown triangles.
+    """
+
+    lips: ndarray
+    faces: ndarray
+    shown: ndarray
+    row: ndarray
+    basis: ndarray
+
+    @classmethod
+    def of(cls, model: FaceModel, modes: ndarray) -> "_Mouth | None":
+        """None: the model has no inside of the mouth that tells closed lips from open ones."""
+        within = [
+            model.regions["inner_mouth"],
+            *(model.parts[name] for name in INSIDE if name in model.parts),
+        ]
+        inside = torch.stack(within).any(0).numpy()
+        if "mouth" not in model.regions or not inside.any():
+            return None
+        faces = model.topology.faces.numpy()
+        skin = np.logical_and(model.regions["mouth"].numpy(), visible_skin(model) > 0)
+        shown = np.asarray(skin[faces].all(axis=1))
+        kept = shown | inside[faces].all(1)
+        faces, shown = np.ascontiguousarray(faces[kept]), shown[kept]
+        used = np.unique(faces[shown])
+        row = np.zeros(len(model.mean), dtype=np.int64)
+        row[used] = np.arange(len(used))
+        basis = _basis_at(model, used).beside(modes[used]).basis
+        return cls(np.flatnonzero(model.regions["lips"].numpy()), faces, shown, row, basis)
 
 
 def _sampled(model: FaceModel, settings: FaceFitSettings) -> tuple[ndarray, ndarray]:

@@ -12,6 +12,7 @@ from facewright.core.progress import StageClock
 from facewright.models.face_model import FaceModel
 from facewright.registration.correspondence import Target, match, normals_of, prepare_target
 from facewright.registration.face_fit import fit_face, visible_skin
+from facewright.registration.lips import ContactTerm
 from facewright.registration.nonrigid import (
     ClosestPointTerm,
     Deformation,
@@ -47,6 +48,8 @@ def draw_skin(skin: SkinStart) -> Deformation:
         )
     if skin.landmarks is not None:
         terms.append(_landmark_term(skin, skin.landmarks))
+    if (contact := ContactTerm.of(skin, settings.contact)) is not None:
+        terms.append(contact)
     return deform(skin.vertices, skin.faces, terms, settings.nonrigid, pliancy=skin.pliancy)
 
 

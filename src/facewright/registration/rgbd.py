@@ -46,7 +46,13 @@ SECOND_FACE = 0.5  # another face of at least this share of the first one's size
 
 # Landmarks in colour are nearer to their places than noisy depth without texture is: they decide.
 TO_DEPTH = FaceFitSettings(
-    last_distance=4.0, plane_sigma=0.5, independent=300.0, independent_landmarks=130.0, beyond_sigma=0.0
+    last_distance=4.0,
+    plane_sigma=0.5,
+    independent=300.0,
+    independent_landmarks=130.0,
+    lip_gaps=0.0,
+    lip_points=0,
+    beyond_sigma=0.0,
 )
 FROM_DEPTH = NonRigidSettings(
     stages=(
@@ -72,7 +78,7 @@ class RgbdSettings:
         contour: weight of the edge of the face, for each contour landmark.
         across: weight of closest points on x and y where the picture binds them too; on depth it is 1.
         drawn: take off the landmarker's error, as it is seen on a drawing of the fitted head.
-        registration: of the model's fit; its unit is mm, ``scan_points`` is not used.
+        registration: of the model's fit; its unit is mm, ``scan_points`` and ``contact`` are not used.
     """
 
     smoothing: float = 2.0

@@ -28,6 +28,7 @@ class RegistrationSettings:
         mm: millimetres for one unit of the scan; None: inferred from the landmarks, and said.
         fit: of the face model.
         nonrigid: of the deformation that follows.
+        contact: weight of the contact of lips that are closed on the fitted head; 0: they may slide apart.
         scan_points: of the scan that draw the template (symmetric term); 0: only the template searches.
         pliancy: factors on the stiffness of regions of the model, below 1 where it may bend more; where
             regions overlap, factors multiply.
@@ -37,6 +38,7 @@ class RegistrationSettings:
     fit: FaceFitSettings = field(default_factory=FaceFitSettings)
     nonrigid: NonRigidSettings = FROM_FACE_FIT
     scan_points: int = 4000
+    contact: float = 4.0
     pliancy: dict[str, float] = field(default_factory=dict)
 
 

@@ -1,0 +1,112 @@
+"""Closed lips on scans: what says that they are closed, and that they stay so."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+
+from facewright.data.scanner import ScanSettings, scan_around
+from facewright.models.base import load_base_model
+from facewright.models.lip_seam import lip_seam
+from facewright.registration.correspondence import prepare_target
+from facewright.registration.face_fit import FaceFitSettings, fit_face
+from facewright.registration.lip_gaps import LIPS, LipGaps
+from facewright.registration.lips import ContactTerm, closed_pairs
+from facewright.registration.nonrigid import LandmarkTerm, deform
+from facewright.registration.records import FaceFit, ScanLandmarks
+from facewright.registration.scan_landmarks import BASE_SIGMA, PLASTER_SIGMA, steady_landmarks
+from facewright.registration.schedule import NonRigidSettings, Stage
+from facewright.registration.skin import RegistrationSettings, SkinStart
+
+MODEL = load_base_model()
+FACES, SEAM = MODEL.topology.faces.numpy(), lip_seam(MODEL)
+PLACE = Rotation.from_rotvec([0.1, 0.3, -0.05]).as_matrix(), np.array([10.0, -5.0, 3.0])
+
+
+def head(jaw: float = 0.0, seed: int = 3) -> np.ndarray:
+    """A person at rest but for the jaw."""
+    identity = torch.randn(1, MODEL.identity_count, generator=torch.Generator().manual_seed(seed))
+    expression = torch.zeros(1, MODEL.expression_count)
+    expression[0, MODEL.expression_names.index("jawOpen")] = jaw
+    return MODEL.vertices(identity, expression)[0].double().numpy()
+
+
+def marks(vertices: np.ndarray, sigma: float = BASE_SIGMA) -> ScanLandmarks:
+    index = steady_landmarks(MODEL)
+    points = MODEL.landmark_points(torch.from_numpy(vertices).float(), "dense478").double().numpy()[index]
+    return ScanLandmarks(index, points, np.full(len(index), sigma))
+
+
+def start(vertices: np.ndarray) -> SkinStart:
+    fit = FaceFit(np.zeros(1), np.zeros(1), vertices, np.eye(3), np.zeros(3), 0.1, 1.0)
+    target = prepare_target(vertices[:3], np.array([[0, 1, 2]]))  # not asked for here
+    return SkinStart(MODEL, target, fit, None, RegistrationSettings())
+
+
+def test_lips_are_closed_from_the_middle_to_the_corners() -> None:
+    assert closed_pairs(SEAM, head(), FACES).all()
+    # A corner that the fit left open is closed if all between it and the middle is...
+    parted = head()
+    out = SEAM.upper[SEAM.places(parted, FACES)[0][:, 0] > 17]
+    parted[out, 1] += 1.5
+    assert closed_pairs(SEAM, parted, FACES).all()
+    # ... but not if the mouth is open.
+    wide = closed_pairs(SEAM, head(0.15), FACES)
+    middle = abs(head()[SEAM.upper, 0]) < 12
+    assert not wide[middle].any()
+
+
+def test_what_slides_apart_is_held_together() -> None:
+    skin = start(head())
+    contact = ContactTerm.of(skin, 4.0)
+    assert contact is not None
+    # Something draws the lower lip down, as scan points of the chin do, and holds the upper one.
+    upper, lower, _ = contact.seam.places(skin.vertices, skin.faces)
+    trust = np.full(len(upper), 0.2)
+    held = LandmarkTerm(contact.own, contact.own_weights, upper, trust)
+    away = LandmarkTerm(contact.seam.triangle, contact.seam.corner_weights, lower - [0.0, 2.0, 0.0], trust)
+    stages = (Stage(stiffness=0.1, landmarks=1.0, iterations=2),)
+    gaps = []
+    for terms in ([held, away, contact], [held, away]):
+        moved = deform(skin.vertices, skin.faces, terms, NonRigidSettings(stages)).vertices
+        gaps.append(np.median(contact.seam.gaps(moved, skin.faces)))
+    assert abs(gaps[0]) < 0.3
+    assert gaps[1] > 0.7  # the control: without the term the lips come apart
+    assert ContactTerm.of(start(head(0.3)), 4.0) is None or not closed_pairs(SEAM, head(0.3), FACES).all()
+    assert ContactTerm.of(skin, 0.0) is None
+
+
+def test_landmarks_tell_closed_lips_from_open_ones() -> None:
+    gaps = LipGaps.of(MODEL, marks(head()))
+    assert len(gaps.first) == len(LIPS)
+    np.testing.assert_array_equal(gaps.wanted(gaps.rest + 0.5), gaps.rest)
+    np.testing.assert_array_equal(gaps.wanted(0.0 * gaps.rest), 0.5 * gaps.rest)  # none cross
+    np.testing.assert_array_equal(gaps.wanted(gaps.rest + 3.0), gaps.rest + 3.0)
+    assert len(LipGaps.of(MODEL, marks(head(), PLASTER_SIGMA)).first) == 0
+    few = marks(head())
+    few = replace(few, index=few.index[:5], points=few.points[:5], sigma=few.sigma[:5])
+    assert len(LipGaps.of(MODEL, few).first) == 0
+
+
+def test_the_fit_finds_the_gap_by_points_of_the_scan_and_by_landmarks() -> None:
+    plain = FaceFitSettings(samples=700, iterations=7, lip_gaps=0.0, lip_points=0)
+    rotation, translation = PLACE
+    truth = head(0.12)
+    vertices, faces = scan_around(truth, FACES, ScanSettings(holes=0.0), np.random.default_rng(0))
+    whole = prepare_target(vertices @ rotation.T + translation, faces)
+    shown = MODEL.parts["skin"].numpy() & ~MODEL.regions["lips"].numpy()
+    lipless = prepare_target(
+        truth @ rotation.T + translation, np.ascontiguousarray(FACES[shown[FACES].all(1)])
+    )
+    for target, sigma, settings in (
+        (whole, PLASTER_SIGMA, replace(plain, lip_points=400)),
+        (lipless, BASE_SIGMA, replace(plain, lip_gaps=1.0)),
+    ):
+        seen = marks(truth, sigma)
+        seen = replace(seen, points=seen.points @ rotation.T + translation)
+        errors = []
+        for chosen in (settings, plain):
+            fit = fit_face(MODEL, target, PLACE, seen, chosen)
+            errors.append(abs(SEAM.gaps(fit.vertices, FACES) - SEAM.gaps(truth, FACES)).mean())
+        assert errors[0] < 0.8 * errors[1]
