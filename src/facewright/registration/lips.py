@@ -53,7 +53,12 @@ class ContactTerm:
         own = at.any(2).argmax(1)
         return cls(seam, skin.faces, own, at[np.arange(len(own)), own].astype(np.float64), weight)
 
-    def rows(self, moved: Float[ndarray, "V 3"], stage: Stage) -> Rows:  # noqa: ARG002  as every term
+    def rows(
+        self,
+        moved: Float[ndarray, "V 3"],
+        normals: Float[ndarray, "V 3"],  # noqa: ARG002  as every term
+        stage: Stage,  # noqa: ARG002
+    ) -> Rows:
         """Both points of each pair, drawn to between them."""
         upper, lower, way = self.seam.places(moved, self.faces)
         half = 0.5 * ((upper - lower) * way).sum(1, keepdims=True) * way
