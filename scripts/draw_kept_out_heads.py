@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from facewright.core.errors import FacewrightError
+from facewright.data.datasets.kept_out import is_kept_out
 from facewright.image.color import linear_from_srgb, srgb_from_linear
 from facewright.image.io import photograph_from_array
 from facewright.image.warp import crop_box
@@ -23,7 +24,6 @@ from facewright.pipeline.reconstruct import Reconstructor
 from facewright.pipeline.result import Reconstruction
 from facewright.pipeline.views import clay_with_eyes, photo_overlay, turned_views, zoomed_camera
 from training_data.photos import SETS
-from training_data.split import is_kept_out
 
 PANEL = 224
 GREY = (0.3, 0.3, 0.3)  # linear

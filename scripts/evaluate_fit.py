@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from facewright.data.datasets.kept_out import is_kept_out
 from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import landmark_basis
@@ -21,7 +22,6 @@ from facewright.fitting.settings import LandmarkFitSettings
 from facewright.models.base import load_base_model
 from fit_evaluation.found_faces import found_faces
 from training_data.photos import SETS, load_set
-from training_data.split import is_kept_out
 
 TARGET_ERROR = 0.015
 SHOWN = 0.02  # standard deviation of an expression that photos show

@@ -17,10 +17,10 @@ import torch
 
 from base_model import gates
 from base_model.scan_statistics import read_scan_model
+from facewright.data.datasets.kept_out import is_kept_out
 from facewright.fitting.landmark import fit_landmarks
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
-from training_data.split import is_kept_out
 
 DISTANCES = {
     "between outer eye corners": (33, 263),

@@ -21,8 +21,8 @@ LICENCE = (
 )
 DATA = (
     "faces_in_the_wild (11,028 photos) and faces_in_colour (4,740 frames), labelled by MediaPipe; "
-    "a tenth of the identities kept out (scripts/training_data/split.py); also faces turned by turn_faces.py "
-    "and, for the landmarkers, renderings of the base model by render_faces.py"
+    "a tenth of the identities kept out (facewright/data/datasets/kept_out.py); also faces turned by "
+    "turn_faces.py and, for the landmarkers, renderings of the base model by render_faces.py"
 )
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from facewright.data.datasets.kept_out import is_kept_out
 from facewright.models.face_model import ExpressionPrior
-from training_data.split import is_kept_out
 
 UNSEEN_STD = 0.05  # of an expression the labels do not have
 

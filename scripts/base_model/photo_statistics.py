@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from training_data.split import is_kept_out
+from facewright.data.datasets.kept_out import is_kept_out
 
 PIXELS_PER_UNIT = 64  # of the stored labels
 DISTANCE = 1500.0  # mm from camera to head, which the photos do not tell

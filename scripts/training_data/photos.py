@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .split import is_kept_out
+from facewright.data.datasets.kept_out import is_kept_out
 
 SETS = ("faces_in_the_wild", "faces_in_colour")
 TURNED, RENDERED = 2, 3  # sources beside the photographs: rotate-and-render, renderings of the base model

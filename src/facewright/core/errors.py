@@ -50,3 +50,7 @@ class UnavailableError(FacewrightError, RuntimeError):
 
 class NotFiniteError(FacewrightError, ArithmeticError):
     """A loss, a gradient or a measure of a training is NaN or infinite."""
+
+
+class DatasetError(InputError):
+    """A folder is not the data set that it was given for, or something of it is missing or damaged."""

@@ -5,7 +5,8 @@ import math
 import re
 import struct
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,23 +100,46 @@ def read_photo(path: Path, limits: PhotoLimits | None = None) -> Photograph:
     """
     limits = limits or PhotoLimits()
     head = _checked_head(path, limits)
+    # From the open file: its bytes need not lie in memory beside its pixels.
+    with (
+        _decoding(path.name, head, limits),
+        path.open("rb") as stream,
+        Image.open(stream, formats=FORMATS) as image,
+    ):
+        return _decode(image, path.name, limits)
+
+
+def read_photo_bytes(data: bytes, name: str, limits: PhotoLimits | None = None) -> Photograph:
+    """``read_photo`` of a file that is already in memory, such as a member of an archive.
+
+    Raises:
+        ImageError: it is not a whole picture of an acceptable size.
+    """
+    limits = limits or PhotoLimits()
+    if not data:
+        raise ImageError(f"{name} is empty (0 bytes): copy it again.")
+    if len(data) > limits.max_bytes:
+        raise ImageError(f"{name} has {len(data) >> 20} MB, more than the {limits.max_bytes >> 20} allowed.")
+    with _decoding(name, data[:16], limits), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        return _decode(image, name, limits)
+
+
+@contextmanager
+def _decoding(name: str, head: bytes, limits: PhotoLimits) -> Iterator[None]:
+    """Turn what Pillow raises on files that are no whole pictures into one clear line."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own size warning and remarks on odd metadata
-            # From the open file: its bytes need not lie in memory beside its pixels.
-            with path.open("rb") as stream, Image.open(stream, formats=FORMATS) as image:
-                return _decode(image, path.name, limits)
+            yield
     except UnidentifiedImageError:
-        raise ImageError(f"{path.name} is not a picture that can be read: {_hint(head)}.") from None
+        raise ImageError(f"{name} is not a picture that can be read: {_hint(head)}.") from None
     except Image.DecompressionBombError as error:  # Pillow's own limit, checked when the header was read
         count = re.search(r"\d+", str(error))
-        raise ImageError(_too_large(path.name, int(count[0]) if count else 0, limits)) from None
+        raise ImageError(_too_large(name, int(count[0]) if count else 0, limits)) from None
     except ImageError:
         raise
     except METADATA_ERRORS as error:
-        raise ImageError(
-            f"{path.name} is damaged or cut short ({error}): copy or export it again."
-        ) from error
+        raise ImageError(f"{name} is damaged or cut short ({error}): copy or export it again.") from error
 
 
 def photograph_from_array(pixels: np.ndarray, name: str = "photo") -> Photograph:

@@ -13,7 +13,7 @@ from base_model.landmarking import closest_weights
 from base_model.raw_space import RawSpace, flip, mirror_map, without_rigid
 from base_model.skin_optics import skin_rgb
 from base_model.surface_fit import linear_points, sample_surface
-from training_data.split import is_kept_out
+from facewright.data.datasets.kept_out import is_kept_out
 
 
 def miniature() -> RawSpace:

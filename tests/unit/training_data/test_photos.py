@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facewright.data.datasets.kept_out import is_kept_out
 from training_data.photos import load_set  # pyright: ignore[reportMissingImports]
-from training_data.split import is_kept_out  # pyright: ignore[reportMissingImports]
 
 
 def write_set(folder: Path, members: list[tuple[str, int]], names: list[str]) -> None:
