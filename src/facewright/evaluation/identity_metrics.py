@@ -105,23 +105,24 @@ def pair_similarity(
     return -np.linalg.norm(first - second, axis=1)
 
 
-def verify(similarity: Float[ndarray, " N"], same: Bool[ndarray, " N"], folds: int = 10) -> Verification:
+def verify(
+    similarity: Float[ndarray, " N"], same: Bool[ndarray, " N"], folds: int | Int64[ndarray, " N"] = 10
+) -> Verification:
     """Verification by the protocol of Labeled Faces in the Wild.
 
     Args:
         similarity: of each pair, higher is more alike.
         same: whether the pair shows one person.
-        folds: consecutive groups of pairs, as the lists of LFW are ordered.
+        folds: consecutive groups of pairs, as the lists of LFW are ordered; or the fold of each pair.
 
     Raises:
         InputError: fewer than 2 folds, fewer pairs than folds, or pairs of one kind only.
     """
-    if not 2 <= folds <= len(similarity):
-        raise InputError(f"expected 2 to {len(similarity)} folds (one pair each at least), got {folds}.")
+    groups = _groups(len(similarity), folds)
     if same.all() or not same.any():
         raise InputError("verification needs pairs of one person and pairs of two: got one kind only.")
     accuracies = []
-    for fold in np.array_split(np.arange(len(similarity)), folds):
+    for fold in groups:
         other = np.ones(len(similarity), dtype=bool)
         other[fold] = False
         threshold = _best_threshold(similarity[other], same[other])
@@ -135,6 +136,18 @@ def verify(similarity: Float[ndarray, " N"], same: Bool[ndarray, " N"], folds: i
     )
 
 
+def true_accepts(similarity: Float[ndarray, " N"], same: Bool[ndarray, " N"], false_accepts: float) -> float:
+    """TAR at FAR: share of the pairs of one person that are accepted where so few of the others are.
+
+    Raises:
+        InputError: pairs of one kind only.
+    """
+    if same.all() or not same.any():
+        raise InputError("verification needs pairs of one person and pairs of two: got one kind only.")
+    wrong, right = roc_curve(similarity, same)
+    return float(right[wrong <= false_accepts].max())
+
+
 def roc_curve(
     similarity: Float[ndarray, " N"], same: Bool[ndarray, " N"]
 ) -> tuple[Float[ndarray, " T"], Float[ndarray, " T"]]:
@@ -145,6 +158,19 @@ def roc_curve(
     accepted = np.cumsum(truth)[last], np.cumsum(~truth)[last]
     true_accept = np.concatenate([[0.0], accepted[0] / truth.sum()])
     return np.concatenate([[0.0], accepted[1] / (~truth).sum()]), true_accept
+
+
+def _groups(count: int, folds: int | Int64[ndarray, " N"]) -> list[ndarray]:
+    """Numbers of the pairs in each fold."""
+    if isinstance(folds, int):
+        number = folds
+        groups = np.array_split(np.arange(count), folds) if 2 <= folds <= count else []
+    else:
+        kinds = np.unique(folds)
+        number, groups = len(kinds), [np.flatnonzero(folds == kind) for kind in kinds]
+    if not len(groups) >= 2:
+        raise InputError(f"expected 2 to {count} folds (one pair each at least), got {number}.")
+    return groups
 
 
 def _best_threshold(similarity: ndarray, same: ndarray) -> float:

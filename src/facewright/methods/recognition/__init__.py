@@ -1,0 +1,1 @@
+"""The recognition network: its photos, augmentation, training and evaluation."""

@@ -1,0 +1,93 @@
+"""Crops as other photos of the same face might have come out: moved, lit, blurred, noisy, partly hidden."""
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from torch import Tensor
+from torch.nn import functional
+
+from facewright.detection.aligned_crop import SIZE
+from facewright.methods.recognition.settings import AugmentationSettings
+
+
+def augmented(
+    crops: UInt8[ndarray, "B S S"], rng: np.random.Generator, settings: AugmentationSettings
+) -> Float[Tensor, "B 1 112 112"]:
+    """Changed copies of crops with a margin, cut to what a network sees; the same from the same ``rng``."""
+    images = torch.from_numpy(crops).float()[:, None] / 255.0
+    images = _moved(images, rng, settings)
+    images = _coarser(images, rng, settings)
+    images = _relit(images, rng, settings)
+    images = images + settings.noise * _column(rng.random(len(crops))) * _noise(images, rng)
+    return _hidden(images.clamp(0, 1), rng, settings)
+
+
+def _moved(images: Tensor, rng: np.random.Generator, settings: AugmentationSettings) -> Tensor:
+    """Shifted, scaled, turned, and mirrored half of the time."""
+    count, side = len(images), images.shape[-1]
+    scale = np.exp(rng.uniform(-settings.scale, settings.scale, count)) * (SIZE / side)
+    roll = rng.uniform(-settings.roll, settings.roll, count)
+    shift = rng.uniform(-settings.shift, settings.shift, (count, 2)) * (2.0 / side)
+    mirror = np.where(rng.random(count) < 0.5, -1.0, 1.0)
+    cos, sin = scale * np.cos(roll), scale * np.sin(roll)
+    rows = [np.stack([mirror * cos, -sin, shift[:, 0]], 1), np.stack([mirror * sin, cos, shift[:, 1]], 1)]
+    affine = torch.from_numpy(np.stack(rows, 1).astype(np.float32))
+    grid = functional.affine_grid(affine, [count, 1, SIZE, SIZE], align_corners=False)
+    return functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def _coarser(images: Tensor, rng: np.random.Generator, settings: AugmentationSettings) -> Tensor:
+    """Some reduced and enlarged again, all of them by one of three factors that this batch draws."""
+    groups = np.where(rng.random(len(images)) < settings.blur, rng.integers(0, 3, len(images)), -1)
+    sides = np.exp(rng.uniform(np.log(settings.coarsest), np.log(SIZE), 3)).astype(int)
+    changed = images.clone()
+    for group, side in enumerate(sides):
+        chosen = torch.from_numpy(np.flatnonzero(groups == group))
+        if len(chosen):
+            small = functional.interpolate(
+                images[chosen], size=(int(side), int(side)), mode="bilinear", antialias=True
+            )
+            changed[chosen] = functional.interpolate(small, size=(SIZE, SIZE), mode="bilinear")
+    return changed
+
+
+def _relit(images: Tensor, rng: np.random.Generator, settings: AugmentationSettings) -> Tensor:
+    """Brightness, contrast, gamma, and a slope of light across the face."""
+    count, amount = len(images), settings.light
+    bright, slope_x, slope_y = (_column(rng.uniform(-amount, amount, count)) for _ in range(3))
+    contrast, gamma = (_column(np.exp(rng.uniform(-2 * amount, 2 * amount, count))) for _ in range(2))
+    axis = torch.linspace(-1, 1, images.shape[-1])
+    middle = images.mean((2, 3), keepdim=True)
+    lit = (images - middle) * contrast + middle + bright + slope_x * axis + slope_y * axis[:, None]
+    return lit.clamp(1e-4, 1) ** gamma
+
+
+def _hidden(images: Tensor, rng: np.random.Generator, settings: AugmentationSettings) -> Tensor:
+    """Some with a rectangle of one grey, some black beyond a turned square."""
+    count = len(images)
+    axis = torch.arange(SIZE) + 0.5
+    x, y = axis[None, None, None, :], axis[None, None, :, None]
+    middle, half = rng.uniform(0, SIZE, (2, count)), rng.uniform(6, 26, (2, count))
+    inside = ((x - _column(middle[0])).abs() < _column(half[0])) & (
+        (y - _column(middle[1])).abs() < _column(half[1])
+    )
+    chosen = _column(rng.random(count)) < settings.occlusion
+    images = torch.where(inside & chosen, _column(rng.random(count)), images)
+    turn, extent = rng.uniform(-0.5, 0.5, count), rng.uniform(36, 60, (2, count))
+    cos, sin = _column(np.cos(turn)), _column(np.sin(turn))
+    u, v = x - 0.5 * SIZE, y - 0.55 * SIZE
+    across, down = (u * cos + v * sin).abs(), (v * cos - u * sin).abs()
+    beyond = (across > _column(extent[0])) | (down > _column(extent[1]))
+    chosen = _column(rng.random(count)) < settings.border
+    return torch.where(beyond & chosen, 0.0, images)
+
+
+def _noise(images: Tensor, rng: np.random.Generator) -> Tensor:
+    """Standard normal numbers in the images' shape."""
+    return torch.from_numpy(rng.standard_normal(images.shape, dtype=np.float32))
+
+
+def _column(values: ndarray) -> Tensor:
+    """(B,) numbers as (B, 1, 1, 1)."""
+    return torch.from_numpy(np.asarray(values, dtype=np.float32))[:, None, None, None]

@@ -1,0 +1,152 @@
+"""Aligned grey crops of the labelled photo folders, cut once and kept in one array file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from torch import Tensor
+
+from facewright.core.assets import sha256
+from facewright.core.errors import DatasetError
+from facewright.core.files import atomic_file, read_marker, write_json
+from facewright.core.progress import ProgressBar
+from facewright.data.datasets.kept_out import is_kept_out
+from facewright.data.datasets.labelled_folders import FolderName, read_labelled_folder, read_pairs
+from facewright.data.datasets.record import FacePhoto, FaceSet, PhotoPair
+from facewright.detection.aligned_crop import SIZE, aligned_crops, five_points
+from facewright.detection.crop import luma
+
+FOLDERS: tuple[FolderName, ...] = ("faces_in_the_wild", "faces_in_colour")
+MARGIN = 8  # px around the crop that the network sees: room for shifts and turns
+SIDE = SIZE + 2 * MARGIN
+FORMAT = "facewright-crops-1"
+
+
+@dataclass(frozen=True)
+class CropSet:
+    """Crops of all photos in memory (a file that is mapped there).
+
+    Attributes:
+        pixels: luma, sRGB in 0 to 255, 8 px wider on each side than the crop that a network sees.
+        identity: whose face each shows, "" if nobody knows.
+        pairs: of the verification protocol, by number of the crops.
+    """
+
+    pixels: UInt8[ndarray, "N S S"]
+    identity: tuple[str, ...]
+    pairs: tuple[PhotoPair, ...]
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel to other processes by the file's name, not by its content."""
+        mapped = self.pixels.filename if isinstance(self.pixels, np.memmap) else None
+        if mapped is None:
+            return CropSet, (self.pixels, self.identity, self.pairs)
+        return _map_again, (Path(mapped), self.identity, self.pairs)
+
+    def plain(self, chosen: Sequence[int]) -> Float[Tensor, "B 1 112 112"]:
+        """Some of the crops as a network sees them, unchanged."""
+        inner = self.pixels[list(chosen), MARGIN:-MARGIN, MARGIN:-MARGIN]
+        return torch.from_numpy(inner).float()[:, None] / 255.0
+
+
+def load_crops(data: Path, cache: Path) -> CropSet:
+    """Crops of both labelled folders; cut on the first call (a minute) and read from ``cache`` after that.
+
+    Args:
+        data: folder of ``faces_in_the_wild`` and ``faces_in_colour``.
+        cache: the array file to write or read, ``NAME.npy``; ``NAME.json`` beside it tells what it is of.
+
+    Raises:
+        DatasetError: a folder is missing or damaged.
+        OutputError: the cache cannot be written.
+    """
+    sets = [read_labelled_folder(data / name, name) for name in FOLDERS]
+    pairs = read_pairs(sets[0])
+    identities = [_identities(photos) for photos in sets]
+    marker = {
+        "format": FORMAT,
+        "side": SIDE,
+        "labels": [sha256(photos.folder / "labels.npz") for photos in sets],
+        "images": [(photos.folder / "images.tar").stat().st_size for photos in sets],
+    }
+    total = sum(len(photos) for photos in sets)
+    sidecar = cache.with_suffix(".json")
+    if not (cache.is_file() and read_marker(sidecar, 1 << 20) == marker):
+        _cut(sets, total, cache)
+        write_json(sidecar, marker)
+    pixels = _mapped(cache)
+    if pixels.shape != (total, SIDE, SIDE) or pixels.dtype != np.uint8:
+        raise DatasetError(f"{cache} holds {pixels.dtype} {pixels.shape}: remove it and run again.")
+    return CropSet(pixels, tuple(who for part in identities for who in part), pairs)
+
+
+def trained_people(crops: CropSet, kept_out_folds: Sequence[int]) -> dict[str, list[int]]:
+    """The people that may be trained on, with the numbers of their crops, in order of their names.
+
+    Nobody of the pairs in ``kept_out_folds``, and nobody whom the project keeps out of all training.
+    """
+    tested = people_of_folds(crops, kept_out_folds)
+    return {
+        who: rows
+        for who, rows in crops_of_people(crops).items()
+        if who not in tested and not is_kept_out(who)
+    }
+
+
+def people_of_folds(crops: CropSet, folds: Sequence[int]) -> set[str]:
+    """Everybody in the verification pairs of some folds."""
+    chosen = [pair for pair in crops.pairs if pair.fold in set(folds)]
+    return {crops.identity[number] for pair in chosen for number in (pair.first, pair.second)}
+
+
+def crops_of_people(crops: CropSet) -> dict[str, list[int]]:
+    """Numbers of the crops of each person, in order of their names."""
+    people: dict[str, list[int]] = {}
+    for number, who in enumerate(crops.identity):
+        if who:
+            people.setdefault(who, []).append(number)
+    return dict(sorted(people.items()))
+
+
+def crop_of(photo: FacePhoto) -> Float[Tensor, "1 1 S S"]:
+    """The grey crop of a photo with landmarks of MediaPipe, with its margin.
+
+    Raises:
+        DatasetError: it has no such landmarks.
+    """
+    if photo.landmarks is None or photo.landmarks.scheme != "mediapipe478":
+        raise DatasetError(f"{photo.name} of {photo.set_name} has no 478 landmarks to align it by.")
+    points = five_points(photo.landmarks.points[None])
+    grey = luma(photo.image.read().pixels)[None, None]
+    return aligned_crops(grey, points, SIZE, margin=MARGIN)
+
+
+def _mapped(cache: Path) -> np.ndarray:
+    try:
+        return np.load(cache, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DatasetError(f"{cache} is damaged ({error}): remove it and run again.") from error
+
+
+def _map_again(cache: Path, identity: tuple[str, ...], pairs: tuple[PhotoPair, ...]) -> CropSet:
+    return CropSet(_mapped(cache), identity, pairs)
+
+
+def _identities(photos: FaceSet) -> list[str]:
+    return [photo.identity or "" for photo in photos]
+
+
+def _cut(sets: list[FaceSet], total: int, cache: Path) -> None:
+    with atomic_file(cache) as partial, ProgressBar(total) as bar, partial.open("wb") as stream:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (total, SIDE, SIDE)}
+        np.lib.format.write_array_header_1_0(stream, header)
+        for photos in sets:
+            bar.name(f"crops of {photos.name}")
+            for photo in photos:
+                crop = crop_of(photo)[0, 0].mul(255).add(0.5).clamp(0, 255).byte()
+                stream.write(crop.numpy().tobytes())
+                bar.advance()
