@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,3 +141,18 @@ def test_augmentation_keeps_range_and_shape_and_without_it_the_crop_stays() -> N
     same = torch.minimum((plain - inner).abs().amax((1, 2, 3)), (plain - inner.flip(3)).abs().amax((1, 2, 3)))
     assert same.max() < 0.02
     assert (strong - inner).abs().amax((1, 2, 3)).min() > 0.1
+
+
+def test_the_command_trains_it(data: Path, tmp_path: Path) -> None:
+    from facewright.methods.recognition.recipe import RecognitionOptions
+    from facewright.pipeline.training import train_method
+
+    options = RecognitionOptions(data, data / "crops.npy", (0, 1))
+    changes = {"steps": 2, "batch": 4, "device": "cpu"}
+    result = train_method("recognition", options, "mini", changes, tmp_path / "run")
+    assert result.steps == 2
+    assert "kept_out_error" in result.metrics
+    with pytest.raises(InputError, match="folds 0 to 9, not 12"):
+        train_method(
+            "recognition", replace(options, kept_out_folds=(12,)), "mini", changes, tmp_path / "other"
+        )
