@@ -1,6 +1,6 @@
 """Verification accuracy of a recognition network beside an untrained one and plain pixels.
 
-Example: ``python scripts/evaluate_recognition.py build/recognition.safetensors --folds 8 9``. Of a network that
+Example: ``python scripts/evaluate_recognition.py build/run/best.safetensors --folds 8 9``. Of a network that
 was trained on people of some folds, ask the others alone. Without a file only the baselines are measured.
 """
 
@@ -11,13 +11,9 @@ import torch
 
 from facewright.methods.recognition.photos import load_crops
 from facewright.methods.recognition.verification import baselines, verify_pairs
+from facewright.methods.recognition.weights import recognition_network
 from facewright.networks.onnx_recognition import OnnxInput, OnnxRecogniser
-from facewright.networks.recognition import (
-    FaceRecogniser,
-    RecognitionNetwork,
-    RecognitionNetworkSettings,
-)
-from facewright.networks.weights import read_weights
+from facewright.networks.recognition import FaceRecogniser
 
 COLUMNS = {
     "accuracy": "accuracy",
@@ -33,7 +29,9 @@ COLUMNS = {
 def main() -> None:
     """Print one line a network."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("weights", type=Path, nargs="*", help="weight files of facewright or ONNX files")
+    parser.add_argument(
+        "weights", type=Path, nargs="*", help="best.safetensors of a run, shipped weights, or ONNX files"
+    )
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--crops", type=Path, default=Path("build/recognition_crops.npy"))
     parser.add_argument("--folds", type=int, nargs="*", default=list(range(10)))
@@ -47,9 +45,7 @@ def main() -> None:
     crops = load_crops(options.data, options.crops)
     expected = OnnxInput(options.size, options.layout, options.order, options.mean, options.scale)
     networks: dict[str, FaceRecogniser] = {
-        str(path): OnnxRecogniser(path, expected)
-        if path.suffix == ".onnx"
-        else read_weights(path, RecognitionNetwork, RecognitionNetworkSettings)
+        str(path): OnnxRecogniser(path, expected) if path.suffix == ".onnx" else recognition_network(path)[0]
         for path in options.weights
     }
     print(" ".join(f"{name:>9}" for name in COLUMNS.values()), " network (all in per cent)")

@@ -5,8 +5,10 @@ import json
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from facewright.core.assets import assets_folder, record_asset
+from facewright.methods.recognition.weights import recognition_network
 from facewright.networks.heads import FaceNetwork, LandmarkNetwork
 from facewright.networks.weights import write_weights
 from train_landmarker import SETTINGS
@@ -26,32 +28,56 @@ DATA = (
 )
 
 
+def recognition(path: Path) -> tuple[nn.Module, str, str]:
+    """The network of a run of ``facewright train recognition``, its steps and its data."""
+    network, header = recognition_network(path)
+    told = json.loads(header["settings"])
+    seen = f"{told['recognition.people']} people, {told['recognition.photos']} photos"
+    folds = " ".join(map(str, told["recognition.kept_out_folds"]))
+    data = (
+        f"faces_in_the_wild and faces_in_colour, of which {seen}; kept out: a tenth of the people "
+        f"(facewright/data/datasets/kept_out.py) and those in folds {folds} of pairs.csv"
+    )
+    return network, header["steps"], data
+
+
+def averaged(name: str, path: Path) -> tuple[nn.Module, str, str]:
+    """The network of a checkpoint of ``train_detector.py`` or ``train_landmarker.py``."""
+    state = torch.load(path, weights_only=True)
+    network = NETWORKS[name]()
+    network.load_state_dict(state["average"])
+    return network, str(state["step"]), DATA
+
+
 def main() -> None:
     """Ship one network."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=sorted(NETWORKS))
+    parser.add_argument("name", choices=[*sorted(NETWORKS), "recognition"])
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--command", required=True, help="the training command, kept in the file")
     parser.add_argument("--seed", default="0")
     parser.add_argument("--metrics", default="{}", help="JSON of measured figures, kept in the file")
     parser.add_argument("--to", type=Path, help="write here instead of into the package")
     options = parser.parse_args()
-    state = torch.load(options.checkpoint, weights_only=True)
-    network = NETWORKS[options.name]()
-    network.load_state_dict(state["average"])
+    found = (
+        recognition(options.checkpoint)
+        if options.name == "recognition"
+        else averaged(options.name, options.checkpoint)
+    )
+    network, steps, data = found
     notes = {
         "licence": LICENCE,
-        "data": DATA,
+        "data": data,
         "command": options.command,
         "seed": options.seed,
-        "steps": str(state["step"]),
+        "steps": steps,
         "metrics": json.dumps(json.loads(options.metrics)),
     }
     path = options.to or assets_folder() / f"{options.name}.safetensors"
     write_weights(path, network, notes)
     if options.to is None:
         record_asset(path.name, licence=LICENCE, built_by=options.command)
-    print(f"{path}: {path.stat().st_size} bytes, step {state['step']}")
+    print(f"{path}: {path.stat().st_size} bytes, step {steps}")
 
 
 if __name__ == "__main__":

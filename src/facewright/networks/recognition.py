@@ -19,7 +19,7 @@ LUMA = (0.299, 0.587, 0.114)  # of sRGB values. Source: ITU-R BT.601
 class FaceRecogniser(Protocol):
     """Anything that tells faces apart: our network, or one of the user's."""
 
-    def __call__(self, crops: Float[Tensor, "B 3 112 112"]) -> Float[Tensor, "B D"]:
+    def __call__(self, crops: Float[Tensor, "B 3 112 112"], /) -> Float[Tensor, "B D"]:
         """Features of unit length of aligned crops (sRGB in [0, 1]); their product is the cosine."""
         ...
 

@@ -109,13 +109,19 @@ class RecognitionTask:
         changed = augmented(self.crops.pixels[self.rows[chosen]], rng, self.own_settings.augmentation)
         return RecognitionBatch(changed, torch.from_numpy(self.classes[chosen]))
 
-    def losses(self, network: RecognitionTraining, batch: RecognitionBatch, step: int) -> dict[str, Tensor]:
+    def losses(self, network: nn.Module, batch: RecognitionBatch, step: int) -> dict[str, Tensor]:
         """The margin softmax; margins grow over the first steps."""
         share = min(1.0, step / max(1, self.own_settings.margin.ramp))
         return {"margin_softmax": network(batch, share)[0]}
 
-    def evaluate(self, network: RecognitionTraining) -> dict[str, float]:
-        """Verification of kept-out people."""
+    def evaluate(self, network: nn.Module) -> dict[str, float]:
+        """Verification of kept-out people.
+
+        Raises:
+            InputError: the network is another than ``build`` makes.
+        """
+        if not isinstance(network, RecognitionTraining):
+            raise InputError(f"expected the network of the recognition task, got {type(network).__name__}.")
         first, second, same = self.pairs
         rows = np.unique(np.concatenate([first, second]))
         features = features_of(network.network, self.crops, rows.tolist())
@@ -129,7 +135,7 @@ class RecognitionTask:
             "kept_out_tar_at_1_percent": 100 * true_accepts(similarity, same, 0.01),
         }
 
-    def pictures(self, network: RecognitionTraining) -> dict[str, Tensor]:
+    def pictures(self, network: nn.Module) -> dict[str, Tensor]:
         """The first crops of step 0, as the network sees them."""
         del network
         crops = self.batch(0, 0, 0, 1).crops[:32, 0]

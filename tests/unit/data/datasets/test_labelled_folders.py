@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
 def relabel(folder: Path, **changes: np.ndarray) -> None:
     with np.load(folder / "labels.npz") as stored:
         arrays = {name: stored[name] for name in stored.files}
-    np.savez(folder / "labels.npz", **(arrays | changes))
+    np.savez(folder / "labels.npz", allow_pickle=True, **(arrays | changes))
 
 
 def test_a_record_has_its_own_picture_and_labels(folder: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,8 @@ import pytest
 import torch
 from tests.unit.data.datasets.miniature_folder import write_folder, write_pairs
 
-from facewright.core.errors import DatasetError, InputError
+from facewright.core.assets import read_safetensors, write_safetensors
+from facewright.core.errors import AssetError, DatasetError, InputError
 from facewright.data.datasets.kept_out import is_kept_out
 from facewright.methods.recognition.augment import augmented
 from facewright.methods.recognition.photos import (
@@ -20,8 +22,10 @@ from facewright.methods.recognition.photos import (
 from facewright.methods.recognition.settings import AugmentationSettings, MarginSettings, RecognitionSettings
 from facewright.methods.recognition.task import RecognitionTask
 from facewright.methods.recognition.verification import baselines, pixel_features, verify_pairs
+from facewright.methods.recognition.weights import recognition_network
 from facewright.networks.recognition import RecognitionNetworkSettings
 
+WIDE = {"recognition.network.widths": [4096, 9999], "recognition.network.blocks": [1]}
 KEPT = [name for name in (f"Kept_{k}" for k in range(200)) if is_kept_out(name)][:5]
 SEEN = [name for name in (f"Seen_{k}" for k in range(40)) if not is_kept_out(name)][:8]
 TESTED = [name for name in (f"Test_{k}" for k in range(40)) if not is_kept_out(name)][:4]
@@ -152,6 +156,14 @@ def test_the_command_trains_it(data: Path, tmp_path: Path) -> None:
     result = train_method("recognition", options, "mini", changes, tmp_path / "run")
     assert result.steps == 2
     assert "kept_out_error" in result.metrics
+    network, header = recognition_network(result.best)
+    assert json.loads(header["settings"])["recognition.people"] == len(SEEN)
+    assert network(torch.rand(2, 3, 112, 112)).shape == (2, 128)
+    tensors, header = read_safetensors(result.best)
+    for change in ({"task": "other"}, {"settings": "[]"}, {"settings": json.dumps(WIDE)}):
+        write_safetensors(tmp_path / "wrong.safetensors", tensors, header | change)
+        with pytest.raises(AssetError, match=r"recognition network"):
+            recognition_network(tmp_path / "wrong.safetensors")
     with pytest.raises(InputError, match="folds 0 to 9, not 12"):
         train_method(
             "recognition", replace(options, kept_out_folds=(12,)), "mini", changes, tmp_path / "other"
