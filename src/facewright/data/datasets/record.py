@@ -104,7 +104,7 @@ class FacePhoto:
     split: Literal["train", "valid", "test"] | None = None
 
 
-class FaceSet(Sequence[FacePhoto]):
+class FaceSet:
     """The photos of a data set by number; what belongs to a photo is read when it is asked for.
 
     Attributes:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
 from facewright.core.errors import AssetError
+from facewright.core.matlab import read_matlab_numbers
 from facewright.models.checks import MAX_VERTICES
 from facewright.models.importers.encoded_colours import linear_colours
 from facewright.models.importers.raw import RawModel, check_counts, check_file, standard_deviations
@@ -68,24 +68,11 @@ def read_basel_2009(path: Path, *, anchors: dict[int, int] | None = None) -> Raw
 
 
 def _read_matlab(path: Path) -> dict[str, ndarray]:
-    from scipy.io import loadmat, matlab, whosmat
-
     check_file(path)
     try:
-        listed = {name: shape for name, shape, _ in whosmat(path)}
-        missing = [name for name in NAMES if name not in listed]
-        if missing:
-            raise ValueError(f"it has no {', '.join(missing)}")
-        _check_shapes(path, listed)  # before anything is unpacked
-        file: dict[str, Any] = loadmat(path, variable_names=NAMES)
-        loaded = {name: np.asarray(file[name]) for name in NAMES}
-    except (matlab.MatReadError, LookupError, ValueError, TypeError, OSError, NotImplementedError) as error:
+        return read_matlab_numbers(path, NAMES, lambda shapes: _check_shapes(path, shapes))
+    except ValueError as error:
         raise AssetError(f"{path} is no BFM 2009 ({error}).") from error
-    _check_shapes(path, {name: array.shape for name, array in loaded.items()})
-    for name, array in loaded.items():
-        if array.dtype.kind not in "fiu":
-            raise AssetError(f"{path} is no BFM 2009: {name} holds {array.dtype}, expected numbers.")
-    return loaded
 
 
 def _check_shapes(path: Path, found: Mapping[str, tuple[int, ...]]) -> None:
