@@ -12,7 +12,7 @@ from facewright.models.lip_seam import lip_seam
 from facewright.registration.correspondence import prepare_target
 from facewright.registration.face_fit import FaceFitSettings, fit_face
 from facewright.registration.lip_gaps import LIPS, LipGaps
-from facewright.registration.lips import ContactTerm, closed_pairs
+from facewright.registration.lips import ContactTerm, closed_pairs, covered_pairs
 from facewright.registration.nonrigid import LandmarkTerm, deform
 from facewright.registration.records import FaceFit, ScanLandmarks
 from facewright.registration.scan_landmarks import BASE_SIGMA, PLASTER_SIGMA, steady_landmarks
@@ -55,6 +55,17 @@ def test_lips_are_closed_from_the_middle_to_the_corners() -> None:
     wide = closed_pairs(SEAM, head(0.15), FACES)
     middle = abs(head()[SEAM.upper, 0]) < 12
     assert not wide[middle].any()
+
+
+def test_a_scan_of_closed_lips_closes_those_that_the_fit_left_open() -> None:
+    """With the fit a little off the scan; a scan of an open mouth leaves it open."""
+    fitted = head(0.1) + np.array([0.3, 0.4, -1.0])
+    for jaw, closed in ((0.0, True), (0.08, False), (0.2, False)):
+        scanner = ScanSettings(field=0.0, expression=0.0)
+        scan = prepare_target(*scan_around(head(jaw), FACES, scanner, np.random.default_rng(0)))
+        found = covered_pairs(SEAM, fitted, FACES, scan)
+        assert found.any() == closed
+        assert not closed or found[abs(fitted[SEAM.upper, 0]) < 12].all()
 
 
 def test_what_slides_apart_is_held_together() -> None:
