@@ -54,7 +54,7 @@ def luma(photo: Float[Tensor, "3 H W"]) -> Float[Tensor, "H W"]:
     return grey.add_(photo[1], alpha=0.587).add_(photo[2], alpha=0.114)
 
 
-def halve(image: Float[Tensor, "1 1 H W"]) -> Float[Tensor, "1 1 h w"]:
+def halve(image: Float[Tensor, "1 C H W"]) -> Float[Tensor, "1 C h w"]:
     """Means of 2x2 pixels; an odd last row or column counts twice."""
     height, width = image.shape[-2:]
     if height % 2 or width % 2:
@@ -70,27 +70,35 @@ def cut_crops(
 
     A crop that shrinks the photo reads a halved copy of it, so that no pixel is skipped.
     """
+    return cut_color_crops(grey[None], frames, size)
+
+
+def cut_color_crops(
+    photo: Float[Tensor, "C H W"], frames: Float[np.ndarray, "B 4"], size: int
+) -> Float[Tensor, "B C S S"]:
+    """``cut_crops`` of all channels."""
     levels = np.floor(np.log2(np.maximum(frames[:, 2] / size / 1.15, 1.0))).astype(int)
-    halved = [grey[None, None]]
+    halved = [photo[None]]
     for _ in range(int(levels.max(initial=0))):
         if min(halved[-1].shape[-2:]) < 2:
             break
         halved.append(halve(halved[-1]))
-    crops = grey.new_empty((len(frames), 1, size, size))
+    crops = photo.new_empty((len(frames), len(photo), size, size))
     for level in np.unique(levels):
         chosen = np.flatnonzero(levels == level)
         depth = min(int(level), len(halved) - 1)
-        grid = _sampling_grid(frames[chosen] / [2.0**depth, 2.0**depth, 2.0**depth, 1.0], size, halved[depth])
+        grid = sampling_grid(frames[chosen] / [2.0**depth, 2.0**depth, 2.0**depth, 1.0], size, halved[depth])
         # The crops of one level stand below each other in one grid, so that they are read in one call.
         read = functional.grid_sample(
             halved[depth], grid[None], mode="bilinear", padding_mode="border", align_corners=False
         )
-        crops[torch.from_numpy(chosen).to(grey.device)] = read.view(len(chosen), 1, size, size)
+        stacked = read.view(len(photo), len(chosen), size, size).transpose(0, 1)
+        crops[torch.from_numpy(chosen).to(photo.device)] = stacked
     return crops
 
 
-def _sampling_grid(
-    frames: Float[np.ndarray, "B 4"], size: int, image: Float[Tensor, "1 1 H W"]
+def sampling_grid(
+    frames: Float[np.ndarray, "B 4"], size: int, image: Float[Tensor, "1 C H W"]
 ) -> Float[Tensor, "rows S 2"]:
     """Where the pixels of the crops lie in ``image``, crop below crop, as ``grid_sample`` counts."""
     height, width = image.shape[-2:]

@@ -9,6 +9,7 @@ from .backbones import ResidualPyramid
 from .blocks import ResidualBlock
 from .heads import LANDMARKS, FaceNetwork, LandmarkNetwork, Spots
 from .onnx_graph import OnnxGraph
+from .segmentation import SegmentationNetwork
 
 
 def onnx_model(network: nn.Module) -> bytes:
@@ -21,19 +22,16 @@ def onnx_model(network: nn.Module) -> bytes:
         return _landmark_network(network)
     if isinstance(network, FaceNetwork):
         return _face_network(network)
-    raise InputError(f"expected a FaceNetwork or a LandmarkNetwork, got {type(network).__name__}.")
+    if isinstance(network, SegmentationNetwork):
+        return _segmentation_network(network)
+    known = "a FaceNetwork, a LandmarkNetwork or a SegmentationNetwork"
+    raise InputError(f"expected {known}, got {type(network).__name__}.")
 
 
 def _landmark_network(network: LandmarkNetwork) -> bytes:
     graph, size = OnnxGraph(), network.settings.input_size
-    mean = graph.node("ReduceMean", ["image"], axes=[2, 3])
-    centred = graph.node("Sub", ["image", mean])
-    squares = graph.node("ReduceMean", [graph.node("Mul", [centred, centred])], axes=[2, 3])
-    # Of a sample, as torch's: over one less than the number of pixels.
-    sample = graph.constant(np.array([size**2 / (size**2 - 1)], np.float32))
-    contrast = graph.node("Sqrt", [graph.node("Mul", [squares, sample])])
-    contrast = graph.node("Add", [contrast, graph.constant(np.array([0.05], np.float32))])
-    features = _pyramid(graph, graph.node("Div", [centred, contrast]), network.backbone)
+    normal = _normalised(graph, [2, 3], size**2)
+    features = _pyramid(graph, normal, network.backbone)[1:]
     lateral = graph.node("Relu", [graph.convolution(features[-2], network.lateral)])
     flat = [graph.node("Flatten", [value]) for value in (features[-1], lateral)]
     hidden = graph.node("Relu", [graph.linear(graph.node("Concat", flat, axis=1), network.hidden)])
@@ -83,9 +81,40 @@ def _face_network(network: FaceNetwork) -> bytes:
     return graph.model((1, 1, "height", "width"), maps)
 
 
+def _segmentation_network(network: SegmentationNetwork) -> bytes:
+    graph, size = OnnxGraph(), network.settings.input_size
+    doubled = graph.constant(np.array([1, 1, 2, 2], np.float32))
+    features = _pyramid(graph, _normalised(graph, [1, 2, 3], 3 * size**2), network.backbone)
+    value = features[-1]
+    for block, skip in zip(network.decoder, features[-2::-1], strict=True):
+        larger = graph.node(
+            "Resize", [value, "", doubled],
+            mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor",
+        )  # fmt: skip
+        value = _block(graph, graph.node("Concat", [larger, skip], axis=1), block)
+    logits = graph.convolution(value, network.classes)
+    full = graph.node(
+        "Resize", [logits, "", doubled], mode="linear", coordinate_transformation_mode="half_pixel"
+    )
+    return graph.model(("crops", 3, size, size), [full])
+
+
+def _normalised(graph: OnnxGraph, axes: list[int], count: int) -> str:
+    """The image without its mean, over its contrast."""
+    mean = graph.node("ReduceMean", ["image"], axes=axes)
+    centred = graph.node("Sub", ["image", mean])
+    squares = graph.node("ReduceMean", [graph.node("Mul", [centred, centred])], axes=axes)
+    # Of a sample, as torch's: over one less than the number of values.
+    sample = graph.constant(np.array([count / (count - 1)], np.float32))
+    contrast = graph.node("Sqrt", [graph.node("Mul", [squares, sample])])
+    contrast = graph.node("Add", [contrast, graph.constant(np.array([0.05], np.float32))])
+    return graph.node("Div", [centred, contrast])
+
+
 def _pyramid(graph: OnnxGraph, value: str, backbone: ResidualPyramid) -> list[str]:
+    """Features of the stem and of each stage."""
     value = _block(graph, value, backbone.stem)
-    features = []
+    features = [value]
     for stage in backbone.stages:
         for block in stage.children():
             value = _block(graph, value, block)

@@ -10,7 +10,7 @@ from facewright.core.threads import thread_count
 from .blocks import channels_last, fold_batch_norm
 from .onnx_networks import onnx_model
 
-# Takes images (B, 1, H, W) on the device and returns the network's outputs there.
+# Takes images (B, C, H, W) on the device and returns the network's outputs there.
 Runner = Callable[[Tensor], list[Tensor]]
 MOST_THREADS = 4  # the networks are small: more threads wait for each other
 
