@@ -13,6 +13,7 @@ from facewright.networks.heads import (
     LandmarkNetworkSettings,
 )
 from facewright.networks.runtime import runner_of
+from facewright.networks.segmentation import SegmentationNetwork, SegmentationNetworkSettings
 from facewright.networks.weights import read_weights
 
 CPU = torch.device("cpu")
@@ -20,11 +21,13 @@ SMALL = LandmarkNetworkSettings(input_size=32, widths=(4, 6, 8), lateral=4, hidd
 WITH_SPOTS = LandmarkNetworkSettings(
     input_size=64, widths=(4, 6, 8, 10), lateral=4, hidden=16, modes=5, spots=3
 )
+SEGMENTS = SegmentationNetworkSettings(input_size=32, classes=3, widths=(4, 6, 8), decoder=(6, 4))
 CASES = [
     pytest.param(LandmarkNetwork(SMALL), (3, 1, 32, 32), id="landmarks"),
     pytest.param(LandmarkNetwork(WITH_SPOTS), (2, 1, 64, 64), id="landmarks with spots"),
     pytest.param(FaceNetwork(FaceNetworkSettings((4, 6, 8, 8, 8), pyramid=8)), (1, 1, 64, 96), id="faces"),
     pytest.param(FaceNetwork(), (1, 1, 32, 64), id="faces, shipped sizes"),
+    pytest.param(SegmentationNetwork(SEGMENTS), (2, 3, 32, 32), id="segmentation"),
 ]
 
 
@@ -81,7 +84,7 @@ def test_shipped_weights_agree_to_a_hundredth_of_a_pixel(name: str):
 
 
 def test_other_networks_are_refused():
-    with pytest.raises(InputError, match="FaceNetwork or a LandmarkNetwork, got Linear"):
+    with pytest.raises(InputError, match="or a SegmentationNetwork, got Linear"):
         runner_of(nn.Linear(2, 2), CPU)
 
 

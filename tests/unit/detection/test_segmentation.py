@@ -1,0 +1,79 @@
+"""Segmentation of photos: crops lie where they should, classes come back to the photo's pixels."""
+
+import numpy as np
+import pytest
+import torch
+
+from facewright.core.errors import AssetError, InputError
+from facewright.detection.crop import frames_from_landmarks, photo_from_crop
+from facewright.detection.segmentation import CLASSES, FaceSegmentation, FaceSegmenter
+from facewright.networks.segmentation import SegmentationNetwork, SegmentationNetworkSettings
+from facewright.networks.weights import write_weights
+
+SIZES = SegmentationNetworkSettings(input_size=32, widths=(4, 6, 8), decoder=(6, 4))
+FRAME = np.array([[40.0, 30.0, 32.0, 0.4]])
+
+
+def painted(column: int, row: int) -> FaceSegmentation:
+    """One cell of the crop is surely an eye, all else is face."""
+    probabilities = torch.zeros(1, len(CLASSES), 16, 16)
+    probabilities[:, 1] = 1
+    probabilities[0, :, row, column] = torch.eye(len(CLASSES))[3]
+    return FaceSegmentation(probabilities, FRAME)
+
+
+def test_classes_come_back_to_the_photo() -> None:
+    segmentation = painted(12, 3)
+    in_photo = segmentation.in_photo((60, 80))
+    assert in_photo.shape == (1, 6, 60, 80)
+    torch.testing.assert_close(in_photo.sum(1), torch.ones(1, 60, 80))
+    (middle,) = photo_from_crop(np.array([[[12.5 / 16, 3.5 / 16]]]), FRAME)[0]
+    rows, columns = torch.nonzero(in_photo[0, 3] > 0.2, as_tuple=True)
+    weight = in_photo[0, 3, rows, columns]
+    found = [float(((axis + 0.5) * weight).sum() / weight.sum()) for axis in (columns, rows)]
+    np.testing.assert_allclose(found, middle, atol=0.3)
+    assert in_photo[0, 0, 0, 0] == 1  # beyond the crop
+    assert in_photo[0, 1, 30, 40] == 1
+    # Control: at the mirrored cell there is no eye.
+    other = photo_from_crop(np.array([[[3.5 / 16, 3.5 / 16]]]), FRAME)
+    assert segmentation.at(torch.from_numpy(other)[:, None].float())[0, 3, 0, 0] == 0
+
+
+def test_classes_are_asked_for_by_name() -> None:
+    segmentation = painted(12, 3)
+    assert torch.equal(segmentation.of("face", "eyes"), torch.ones(1, 16, 16))
+    assert segmentation.of("eyes").sum() == 1
+    with pytest.raises(InputError, match="expected classes"):
+        segmentation.of("nose")
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> FaceSegmenter:
+    torch.manual_seed(3)
+    return FaceSegmenter(SegmentationNetwork(SIZES).eval())
+
+
+def test_a_batch_is_its_faces(segmenter) -> None:
+    generator = torch.Generator().manual_seed(1)
+    photos = [torch.rand(3, *size, generator=generator) for size in ((60, 90), (200, 100))]
+    points = [torch.rand(478, 2, generator=generator) * 50 for _ in photos]
+    both = segmenter(photos, points)
+    assert both.probabilities.shape == (2, 6, 32, 32)
+    np.testing.assert_allclose(both.frames, frames_from_landmarks(torch.stack(points).double().numpy()))
+    for number in range(2):
+        alone = segmenter(photos[number : number + 1], points[number : number + 1])
+        torch.testing.assert_close(alone.probabilities[0], both.probabilities[number])
+    assert (both.probabilities[0] - both.probabilities[1]).abs().max() > 1e-3
+
+
+def test_wrong_numbers_of_photos_are_told(segmenter) -> None:
+    with pytest.raises(InputError, match="as many photos"):
+        segmenter([torch.zeros(3, 8, 8)], [])
+
+
+def test_weights_of_other_classes_are_refused(tmp_path) -> None:
+    file = tmp_path / "weights.safetensors"
+    sizes = SegmentationNetworkSettings(input_size=32, classes=4, widths=(4, 6, 8), decoder=(6, 4))
+    write_weights(file, SegmentationNetwork(sizes), {})
+    with pytest.raises(AssetError, match="6 classes, got 4"):
+        FaceSegmenter.load(weights=file)
