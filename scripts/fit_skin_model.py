@@ -108,7 +108,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--crops", type=Path, default=Path("build/crops"))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--most", type=int, default=1500, help="crops of each set")
+    parser.add_argument("--most", type=int, default=600, help="crops of each set")
     parser.add_argument("--real", type=float, default=0.7, help="share of real photos in the fit")
     parser.add_argument("--out", type=Path, help="write here instead of into the package")
     options = parser.parse_args()

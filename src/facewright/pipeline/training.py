@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from facewright.training.recipe import Recipe, Scale
 
 # Module and name of the ``Recipe`` of each method.
-RECIPES: dict[str, str] = {"recognition": "facewright.methods.recognition.recipe:RECIPE"}
+RECIPES: dict[str, str] = {
+    "recognition": "facewright.methods.recognition.recipe:RECIPE",
+    "segmentation": "facewright.methods.segmentation.recipe:RECIPE",
+}
 
 
 def training_recipe(method: str) -> "Recipe":
