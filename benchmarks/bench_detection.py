@@ -15,6 +15,7 @@ from benchmarks.harness import Timing, interleave, run, show
 from facewright.detection import FaceDetector, FaceLandmarker, detect
 from facewright.networks.heads import FaceNetwork, LandmarkNetwork
 from facewright.networks.runtime import onnxruntime_runner, torch_runner
+from facewright.networks.segmentation import SegmentationNetwork
 from facewright.pipeline.portraits import demo_portraits
 
 TARGET_MS = 20.0  # design: detection + landmarks, 1280x720, 2 CPU threads, image already decoded
@@ -50,6 +51,9 @@ def benchmark(seconds: float) -> list[Timing]:
     landmarks = LandmarkNetwork()
     side = landmarks.settings.input_size
     timings += runtimes(f"landmark network, {side} px", landmarks, (1, 1, side, side), seconds)
+    parts = SegmentationNetwork()
+    side = parts.settings.input_size
+    timings += runtimes(f"segmentation network, {side} px", parts, (1, 3, side, side), seconds)
     show(timings)
     return timings
 

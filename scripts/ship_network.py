@@ -30,8 +30,8 @@ DATA = (
 )
 SEGMENTATION_DATA = (
     "crops of scripts/cut_segmentation_crops.py: synthetic-celeba and synthetic-300wlp of facewright "
-    "synthesize (2,700 photos of each) with exact labels, faces_in_the_wild and faces_in_colour (2,700 of each) with "
-    "landmarks by MediaPipe; a tenth of the identities kept out"
+    "synthesize (2,700 photos of each) with exact labels, faces_in_the_wild and faces_in_colour (2,700 of "
+    "each) with landmarks by MediaPipe; a tenth of the identities kept out"
 )
 
 

@@ -1,5 +1,9 @@
 """Training of segmentation: labels are true, half-known ones contradict no exact ones, batches repeat."""
 
+import json
+import pickle
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -20,7 +24,10 @@ from facewright.methods.segmentation.train import (
 )
 from facewright.models.base import load_base_model
 from facewright.networks.segmentation import SegmentationNetworkSettings
+from facewright.pipeline.training import training_recipe
+from facewright.training.task import Task
 
+WHOLE = SegmentationNetworkSettings(input_size=64, widths=(6, 8, 12), decoder=(8, 8))
 TINY = SegmentationSettings(
     network=SegmentationNetworkSettings(input_size=32, widths=(6, 8, 12), decoder=(8, 8)), batch=8
 )
@@ -135,6 +142,28 @@ def test_batches_depend_on_their_arguments_alone(crops) -> None:
     assert one.images.shape == (4, 3, 32, 32)
     assert one.weights.tolist() == [1, 1, 0.5, 0.5]
     assert ((one.images >= 0) & (one.images <= 1)).all()
+
+
+def test_first_steps_see_smaller_crops(crops) -> None:
+    task = SegmentationTask(crops, replace(TINY, network=WHOLE, coarse_steps=2))
+    assert [task.batch(0, step, 0, 1).images.shape[-1] for step in range(4)] == [32, 32, 64, 64]
+
+
+def test_a_task_travels_to_processes(crops) -> None:
+    task = SegmentationTask(crops, TINY)
+    task.batch(0, 0, 0, 1)
+    packed = pickle.dumps(task)
+    assert len(packed) < 10_000  # no crops in it
+    assert torch.equal(pickle.loads(packed).batch(0, 3, 0, 1).images, task.batch(0, 3, 0, 1).images)
+
+
+def test_the_command_line_knows_it(crops) -> None:
+    recipe = training_recipe("segmentation")
+    for scale, settings in recipe.scales.items():
+        task = recipe.make(recipe.options(crops=crops), scale, settings)
+        assert isinstance(task, Task)
+        assert task.batch(0, 0, 0, settings.batch).images.shape == (1, 3, 64, 64)
+        assert json.dumps(task.settings())
 
 
 def test_a_few_steps_learn(crops) -> None:
