@@ -126,7 +126,10 @@ def main() -> None:
         weights.append(tone_weights(groups[made]) * share / len(groups[made]))
     crops, weight = groups[True] + groups[False], np.repeat(np.concatenate(weights), PIXELS)
     mixtures = [fit(np.concatenate([pair[kind] for pair in crops]), weight, rng) for kind in (0, 1)]
-    model = SkinModel(*(GaussianMixture(*(v.float() for v in vars(m).values())) for m in mixtures))
+    skin, other = (
+        GaussianMixture(m.weights.float(), m.means.float(), m.covariances.float()) for m in mixtures
+    )
+    model = SkinModel(skin, other)
     measured = {}
     for name in names:
         found = (

@@ -27,7 +27,7 @@ def model() -> SkinModel:
 
 def density(mixed: GaussianMixture, values: np.ndarray) -> np.ndarray:
     parts = zip(mixed.weights.numpy(), mixed.means.numpy(), mixed.covariances.numpy(), strict=True)
-    return sum(w * multivariate_normal(m, c).pdf(values) for w, m, c in parts)
+    return np.sum([w * multivariate_normal(m, c).pdf(values) for w, m, c in parts], 0)
 
 
 def test_it_is_bayes(model) -> None:
