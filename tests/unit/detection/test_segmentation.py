@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from facewright.core.errors import AssetError, InputError
+from facewright.detection import detect
 from facewright.detection.crop import frames_from_landmarks, photo_from_crop
 from facewright.detection.segmentation import CLASSES, FaceSegmentation, FaceSegmenter
 from facewright.networks.segmentation import SegmentationNetwork, SegmentationNetworkSettings
 from facewright.networks.weights import write_weights
+from facewright.pipeline.portraits import demo_portraits
 
 SIZES = SegmentationNetworkSettings(input_size=32, widths=(4, 6, 8), decoder=(6, 4))
 FRAME = np.array([[40.0, 30.0, 32.0, 0.4]])
@@ -64,6 +67,21 @@ def test_a_batch_is_its_faces(segmenter) -> None:
         alone = segmenter(photos[number : number + 1], points[number : number + 1])
         torch.testing.assert_close(alone.probabilities[0], both.probabilities[number])
     assert (both.probabilities[0] - both.probabilities[1]).abs().max() > 1e-3
+
+
+def test_the_shipped_weights_find_a_face() -> None:
+    """The middle of a portrait's cheeks is face, its eyes are eyes, beside the head is no face."""
+    photo = torch.from_numpy(np.array(Image.open(demo_portraits()["astronaut"]).convert("RGB")))
+    photo = photo.permute(2, 0, 1).float() / 255
+    (face,) = detect(photo)
+    found = FaceSegmenter.load()([photo], [face.points])
+    places = face.points[[50, 280, 4, 468, 473]]  # cheeks, tip of the nose, irises
+    shares = found.at(places[None, None])[0, :, 0]
+    assert (shares[1, :3] > 0.8).all()
+    assert (shares[3, 3:] > 0.3).all()
+    left, top, right, _ = face.box
+    beside = torch.tensor([[left - 0.3 * (right - left), top], [right + 0.3 * (right - left), top]])
+    assert (found.at(beside[None, None])[0, 1, 0] < 0.2).all()
 
 
 def test_wrong_numbers_of_photos_are_told(segmenter) -> None:
