@@ -9,6 +9,7 @@ import pytest
 from facewright.cli.main import main
 from facewright.core import assets
 from facewright.core.errors import AssetError
+from facewright.pipeline import training
 
 ENTRY = {"sha256": "0" * 64, "bytes": 3, "licence": "CC0", "built_by": "a script"}
 
@@ -24,7 +25,9 @@ def test_the_shipped_manifest_is_whole() -> None:
 
 
 def script_of(built_by: str) -> Path | None:
-    """The script that a manifest's entry names, if this checkout has it."""
+    """The script, or the home of the training, that a manifest's entry names, if this checkout has it."""
+    if trained := re.match(r"facewright train (\w+) ", built_by):
+        return Path(training.__file__) if trained.group(1) in training.RECIPES else None
     named = re.search(r"scripts/[\w/]+\.py", built_by)
     path = Path(__file__).parents[3] / named.group() if named else None
     return path if path is not None and path.is_file() else None
@@ -35,6 +38,7 @@ def test_every_shipped_file_names_the_script_that_built_it() -> None:
     assert entries
     assert {name for name, entry in entries.items() if script_of(entry["built_by"]) is None} == set()
     assert script_of("python scripts/no_such_script.py --data x") is None
+    assert script_of("facewright train nothing --out x") is None
     assert script_of("by hand") is None
 
 
