@@ -15,6 +15,7 @@ from facewright.cli.exit_codes import DONE, INTERRUPTED, SOME_FAILED, USAGE
 from facewright.cli.model import Model
 from facewright.cli.reconstruct import Reconstruct
 from facewright.cli.register import Register
+from facewright.cli.relight import Relight
 from facewright.cli.synthesize import Synthesize
 from facewright.cli.train import train_command
 from facewright.core.errors import FacewrightError
@@ -24,6 +25,7 @@ DESCRIPTION = "Photographs of a face into a 3D head that can be measured, relit,
 COMMANDS = {
     "reconstruct": Reconstruct,
     "register": Register,
+    "relight": Relight,
     "demo": Demo,
     "evaluate": Evaluate,
     "synthesize": Synthesize,

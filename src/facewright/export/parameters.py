@@ -96,8 +96,7 @@ def read_parameters(path: Path) -> SavedParameters:
     if len(names) != len(expression):
         raise InputError(f"{path}: {len(expression)} expression values but {len(names)} names.")
     model = fields.group("model")
-    light = fields.group("light")
-    light.constant("frame", "camera")
+    light, point_light = _read_light(fields.group("light"))
     detected = fields.rows("detected_landmarks_px", 2, MAX_COEFFICIENTS)
     count = len(detected)
     return SavedParameters(
@@ -111,8 +110,8 @@ def read_parameters(path: Path) -> SavedParameters:
             specular=coefficients.vector("specular", MAX_COEFFICIENTS)[None],
             pose=_read_pose(fields.group("pose")),
             camera=_read_camera(fields.group("camera")),
-            light=SphericalHarmonicsLight(light.rows("spherical_harmonics", 3, 9, exactly=True)[None]),
-            point_light=_read_point_light(light),
+            light=light,
+            point_light=point_light,
         ),
         expression_names=names,
         detected_landmarks_px=detected,
@@ -124,31 +123,65 @@ def read_parameters(path: Path) -> SavedParameters:
     )
 
 
+def read_light(path: Path) -> tuple[SphericalHarmonicsLight, PointLight | None, Float[Tensor, "1 3"] | None]:
+    """Read the light of a parameters.json, of a relight.json, or of a file with its member ``light`` alone.
+
+    Returns:
+        Soft light, hard light or None, and where the head was (mm, camera frame) if the file tells.
+
+    Raises:
+        InputError: not such a file, or a field is missing, of the wrong type or length, or not finite.
+    """
+    fields = Fields.read(path, MAX_FILE_BYTES)
+    light = fields.group("light") if "light" in fields.raw else fields
+    soft, bulb = _read_light(light)
+    head = None
+    if "pose" in fields.raw:
+        head = fields.group("pose").vector("translation_mm", 3, exactly=True)[None]
+    return soft, bulb, head
+
+
+def light_document(light: SphericalHarmonicsLight, point_light: PointLight | None) -> dict[str, Any]:
+    """The member ``light`` of a file."""
+    document: dict[str, Any] = {
+        "frame": "camera",
+        "spherical_harmonics": _numbers(light.coefficients[0]),
+        "point_light": None,
+    }
+    if point_light is not None:
+        document["point_light"] = {
+            "position_mm": _numbers(point_light.position[0]),
+            "intensity": _numbers(point_light.intensity[0]),
+        }
+    return document
+
+
+def pose_document(pose: Pose) -> dict[str, Any]:
+    """The member ``pose`` of a file."""
+    return {
+        "convention": "camera_from_head",
+        "rotation": _numbers(pose.rotation[0]),
+        "translation_mm": _numbers(pose.translation[0]),
+    }
+
+
+def _read_light(light: Fields) -> tuple[SphericalHarmonicsLight, PointLight | None]:
+    light.constant("frame", "camera")
+    soft = SphericalHarmonicsLight(light.rows("spherical_harmonics", 3, 9, exactly=True)[None])
+    return soft, _read_point_light(light)
+
+
 def _document(saved: SavedParameters) -> dict[str, Any]:
     parameters = saved.parameters
     if parameters.identity.shape[0] != 1:
         raise InputError(f"a parameters.json describes one head, got {parameters.identity.shape[0]}.")
-    light: dict[str, Any] = {
-        "frame": "camera",
-        "spherical_harmonics": _numbers(parameters.light.coefficients[0]),
-        "point_light": None,
-    }
-    if parameters.point_light is not None:
-        light["point_light"] = {
-            "position_mm": _numbers(parameters.point_light.position[0]),
-            "intensity": _numbers(parameters.point_light.intensity[0]),
-        }
     return {
         "format_version": FORMAT_VERSION,
         "facewright_version": saved.package_version,
         "model": {"name": saved.model_name, "version": saved.model_version},
         "photo": saved.photo,
         "camera": _camera_document(parameters.camera),
-        "pose": {
-            "convention": "camera_from_head",
-            "rotation": _numbers(parameters.pose.rotation[0]),
-            "translation_mm": _numbers(parameters.pose.translation[0]),
-        },
+        "pose": pose_document(parameters.pose),
         "coefficients": {
             "identity": _numbers(parameters.identity[0]),
             "expression": _numbers(parameters.expression[0]),
@@ -156,7 +189,7 @@ def _document(saved: SavedParameters) -> dict[str, Any]:
             "diffuse": _numbers(parameters.diffuse[0]),
             "specular": _numbers(parameters.specular[0]),
         },
-        "light": light,
+        "light": light_document(parameters.light, parameters.point_light),
         "seconds": dict(saved.seconds),
         "notes": dict(saved.notes),
         "detected_landmarks_px": _numbers(saved.detected_landmarks_px),

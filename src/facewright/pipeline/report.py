@@ -68,7 +68,7 @@ class Report:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.entries = _read(folder / REPORT)
+        self.entries = read_report(folder)
 
     def record(self, entry: Entry) -> None:
         """Add or replace the entry of an input and write the report.
@@ -82,8 +82,9 @@ class Report:
         write_json(self.folder / REPORT, {**content, "inputs": listed})
 
 
-def _read(path: Path) -> dict[str, Entry]:
-    """Entries of an earlier run; a report that is damaged is said aloud and made anew."""
+def read_report(folder: Path) -> dict[str, Entry]:
+    """Entries of an earlier run by their paths; a report that is damaged is said aloud and made anew."""
+    path = folder / REPORT
     if not path.exists():
         return {}
     try:
@@ -94,7 +95,7 @@ def _read(path: Path) -> dict[str, Entry]:
             raise ValueError(f"another format ({content['format']} {content['format_version']})")
         entries = [_entry(item) for item in content["inputs"]]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        logger("pipeline").warning("%s cannot be used (%s): all inputs are done anew.", path, error)
+        logger("pipeline").warning("%s cannot be used (%s): it counts as empty.", path, error)
         return {}
     return {entry.path: entry for entry in entries}
 
