@@ -2,7 +2,7 @@
 
 from facewright.export.asset import HeadAsset, head_asset
 from facewright.export.gltf import glb_of, write_glb
-from facewright.export.maps import encode_image, texture_from_linear, write_png
+from facewright.export.maps import encode_image, texture_from_linear, write_png, write_unit_png
 from facewright.export.obj import write_obj
 from facewright.export.parameters import SavedParameters, read_parameters, write_parameters
 from facewright.export.ply import write_ply
@@ -20,4 +20,5 @@ __all__ = [
     "write_parameters",
     "write_ply",
     "write_png",
+    "write_unit_png",
 ]

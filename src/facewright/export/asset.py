@@ -28,7 +28,8 @@ class HeadAsset:
         parts: vertex masks by name; "left_eye" and "right_eye" become nodes of their own.
         eye_centers: centres of rotation of the left and right eyeball of this person.
         texture: sRGB, row 0 is v = 1.
-        gloss: specular intensity of the skin relative to the model's mean, or None where no photo told.
+        gloss: specular intensity of each vertex over the mean of the model's facial skin, or None where no
+            photo told.
     """
 
     name: str
@@ -40,7 +41,7 @@ class HeadAsset:
     parts: Mapping[str, Bool[Tensor, " V"]]
     eye_centers: Float[Tensor, "2 3"]
     texture: UInt8[Tensor, "H W 3"]
-    gloss: float | None = None
+    gloss: Float[Tensor, " V"] | None = None
 
     @property
     def posed(self) -> Mesh:
@@ -98,12 +99,11 @@ def check_head(head: HeadAsset) -> None:
     check_faces(head.topology.uv_faces, head.topology.uv.shape[0])
 
 
-def _gloss(model: FaceModel, specular: Tensor) -> float:
-    """Mean specular intensity of the face's skin over that of the model's mean."""
+def _gloss(model: FaceModel, specular: Tensor) -> Tensor:
+    """Specular intensity of the vertices over the mean of the model's facial skin."""
     skin = model.parts.get("skin", torch.ones_like(model.mirror, dtype=torch.bool))
     skin = skin & model.regions.get("face", skin)
-    ratio = model.specular_albedo(specular[None])[0][skin].mean() / model.specular_mean[skin].mean()
-    return float(ratio)
+    return model.specular_albedo(specular[None])[0] / model.specular_mean[skin].mean()
 
 
 def _eye_centers(model: FaceModel, neutral: Tensor) -> Tensor:

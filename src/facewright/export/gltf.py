@@ -12,15 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from jaxtyping import UInt8
 from numpy import ndarray
+from torch import Tensor
 
 from facewright import __version__
 from facewright.core.files import atomic_file
 from facewright.export.asset import EYE_PARTS, HeadAsset, check_head
 from facewright.export.glb import BufferBuilder, glb_bytes
-from facewright.export.maps import ImageFormat, encode_image
+from facewright.export.maps import ImageFormat, encode_alpha, encode_image
 from facewright.export.normals import MOVED_MM, longer_than, morph_normals
 from facewright.export.seams import Primitive, faces_by_part, split_at_seams
+from facewright.uv.bake import bake
+from facewright.uv.chart import UvChart
 
 METRES_FROM_MM = 1e-3
 TURNED = 3e-3  # a fifth of a degree: smaller changes of a normal are not seen
@@ -29,6 +34,7 @@ ROUGHNESS = {"skin": 0.5, "mouth": 0.35, "eye": 0.12}
 # Reflectance of skin at normal incidence is 0.028, of glTF's default material 0.04.
 SKIN_SPECULAR = 0.7
 SPECULAR_EXTENSION = "KHR_materials_specular"
+SPECULAR_SIZE = 256  # texels a side: gloss comes from a few smooth components
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,12 @@ def glb_of(head: HeadAsset, *, image_format: ImageFormat = "jpeg") -> bytes:
         nodes.append({"name": part, "mesh": len(meshes) - 1, "translation": place})
     nodes[0]["children"] = list(range(1, len(nodes)))
     image_view = builder.add_view(encode_image(head.texture, image_format))
+    images = [{"name": "albedo", "bufferView": image_view, "mimeType": f"image/{image_format}"}]
+    factor = None
+    if head.gloss is not None:
+        factor, strength = _specular(head, head.gloss)
+        view = builder.add_view(encode_alpha(strength))
+        images.append({"name": "specular", "bufferView": view, "mimeType": "image/png"})
     binary = builder.content()
     document = {
         "asset": {"version": "2.0", "generator": f"facewright {__version__}"},
@@ -91,9 +103,9 @@ def glb_of(head: HeadAsset, *, image_format: ImageFormat = "jpeg") -> bytes:
         "scenes": [{"nodes": [0]}],
         "nodes": nodes,
         "meshes": meshes,
-        "materials": _materials(meshes, head.gloss),
-        "textures": [{"source": 0, "sampler": 0}],
-        "images": [{"name": "albedo", "bufferView": image_view, "mimeType": f"image/{image_format}"}],
+        "materials": _materials(meshes, factor),
+        "textures": [{"source": index, "sampler": 0} for index in range(len(images))],
+        "images": images,
         "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}],
         "accessors": builder.accessors,
         "bufferViews": builder.views,
@@ -178,10 +190,20 @@ def _kind(part: str) -> str:
     return "skin" if part == "skin" else "mouth"
 
 
-def _materials(meshes: list[dict[str, Any]], gloss: float | None) -> list[dict[str, Any]]:
+def _specular(head: HeadAsset, gloss: Tensor) -> tuple[float, UInt8[Tensor, "S S"]]:
+    """The specularFactor of the skin, and the map that it is multiplied by."""
+    strength = (SKIN_SPECULAR * gloss).clamp(0, 1)
+    factor = max(round(float(strength[head.parts.get("skin", torch.ones_like(gloss).bool())].max()), 4), 1e-4)
+    size = min(head.texture.shape[0], SPECULAR_SIZE)
+    baked = bake(UvChart.of(head.topology, size), (strength / factor).clamp(max=1)[:, None])
+    return factor, (baked[..., 0] * 255 + 0.5).to(torch.uint8)
+
+
+def _materials(meshes: list[dict[str, Any]], specular: float | None) -> list[dict[str, Any]]:
     """Number the kinds of material that the meshes use and describe each once.
 
-    Skin whose gloss is known gets its specular strength; players without the extension show glTF's default.
+    Skin whose gloss is known gets its specular strength, factor times map; players without the extension show
+    glTF's default.
     """
     kinds: list[str] = []
     for mesh in meshes:
@@ -203,8 +225,8 @@ def _materials(meshes: list[dict[str, Any]], gloss: float | None) -> list[dict[s
         }
         for kind in kinds
     ]
-    if gloss is not None:
-        strength = {"specularFactor": round(min(SKIN_SPECULAR * gloss, 1.0), 4)}
+    if specular is not None:
+        strength = {"specularFactor": specular, "specularTexture": {"index": 1}}
         for material in materials:
             if material["name"] == "skin":
                 material["extensions"] = {SPECULAR_EXTENSION: strength}

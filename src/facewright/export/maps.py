@@ -34,6 +34,26 @@ def encode_image(texture: UInt8[Tensor, "H W 3"], image_format: ImageFormat = "p
     return stream.getvalue()
 
 
+def encode_alpha(values: UInt8[Tensor, "H W"]) -> bytes:
+    """Encode a map as the alpha channel of a black PNG, where glTF looks for specular strength."""
+    alpha = Image.fromarray(values.cpu().contiguous().numpy())
+    zero = Image.new("L", alpha.size)
+    stream = io.BytesIO()
+    Image.merge("RGBA", (zero, zero, zero, alpha)).save(stream, "PNG", compress_level=PNG_COMPRESSION)
+    return stream.getvalue()
+
+
+def write_unit_png(path: Path, values: Float[Tensor, "H W"]) -> None:
+    """Write a map of values in [0, 1] as a grey PNG file, ``byte / 255``, without the curve of sRGB.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    texture = (values.clamp(0, 1) * 255 + 0.5).to(torch.uint8).cpu().contiguous().numpy()
+    with atomic_file(path) as partial:
+        Image.fromarray(texture).save(partial, "PNG", compress_level=PNG_COMPRESSION)
+
+
 def write_png(path: Path, texture: UInt8[Tensor, "H W 3"]) -> None:
     """Write an sRGB map as a PNG file.
 

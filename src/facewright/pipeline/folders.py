@@ -37,7 +37,15 @@ class ResultFolder:
         return self.source(folder) == sha256 and all((folder / name).is_file() for name in self.files)
 
 
-HEAD_FILES = ("head.glb", "head.obj", "head.mtl", "albedo.png", "overview.png", "parameters.json")
+HEAD_FILES = (
+    "head.glb",
+    "head.obj",
+    "head.mtl",
+    "albedo.png",
+    "specular.png",
+    "overview.png",
+    "parameters.json",
+)
 MARKER = HEAD_FILES[-1]
 HEAD = ResultFolder(HEAD_FILES)
 REGISTRATION = ResultFolder(

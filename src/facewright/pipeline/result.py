@@ -19,6 +19,7 @@ from facewright.export import (
     write_glb,
     write_obj,
     write_parameters,
+    write_unit_png,
 )
 from facewright.image.io import Photograph
 from facewright.models.face_model import FaceModel
@@ -26,6 +27,10 @@ from facewright.pipeline.folders import is_head_folder
 from facewright.pipeline.overview import OverviewContent, draw_overview
 from facewright.pipeline.settings import ReconstructionSettings
 from facewright.scene.parameters import HeadParameters
+from facewright.uv.bake import bake
+from facewright.uv.chart import UvChart
+
+SPECULAR_SIZE = 512  # texels a side: gloss comes from a few smooth components
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,12 @@ class Reconstruction:
         specular = self.parameters.specular[0] if self.parameters.point_light is not None else None
         return head_asset(self.model, identity, expression, texture, specular=specular)
 
+    def specular_map(self) -> Float[Tensor, "S S"]:
+        """Specular intensity as a map, row 0 is v = 1; where no photo told, the model's mean."""
+        intensity = self.model.specular_albedo(self.parameters.specular)[0]
+        size = min(self.albedo.shape[0], SPECULAR_SIZE)
+        return bake(UvChart.of(self.model.topology, size), intensity[:, None])[..., 0]
+
     def overview(self) -> Image.Image:
         """The picture that a person looks at first."""
         return draw_overview(
@@ -95,7 +106,7 @@ class Reconstruction:
         )
 
     def save(self, folder: Path | str) -> None:
-        """Write head.glb, head.obj, head.mtl, albedo.png, overview.png and parameters.json.
+        """Write head.glb, head.obj, head.mtl, albedo.png, specular.png, overview.png and parameters.json.
 
         The folder appears when all of it is written; an earlier result that was there is replaced.
 
@@ -109,6 +120,7 @@ class Reconstruction:
                 head = self.asset()
                 write_glb(partial / "head.glb", head)
                 write_obj(partial / "head.obj", head.posed, head.texture, parts=head.parts)
+                write_unit_png(partial / "specular.png", self.specular_map())
             with clock.stage("overview"):
                 self.overview().save(partial / "overview.png", compress_level=4)
             seconds = {**self.seconds, **clock.seconds}

@@ -209,9 +209,37 @@ def test_gloss_that_was_fitted_shines(asset, miniature, texture):
     for head in (dull, shiny):
         material, document = skin(head)
         assert document["extensionsUsed"] == ["KHR_materials_specular"]
-        factors.append(material["extensions"]["KHR_materials_specular"]["specularFactor"])
+        specular = material["extensions"]["KHR_materials_specular"]
+        factors.append(specular["specularFactor"])
+        assert (
+            document["images"][document["textures"][specular["specularTexture"]["index"]]["source"]]["name"]
+            == "specular"
+        )
     # The miniature's intensity is 0.3, and 0.05 a standard deviation.
     np.testing.assert_allclose(factors, [0.7 * 0.15 / 0.3, 0.7 * 0.35 / 0.3], atol=2e-4)
     material, document = skin(asset)  # no photo told
     assert "extensions" not in material
     assert "extensionsUsed" not in document
+
+
+def test_gloss_varies_over_the_skin(miniature, texture):
+    """Factor times alpha of the map is 0.7 of the intensity over the mean of the skin."""
+    from dataclasses import replace
+
+    from facewright.uv.chart import UvChart
+
+    height = miniature.mean[:, 1]
+    basis = (0.1 * height / height.abs().max())[None]
+    model = replace(miniature, specular_basis=basis)
+    head = head_asset(model, torch.zeros(3), torch.zeros(52), texture, specular=torch.tensor([1.0]))
+    glb = Glb(glb_of(head))
+    (skin,) = (each for each in glb.document["materials"] if each["name"] == "skin")
+    factor = skin["extensions"]["KHR_materials_specular"]["specularFactor"]
+    data = glb.view(glb.document["images"][1]["bufferView"])
+    alpha = np.asarray(Image.open(io.BytesIO(data)))[..., 3] / 255
+    chart = UvChart.of(model.topology, len(alpha))
+    shown = chart.where(model.parts["skin"][chart.corners].all(1))
+    expected = shown.gather(0.7 * model.specular_albedo(torch.ones(1, 1))[0, :, None] / 0.3)[:, 0]
+    found = factor * alpha.ravel()[shown.texel]
+    assert np.abs(found - expected.clamp(max=1).numpy()).max() < 0.01
+    assert found.max() - found.min() > 0.3  # the control: it is no constant

@@ -20,7 +20,7 @@ from facewright.scene.lighting import ambient_light
 from facewright.scene.parameters import HeadParameters
 from facewright.scene.pose import frontal_pose
 
-FILES = ["albedo.png", "head.glb", "head.mtl", "head.obj", "overview.png", "parameters.json"]
+FILES = ["albedo.png", "head.glb", "head.mtl", "head.obj", "overview.png", "parameters.json", "specular.png"]
 
 
 @pytest.fixture(scope="module")
