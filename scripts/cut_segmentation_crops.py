@@ -19,6 +19,7 @@ from PIL import Image
 
 from facewright.core.errors import InputError
 from facewright.core.progress import ProgressBar
+from facewright.data.datasets.kept_out import is_kept_out
 from facewright.data.shard_reader import ShardSet
 from facewright.detection.crop import crop_from_photo, frames_from_landmarks
 from facewright.methods.segmentation.crops import (
@@ -31,7 +32,6 @@ from facewright.methods.segmentation.crops import (
     write_crops,
 )
 from facewright.methods.segmentation.labels import labels_of_landmarks, labels_of_masks
-from training_data.split import is_kept_out
 
 SETS = ("faces_in_colour", "faces_in_the_wild")
 Crops = Iterator[tuple[np.ndarray, np.ndarray]]

@@ -14,13 +14,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from facewright.data.datasets.kept_out import is_kept_out
 from facewright.detection import FaceDetector, FaceLandmarker, detect
 from facewright.detection.crop import cut_color_crops
 from facewright.detection.segmentation import FaceSegmenter
 from facewright.detection.skin import SkinModel
 from facewright.methods.segmentation.train import overlay
 from facewright.pipeline.portraits import demo_portraits
-from training_data.split import is_kept_out
 
 SETS = ("faces_in_colour", "faces_in_the_wild")
 TILE, COLUMNS = 160, 8
