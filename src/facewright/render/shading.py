@@ -78,7 +78,7 @@ def shade_specular(
     normals: Float[Tensor, "B *N 3"],
     points: Float[Tensor, "B *N 3"],
     light: PointLight,
-    shininess: float | int,
+    shininess: float | int | Float[Tensor, " B"],
 ) -> Float[Tensor, "B *N 3"]:
     """Blinn-Phong highlight of a point light, seen from the origin of the camera frame.
 
@@ -90,13 +90,16 @@ def shade_specular(
         normals: camera frame.
         points: surface points, mm, camera frame.
         light: camera frame.
-        shininess: the exponent s.
+        shininess: the exponent s, of all images or one an image; differentiable.
     """
     normal = unit(normals)
     to_light = unit(_per_image(light.position, points) - points)
     half = unit(to_light - unit(points))
     lit = ((normal * to_light).sum(-1, keepdim=True) > 0).to(points.dtype)
-    lobe = (normal * half).sum(-1, keepdim=True).clamp_min(1e-6) ** shininess
+    exponent = (
+        shininess.reshape(-1, *([1] * (points.ndim - 1))) if isinstance(shininess, Tensor) else shininess
+    )
+    lobe = (normal * half).sum(-1, keepdim=True).clamp_min(1e-6) ** exponent
     return specular * lit * lobe * _per_image(light.intensity, points)
 
 

@@ -42,6 +42,19 @@ class SphericalHarmonicsLight:
         flat = (basis.flatten(1, -2) @ self.coefficients).clamp_min(0)
         return flat.unflatten(1, normals_camera.shape[1:-1])
 
+    def turned(self, rotation: Float[Tensor, "B 3 3"]) -> "SphericalHarmonicsLight":
+        """The same light after everything around the camera frame's origin was turned.
+
+        Exact: harmonics of up to the second order turn into one another.
+
+        Args:
+            rotation: proper rotations; what came from direction d comes from ``rotation @ d``.
+        """
+        directions = _spread_directions(self.coefficients)
+        before = sh_basis(directions @ rotation)  # rows are rotation.T @ direction
+        matrix = torch.linalg.pinv(sh_basis(directions)) @ before
+        return SphericalHarmonicsLight(matrix @ self.coefficients)
+
     def to(self, device: torch.device | str) -> "SphericalHarmonicsLight":
         """Return the same lights on another device."""
         return SphericalHarmonicsLight(self.coefficients.to(device))
@@ -73,6 +86,13 @@ def sh_basis(normals: Float[Tensor, "*N 3"]) -> Float[Tensor, "*N 9"]:
     polynomials = (torch.ones_like(x), y, z, x, x * y, y * z, 3 * z * z - 1, x * z, x * x - y * y)
     terms = [constant * term for constant, term in zip(SH_CONSTANTS, polynomials, strict=True)]
     return torch.stack(terms, dim=-1)
+
+
+def _spread_directions(like: Tensor) -> Float[Tensor, "N 3"]:
+    """Unit vectors all around, enough of them to tell the nine harmonics apart."""
+    number = torch.arange(32, dtype=like.dtype, device=like.device) + 0.5
+    z, angle = 1 - number / 16, number * (math.pi * (1 + math.sqrt(5)))
+    return torch.stack([(1 - z * z).sqrt() * angle.cos(), (1 - z * z).sqrt() * angle.sin(), z], dim=-1)
 
 
 def sh_basis_gradient(normals: Float[Tensor, "*N 3"]) -> Float[Tensor, "*N 9 3"]:

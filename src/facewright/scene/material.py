@@ -16,10 +16,10 @@ class Material:
         albedo: diffuse albedo per vertex, per image or one row for the batch; white if None.
         albedo_map: diffuse albedo map (row 0 is v = 1), per image or one row for the batch.
         specular: specular intensity per vertex in [0, 1]; needs a point light to be seen.
-        shininess: Blinn-Phong exponent.
+        shininess: Blinn-Phong exponent, of all images or one an image.
     """
 
     albedo: Float[Tensor, "N V 3"] | None = None
     albedo_map: Float[Tensor, "M H W 3"] | None = None
     specular: Float[Tensor, "P V"] | None = None
-    shininess: float | int = SKIN_SHININESS
+    shininess: float | int | Float[Tensor, " B"] = SKIN_SHININESS

@@ -1,0 +1,97 @@
+"""Make photos ready to train the specular method on: crops, landmarks, the fit to them, the truth.
+
+    python scripts/prepare_specular.py --synthetic DIR [DIR ...] --data ../shared/data --out FOLDER
+
+``--synthetic`` are folders of ``facewright synthesize``; ``--data`` holds faces_in_colour and
+faces_in_the_wild, of which a tenth of the people is kept out (``training_data/split.py``).
+"""
+
+import argparse
+import io
+import tarfile
+import time
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from facewright.data.shard_reader import ShardSet
+from facewright.detection.landmark_errors import load_landmark_errors
+from facewright.detection.landmarker import FaceLandmarker
+from facewright.fitting.landmark_basis import landmark_basis
+from facewright.methods.specular.examples import write_examples
+from facewright.methods.specular.prepare import Preparer, SourcePhoto, real_photos, synthetic_photos
+from facewright.models.base import load_base_model
+from training_data.split import is_kept_out
+
+SETS = ("faces_in_colour", "faces_in_the_wild")
+PIXELS_PER_UNIT = 64  # of the stored landmarks
+
+
+def labelled(folder: Path, count: int) -> Iterator[tuple[torch.Tensor, torch.Tensor, bool]]:
+    """Photos of a set with their landmarks and whether the person is kept out, ``count`` evenly spread."""
+    with np.load(folder / "labels.npz", allow_pickle=False) as labels:
+        names, people, landmarks = labels["names"], labels["identity"], labels["landmarks"]
+    chosen = set(np.linspace(0, len(names) - 1, min(count, len(names))).astype(int).tolist())
+    with tarfile.open(folder / "images.tar") as archive:
+        members = (member for member in archive if member.isfile())
+        for number, (name, member) in enumerate(zip(names, members, strict=True)):
+            if number not in chosen:
+                continue
+            stream = archive.extractfile(member)
+            if stream is None or Path(member.name).name != name:
+                raise ValueError(f"{folder}: expected image {name}, found {member.name}")
+            pixels = np.array(Image.open(io.BytesIO(stream.read())).convert("RGB"))
+            points = landmarks[number, :, :2].astype(np.float32) / PIXELS_PER_UNIT
+            image = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
+            yield image, torch.from_numpy(points), is_kept_out(str(people[number]))
+
+
+def counted(photos: Iterator[SourcePhoto], total: int) -> Iterator[SourcePhoto]:
+    """The same photos, with a line now and then."""
+    start = time.time()
+    for number, photo in enumerate(photos, 1):
+        yield photo
+        if number % 500 == 0:
+            print(f"{number} of {total}, {number / (time.time() - start):.1f} a second", flush=True)
+
+
+def main() -> None:
+    """Read the options and prepare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--synthetic", type=Path, nargs="*", default=[])
+    parser.add_argument("--data", type=Path, default=None)
+    parser.add_argument("--limit", type=int, help="synthetic photos of each folder at most")
+    parser.add_argument("--colour", type=int, default=4740, help="photos of faces_in_colour at most")
+    parser.add_argument("--grey", type=int, default=1500, help="photos of faces_in_the_wild at most")
+    parser.add_argument("--kept-out", type=int, default=300, help="synthetic photos that are kept out")
+    parser.add_argument("--size", type=int, default=112)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    model = load_base_model()
+    basis = landmark_basis(model, load_landmark_errors())
+    preparer = Preparer(model, basis, FaceLandmarker.load(), options.size)
+    photos: list[Iterator[SourcePhoto]] = []
+    total = 0
+    for folder in options.synthetic:
+        shards = ShardSet.open(folder, limit=options.limit)
+        photos.append(synthetic_photos(shards, options.kept_out // len(options.synthetic)))
+        total += len(shards)
+    if options.data is not None:
+        for name, count in zip(SETS, (options.colour, options.grey), strict=True):
+            photos.append(real_photos(labelled(options.data / name, count)))
+            total += count
+    everything = counted(chain(*photos), total)
+    with torch.no_grad():
+        made = write_examples(
+            options.out, preparer.examples(islice(everything, total)), total, options.size, model
+        )
+    print(f"{options.out}: {made} examples of {total} photos")
+
+
+if __name__ == "__main__":
+    main()

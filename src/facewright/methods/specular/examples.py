@@ -1,0 +1,234 @@
+"""Photos made ready for training: crops, masks, landmarks, the fit to them, the truth if there is one."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from facewright.core.errors import InputError
+from facewright.core.files import atomic_file, atomic_folder, read_marker
+from facewright.models.face_model import FaceModel
+from facewright.scene.camera import PerspectiveCamera
+from facewright.scene.lighting import PointLight, SphericalHarmonicsLight
+from facewright.scene.parameters import HeadParameters
+from facewright.scene.pose import Pose
+
+FORMAT = "facewright specular examples 1"
+INDEX = "examples.json"
+MAX_INDEX = 1 << 16
+TRUTH, KEPT_OUT, GREY = 1, 2, 4  # bits of a photo's flags
+FACE, MOUTH = 1, 2  # bits of a pixel's mask
+
+
+@dataclass(frozen=True)
+class Example:
+    """One photo.
+
+    Attributes:
+        crop: sRGB, uint8.
+        mask: bits ``FACE`` and ``MOUTH``.
+        skin: probability of skin in 1/255.
+        landmarks: as detected, pixels of the crop.
+        start: the fit to them, seen by the crop's camera.
+        truth: the head as it is, or None.
+        true_landmarks: exact places, pixels of the crop; where there is no truth, as detected.
+        kept_out: never to be trained on.
+        grey: the photo has no colour.
+    """
+
+    crop: ndarray
+    mask: ndarray
+    skin: ndarray
+    landmarks: Float[Tensor, "478 2"]
+    start: HeadParameters
+    truth: HeadParameters | None
+    true_landmarks: Float[Tensor, "478 2"]
+    kept_out: bool
+    grey: bool
+
+
+@dataclass(frozen=True)
+class HeadLayout:
+    """The numbers of one head in one row.
+
+    Attributes:
+        sizes: how many, by what they are, in their order.
+    """
+
+    sizes: Mapping[str, int]
+
+    @classmethod
+    def of(cls, model: FaceModel) -> "HeadLayout":
+        """For heads of a model."""
+        return cls(
+            {
+                "identity": model.identity_count,
+                "expression": model.expression_count,
+                "diffuse": model.diffuse_count,
+                "specular": model.specular_count,
+                "rotation": 9,
+                "translation": 3,
+                "focal": 1,
+                "principal": 2,
+                "light": 27,
+                "lamp": 3,
+                "intensity": 3,
+            }
+        )
+
+    @property
+    def width(self) -> int:
+        """Numbers of a head."""
+        return sum(self.sizes.values())
+
+    def packed(self, head: HeadParameters) -> Float[Tensor, "B W"]:
+        """Heads as rows.
+
+        Raises:
+            InputError: the camera is no perspective one.
+        """
+        camera, lamp = head.camera, head.point_light
+        if not isinstance(camera, PerspectiveCamera):
+            raise InputError("expected a head seen by a perspective camera.")
+        place, strength = (None, None) if lamp is None else (lamp.position, lamp.intensity)
+        nothing = torch.zeros_like(head.pose.translation)
+        parts = [head.identity, head.expression, head.diffuse, head.specular]
+        parts += [head.pose.rotation.flatten(1), head.pose.translation]
+        parts += [camera.focal[:, None], camera.principal, head.light.coefficients.flatten(1)]
+        parts += [nothing if value is None else value for value in (place, strength)]
+        return torch.cat(parts, dim=1)
+
+    def unpacked(self, rows: Float[Tensor, "B W"], size: int) -> HeadParameters:
+        """Heads of rows, seen by the camera of crops of ``size`` px."""
+        names, counts = list(self.sizes), list(self.sizes.values())
+        part = dict(zip(names, rows.split(counts, dim=1), strict=True))
+        return HeadParameters(
+            identity=part["identity"],
+            expression=part["expression"],
+            diffuse=part["diffuse"],
+            specular=part["specular"],
+            pose=Pose(part["rotation"].unflatten(1, (3, 3)), part["translation"]),
+            camera=PerspectiveCamera(part["focal"][:, 0], part["principal"], (size, size)),
+            light=SphericalHarmonicsLight(part["light"].unflatten(1, (9, 3))),
+            point_light=PointLight(part["lamp"], part["intensity"]),
+        )
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Examples of a folder, read from the disk as they are asked for.
+
+    Attributes:
+        size: side of the crops, px.
+        layout: of the rows of heads.
+        arrays: by name, one row an example.
+    """
+
+    size: int
+    layout: HeadLayout
+    arrays: Mapping[str, ndarray]
+
+    @classmethod
+    def open(cls, folder: Path, model: FaceModel) -> "Examples":
+        """Read what ``write_examples`` wrote.
+
+        Raises:
+            InputError: the folder holds no examples, or those of another model.
+        """
+        told = read_marker(folder / INDEX, MAX_INDEX) or {}
+        if told.get("format") != FORMAT:
+            raise InputError(f"{folder} holds no whole examples of this method: prepare them again.")
+        if told.get("model") != [model.name, model.version]:
+            raise InputError(
+                f"{folder} was prepared for model {told.get('model')}, expected "
+                f"{[model.name, model.version]}: prepare it again."
+            )
+        layout = HeadLayout.of(model)
+        size, count = int(told["size"]), int(told["count"])
+        shapes = array_shapes(size, layout.width)
+        arrays = {}
+        for name, (shape, kind) in shapes.items():
+            path = folder / f"{name}.npy"
+            try:
+                arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
+            except (OSError, ValueError) as error:
+                raise InputError(f"{path} is damaged ({error}): prepare it again.") from error
+            if arrays[name].shape != (count, *shape) or arrays[name].dtype != kind:
+                raise InputError(f"{path} is not whole: prepare it again.")
+        return cls(size, layout, arrays)
+
+    def __len__(self) -> int:
+        return len(self.arrays["flags"])
+
+    def rows(self, *, truth: bool, kept_out: bool) -> ndarray:
+        """Numbers of the examples with or without truth, for training or kept out."""
+        flags = np.asarray(self.arrays["flags"])
+        return np.flatnonzero(((flags & TRUTH > 0) == truth) & ((flags & KEPT_OUT > 0) == kept_out))
+
+
+def array_shapes(size: int, width: int) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    """Shape and kind of one row of each array."""
+    byte, real = np.dtype(np.uint8), np.dtype(np.float32)
+    return {
+        "crops": ((size, size, 3), byte),
+        "masks": ((size, size), byte),
+        "skin": ((size, size), byte),
+        "landmarks": ((478, 2), real),
+        "start": ((width,), real),
+        "truth": ((width,), real),
+        "true_landmarks": ((478, 2), real),
+        "flags": ((), byte),
+    }
+
+
+def write_examples(folder: Path, examples: Iterator[Example], most: int, size: int, model: FaceModel) -> int:
+    """Write examples into a folder, whole or not at all; returns how many there were.
+
+    Args:
+        folder: must not exist.
+        examples: in their order.
+        most: of them.
+        size: side of the crops, px.
+        model: whose heads they are.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    layout, count = HeadLayout.of(model), 0
+    with atomic_folder(folder) as partial:
+        arrays = {
+            name: np.lib.format.open_memmap(partial / f"{name}.part", "w+", kind, (most, *shape))
+            for name, (shape, kind) in array_shapes(size, layout.width).items()
+        }
+        for example in examples:
+            for name, values in _row(example, layout).items():
+                arrays[name][count] = values
+            count += 1
+        for name, values in arrays.items():
+            np.save(partial / f"{name}.npy", values[:count])
+            (partial / f"{name}.part").unlink()
+        told = {"format": FORMAT, "model": [model.name, model.version], "size": size, "count": count}
+        with atomic_file(partial / INDEX) as path:
+            path.write_text(json.dumps(told) + "\n")
+    return count
+
+
+def _row(example: Example, layout: HeadLayout) -> dict[str, ndarray]:
+    flags = TRUTH * (example.truth is not None) + KEPT_OUT * example.kept_out + GREY * example.grey
+    start = layout.packed(example.start)[0].numpy()
+    return {
+        "crops": example.crop,
+        "masks": example.mask,
+        "skin": example.skin,
+        "landmarks": example.landmarks.numpy(),
+        "start": start,
+        "truth": start if example.truth is None else layout.packed(example.truth)[0].numpy(),
+        "true_landmarks": example.true_landmarks.numpy(),
+        "flags": np.asarray(flags, np.uint8),
+    }

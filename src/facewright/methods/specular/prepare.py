@@ -1,0 +1,203 @@
+"""From photos, synthetic or real, to training examples: what inference does before the network, once."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from facewright.core.log import logger
+from facewright.data.shard_reader import ShardSet, StoredPhoto
+from facewright.detection.crop import frames_from_landmarks, luma
+from facewright.detection.landmarker import FaceLandmarker
+from facewright.fitting.landmark import fit_landmarks
+from facewright.fitting.landmark_basis import LandmarkBasis
+from facewright.image.color import linear_from_srgb, luminance
+from facewright.methods.specular.examples import FACE, MOUTH, Example
+from facewright.methods.specular.frames import crop_from_photo_px, cut_color_crop, head_in_crop
+from facewright.methods.specular.losses import MouthPatch, mouth_target
+from facewright.methods.specular.probe import JAW
+from facewright.models.face_model import FaceModel
+from facewright.render.rasterize import rasterize
+from facewright.scene.lighting import PointLight, SphericalHarmonicsLight
+from facewright.scene.parameters import HeadParameters
+
+LEAST_PRESENCE = 0.5
+BATCH = 64  # landmarks that are fitted together
+LEAST_PIXELS = 200  # of skin, to tell how bright a photo shows its light
+LEAST_LIGHT = 0.02
+GREY_SPREAD = 0.01  # mean difference of the channels below which a photo has no colour
+# The rest of the outline, from the left ear over the forehead to the right one.
+FOREHEAD = (389, 251, 284, 332, 297, 338, 10, 109, 67, 103, 54, 21, 162)
+# Face, skin and inner mouth (H, W each, in [0, 1]) of a photo (3, H, W) with landmarks (478, 2).
+Segmenter = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class SourcePhoto:
+    """A photo before it is prepared.
+
+    Attributes:
+        image: sRGB in [0, 1].
+        landmarks: 478 points, pixels; they say where the landmarker shall look.
+        face: probability that a pixel shows the face with nothing before it.
+        skin: probability that it shows skin.
+        mouth: probability that it shows the inside of the mouth.
+        truth: the head, seen by the photo's camera, its light as bright as the photo shows it.
+        kept_out: never to be trained on.
+    """
+
+    image: Float[Tensor, "3 H W"]
+    landmarks: Float[Tensor, "478 2"]
+    face: Float[Tensor, "H W"]
+    skin: Float[Tensor, "H W"]
+    mouth: Float[Tensor, "H W"]
+    truth: HeadParameters | None
+    kept_out: bool
+
+
+@dataclass(frozen=True)
+class Preparer:
+    """What finds landmarks and fits the model to them.
+
+    Attributes:
+        model: the head.
+        basis: of its landmarks.
+        landmarker: the shipped one, as at inference.
+        size: side of the crops, px.
+    """
+
+    model: FaceModel
+    basis: LandmarkBasis
+    landmarker: FaceLandmarker
+    size: int
+
+    def examples(self, photos: Iterable[SourcePhoto]) -> Iterator[Example]:
+        """Examples of photos; those in which the landmarker sees no face are left out with a word."""
+        waiting: list[tuple[SourcePhoto, Tensor]] = []
+        missed = total = 0
+        for photo in photos:
+            total += 1
+            points = self._located(photo)
+            if points is None:
+                missed += 1
+                continue
+            waiting.append((photo, points))
+            if len(waiting) == BATCH:
+                yield from self._fitted(waiting)
+                waiting = []
+        yield from self._fitted(waiting)
+        if missed:
+            logger("specular").info("%d of %d photos left out: no face was seen", missed, total)
+
+    def _located(self, photo: SourcePhoto) -> Float[Tensor, "478 2"] | None:
+        frames = frames_from_landmarks(photo.landmarks[None].double().numpy())
+        points, presence = self.landmarker.looks[-1](luma(photo.image), frames)
+        if presence[0] < LEAST_PRESENCE or not np.isfinite(points).all():
+            return None
+        return torch.from_numpy(points[0]).float()
+
+    def _fitted(self, waiting: list[tuple[SourcePhoto, Tensor]]) -> Iterator[Example]:
+        if not waiting:
+            return
+        points = torch.stack([found for _, found in waiting])
+        sizes = [(photo.image.shape[-2], photo.image.shape[-1]) for photo, _ in waiting]
+        fit = fit_landmarks(self.model, points, sizes, basis=self.basis)
+        for row, (photo, found) in enumerate(waiting):
+            yield self._example(photo, found, fit.select(row).parameters)
+
+    def _example(self, photo: SourcePhoto, points: Tensor, start: HeadParameters) -> Example:
+        frame = frames_from_landmarks(points[None].double().numpy())
+        frames = torch.from_numpy(frame).float()
+        crop = cut_color_crop(photo.image, frame[0], self.size)
+        masks = torch.stack([photo.face, photo.skin, photo.mouth]).float()
+        face, skin, mouth = cut_color_crop(masks, frame[0], self.size)
+        bits = FACE * (face > 0.5).to(torch.uint8) + MOUTH * (mouth > 0.5).to(torch.uint8)
+        here = crop_from_photo_px(torch.stack([points, photo.landmarks]), frames.expand(2, -1), self.size)
+        truth = None if photo.truth is None else head_in_crop(photo.truth, frames, self.size)
+        return Example(
+            crop=_bytes(crop.permute(1, 2, 0)),
+            mask=bits.numpy(),
+            skin=_bytes(skin),
+            landmarks=here[0],
+            start=head_in_crop(start, frames, self.size),
+            truth=truth,
+            true_landmarks=here[0] if truth is None else here[1],
+            kept_out=photo.kept_out,
+            grey=bool((crop.amax(0) - crop.amin(0)).mean() < GREY_SPREAD),
+        )
+
+
+def synthetic_photos(shards: ShardSet, kept_out: int) -> Iterator[SourcePhoto]:
+    """Photos of ``facewright synthesize``; the last ``kept_out`` of them are kept out."""
+    for number in range(len(shards)):
+        photo = shards.photo(number)
+        masks = photo.masks
+        yield SourcePhoto(
+            image=photo.image,
+            landmarks=photo.points("landmarks478")[0],
+            face=(masks.face | masks.inner_mouth).float(),
+            skin=masks.skin.float(),
+            mouth=masks.inner_mouth.float(),
+            truth=_as_bright(photo),
+            kept_out=number >= len(shards) - kept_out,
+        )
+
+
+def real_photos(
+    photos: Iterable[tuple[Float[Tensor, "3 H W"], Float[Tensor, "478 2"], bool]],
+    segmenter: Segmenter | None = None,
+) -> Iterator[SourcePhoto]:
+    """Photographs with landmarks and whether they are kept out.
+
+    Without a segmenter, the face is what the outline of the landmarks encloses, all of it counts as skin, and
+    the mouth is what lies between the lips.
+    """
+    patch = MouthPatch.make()
+    for image, landmarks, kept_out in photos:
+        if segmenter is None:
+            face = outlined_face(landmarks, (image.shape[-2], image.shape[-1]))
+            side = max(image.shape[-2:])
+            mouth = mouth_target(patch, landmarks[None], side)[0, : image.shape[-2], : image.shape[-1]]
+            skin = face * (1 - mouth)
+        else:
+            face, skin, mouth = segmenter(image, landmarks)
+        yield SourcePhoto(image, landmarks, face, skin, mouth, None, kept_out)
+
+
+def outlined_face(landmarks: Float[Tensor, "478 2"], size: tuple[int, int]) -> Float[Tensor, "H W"]:
+    """1 within the outline of the 478 points."""
+    ring = landmarks[[*JAW, *FOREHEAD]]
+    points = torch.cat([ring, ring.mean(0, keepdim=True)])
+    flat = torch.cat([points, torch.ones_like(points[:, :1])], dim=1)
+    count = len(ring)
+    index = torch.arange(count)
+    faces = torch.stack([index, (index + 1) % count, torch.full_like(index, count)], dim=1)
+    return rasterize(flat[None], faces, size, perspective=False).covered[0].float()
+
+
+def _as_bright(photo: StoredPhoto) -> HeadParameters:
+    """The truth with its light as bright, channel by channel, as the camera's exposure shows it."""
+    shown = linear_from_srgb(photo.image).permute(1, 2, 0)
+    light = photo.diffuse + photo.specular
+    skin = photo.masks.face & (luminance(light) > LEAST_LIGHT) & (shown.amax(-1) < 0.98)
+    at = photo.parameters
+    if int(skin.sum()) < LEAST_PIXELS:
+        return at
+    if bool(photo.numbers.get("sensor", {}).get("grey", False)):
+        gain = (luminance(shown)[skin] / luminance(light)[skin]).median().expand(3)
+    else:
+        gain = shown[skin].sum(0) / light[skin].sum(0).clamp_min(1e-3)
+    lamp = at.point_light
+    return replace(
+        at,
+        light=SphericalHarmonicsLight(at.light.coefficients * gain),
+        point_light=None if lamp is None else PointLight(lamp.position, lamp.intensity * gain),
+    )
+
+
+def _bytes(values: Tensor) -> ndarray:
+    return (values.clamp(0, 1) * 255 + 0.5).to(torch.uint8).contiguous().numpy()

@@ -1,0 +1,383 @@
+"""Training of the specular method as a task of the training loop."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor, nn
+
+from facewright.core.errors import InputError
+from facewright.fitting.records import select_rows
+from facewright.image.color import srgb_from_linear
+from facewright.methods.specular.examples import FACE, GREY, MOUTH, TRUTH, Examples
+from facewright.methods.specular.losses import (
+    MouthPatch,
+    Recognition,
+    Targets,
+    landmark_loss,
+    paper_losses,
+    regularisation_loss,
+)
+from facewright.methods.specular.model import (
+    SpecularHead,
+    SpecularNetwork,
+    decode,
+    geometry_of,
+    mean_start,
+)
+from facewright.methods.specular.probe import FaceProbe
+from facewright.methods.specular.rendering import render
+from facewright.methods.specular.settings import (
+    LossSettings,
+    LossWeights,
+    NetworkSettings,
+    RenderSettings,
+    SupervisionWeights,
+)
+from facewright.methods.specular.supervision import Truth, supervised_losses
+from facewright.models.face_model import FaceModel
+from facewright.networks.blocks import channels_last
+from facewright.scene.parameters import HeadParameters
+
+EVALUATION_BATCH = 64
+PICTURES = 6
+
+
+@dataclass(frozen=True)
+class SpecularTraining:
+    """What the method is trained with.
+
+    Attributes:
+        batch: photos a step.
+        photos: share of them without truth (real photographs), as far as there are any.
+        network: sizes of the regressor.
+        losses: of the paper.
+        render: how heads are drawn for them.
+        supervision: terms on synthetic photos; None: none, as in the paper.
+        render_from: first step that draws heads; before it photos without truth are held by their landmarks
+            and by regularisation alone.
+        render_every: of the steps from then on, every so many draw heads.
+        render_rows: of a batch that are drawn.
+        grey: share of photos that are shown to the network without colour.
+        noise: standard deviation of noise on the crops.
+        patch: share of crops before which a grey patch is put.
+        evaluated: kept-out photos at most.
+    """
+
+    batch: int = 32
+    photos: float = 1.0
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    losses: LossSettings = field(default_factory=LossSettings)
+    render: RenderSettings = field(default_factory=RenderSettings)
+    supervision: SupervisionWeights | None = None
+    render_from: int = 0
+    render_every: int = 1
+    render_rows: int = 32
+    grey: float = 0.0
+    noise: float = 0.0
+    patch: float = 0.0
+    evaluated: int = 256
+
+    @classmethod
+    def full(cls) -> "SpecularTraining":
+        """As the paper has it: photos alone, every one of them drawn, from the mean head on."""
+        return cls(network=NetworkSettings.of_paper(), render=RenderSettings.of_paper())
+
+    @classmethod
+    def small(cls) -> "SpecularTraining":
+        """What the shipped weights are trained with: synthetic truth and photographs, on a CPU."""
+        weights = LossWeights(identity=0.0)
+        return cls(
+            batch=64,
+            photos=0.25,
+            losses=LossSettings(weights=weights, mouth_start=0),
+            supervision=SupervisionWeights(),
+            render_from=1200,
+            render_every=4,
+            render_rows=8,
+            grey=0.15,
+            noise=0.02,
+            patch=0.15,
+        )
+
+    @classmethod
+    def mini(cls) -> "SpecularTraining":
+        """The paper's losses on a few photos with a small network: what the ablations are run with."""
+        network = NetworkSettings(input_size=112, widths=(16, 24, 32, 48, 64), hidden=128, geometry=0)
+        return cls(
+            batch=8,
+            network=network,
+            losses=LossSettings(weights=LossWeights(identity=0.0), mouth_start=100),
+            render=RenderSettings(size=64),
+            render_rows=8,
+            evaluated=64,
+        )
+
+
+@dataclass(frozen=True)
+class SpecularBatch:
+    """Photos of one step; the first ``R`` of them are drawn.
+
+    Attributes:
+        crops: as the network sees them, sRGB.
+        landmarks: as detected, pixels of the crop.
+        start: rows of ``HeadLayout``.
+        truth: likewise; where there is none, the start.
+        true_landmarks: pixels of the crop.
+        supervised: 1 where there is a truth.
+        photos: what drawings are compared with, sRGB.
+        face: 1 where they show the face.
+        skin: probability of skin.
+        mouth: 1 where they show the inside of the mouth.
+        grey: 1 where the photo has no colour.
+    """
+
+    crops: Float[Tensor, "B 3 S S"]
+    landmarks: Float[Tensor, "B 478 2"]
+    start: Float[Tensor, "B W"]
+    truth: Float[Tensor, "B W"]
+    true_landmarks: Float[Tensor, "B 478 2"]
+    supervised: Float[Tensor, " B"]
+    photos: Float[Tensor, "R H H 3"]
+    face: Float[Tensor, "R H H"]
+    skin: Float[Tensor, "R H H"]
+    mouth: Float[Tensor, "R H H"]
+    grey: Float[Tensor, " R"]
+
+
+class SpecularTask:
+    """Trains ``SpecularNetwork``; made for the loop of ``facewright.training``.
+
+    Args:
+        model: the head.
+        examples: of ``scripts/prepare_specular.py``.
+        training: what to train with.
+        recognition: for the identity loss; needed where that has a weight.
+
+    Raises:
+        InputError: sizes do not fit one another, or there are no examples to train on.
+    """
+
+    name = "specular"
+    version = 1
+    metric = "score"
+
+    def __init__(
+        self,
+        model: FaceModel,
+        examples: Examples,
+        training: SpecularTraining | None = None,
+        recognition: Recognition | None = None,
+    ) -> None:
+        self.training = training or SpecularTraining()
+        self.model, self.examples, self.recognition = model, examples, recognition
+        self.probe, self.patch = FaceProbe.of(model), MouthPatch.make()
+        network = self.training.network
+        if network.input_size != examples.size:
+            raise InputError(
+                f"the network sees crops of {network.input_size} px, but the examples have "
+                f"{examples.size} px: prepare them for this size."
+            )
+        if self.training.losses.weights.identity > 0 and recognition is None:
+            raise InputError(
+                "the identity loss needs a recognition network: give one, or set its weight to 0."
+            )
+        self.synthetic = examples.rows(truth=True, kept_out=False)
+        self.photographs = examples.rows(truth=False, kept_out=False)
+        self.held = examples.rows(truth=True, kept_out=True)[: self.training.evaluated]
+        if len(self.synthetic) + len(self.photographs) == 0:
+            raise InputError("there are no examples to train on.")
+
+    def settings(self) -> Mapping[str, object]:
+        """What a checkpoint must have been trained with to go on from it."""
+        return {**asdict(self.training), "model": [self.model.name, self.model.version]}
+
+    def build(self, seed: int) -> SpecularNetwork:
+        """A network with random features; its heads give the start."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return channels_last(SpecularNetwork(self.training.network))
+
+    def batch(self, seed: int, step: int, part: int, parts: int) -> SpecularBatch:
+        """The photos of a step: always the same for the same arguments."""
+        how = self.training
+        rng = np.random.default_rng([seed, step, part, parts])
+        count = -(-how.batch // parts)
+        real = round(how.photos * count) if len(self.synthetic) else count
+        real = real if len(self.photographs) else 0
+        rows = np.concatenate(
+            [rng.choice(self.photographs, real), rng.choice(self.synthetic, count - real)]
+            if len(self.photographs) and len(self.synthetic)
+            else [rng.choice(self.photographs if real else self.synthetic, count)]
+        )
+        rows = rows[rng.permutation(count)]
+        drawn = rows[: min(how.render_rows, count)] if self._draws(step) else rows[:0]
+        return self._batch(rows, drawn, rng)
+
+    def _draws(self, step: int) -> bool:
+        how = self.training
+        return step >= how.render_from and (step - how.render_from) % how.render_every == 0
+
+    def _batch(self, rows: ndarray, drawn: ndarray, rng: np.random.Generator | None) -> SpecularBatch:
+        """Examples of some rows, disturbed if there is a generator."""
+        arrays = self.examples.arrays
+        clean = arrays["crops"][rows]
+        crops = clean if rng is None else self._disturbed(clean, rng)
+        flags = arrays["flags"][rows]
+        size, masks = self.training.render.size, arrays["masks"][drawn]
+        shown = _resized(torch.from_numpy(clean[: len(drawn)]).permute(0, 3, 1, 2).float() / 255, size)
+        layers = np.stack([masks & FACE > 0, masks & MOUTH > 0, arrays["skin"][drawn] / 255], axis=1)
+        face, mouth, skin = _resized(torch.from_numpy(layers).float(), size).unbind(1)
+        return SpecularBatch(
+            crops=torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255,
+            landmarks=torch.from_numpy(arrays["landmarks"][rows]),
+            start=torch.from_numpy(arrays["start"][rows]),
+            truth=torch.from_numpy(arrays["truth"][rows]),
+            true_landmarks=torch.from_numpy(arrays["true_landmarks"][rows]),
+            supervised=torch.from_numpy((flags & TRUTH > 0).astype(np.float32)),
+            photos=shown.permute(0, 2, 3, 1).contiguous(),
+            face=face.contiguous(),
+            skin=skin.contiguous(),
+            mouth=mouth.contiguous(),
+            grey=torch.from_numpy((flags[: len(drawn)] & GREY > 0).astype(np.float32)),
+        )
+
+    def _disturbed(self, crops: ndarray, rng: np.random.Generator) -> ndarray:
+        """Without colour, with noise, with something before the face: some of them each."""
+        how, changed = self.training, crops.astype(np.float32)
+        size = crops.shape[1]
+        for crop in changed:
+            if rng.random() < how.grey:
+                crop[:] = (crop @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
+            if rng.random() < how.patch:
+                side = rng.integers(size // 8, size // 3, 2)
+                y, x = rng.integers(0, size - side)
+                crop[y : y + side[0], x : x + side[1]] = rng.uniform(0, 255, 3)
+            if rng.random() < 0.5:
+                strength = 255 * how.noise * rng.random()
+                crop += strength * rng.standard_normal(crop.shape, dtype=np.float32)
+        return np.clip(changed + 0.5, 0, 255).astype(np.uint8)
+
+    def start(self, batch: SpecularBatch) -> HeadParameters:
+        """Where the network starts from: the fit to the landmarks, or the mean head."""
+        size = self.training.network.input_size
+        if not self.training.network.guided:
+            return mean_start(self.model, len(batch.crops), size)
+        return self.examples.layout.unpacked(batch.start, size)
+
+    def heads(self, network: nn.Module, batch: SpecularBatch) -> SpecularHead:
+        """What a network finds in photos."""
+        start, sizes = self.start(batch), self.training.network
+        geometry = None
+        if sizes.guided:
+            camera = start.camera
+            fitted = camera.project(self.probe.landmarks(start)[0])[..., :2]
+            geometry = geometry_of(start, batch.landmarks, fitted)
+        raw = network(batch.crops.contiguous(memory_format=torch.channels_last), geometry)
+        return decode(raw.float(), start, sizes, self.training.render.camera)
+
+    def losses(self, network: nn.Module, batch: SpecularBatch, step: int) -> dict[str, Tensor]:
+        """Weighted terms of one batch."""
+        how, size = self.training, self.training.network.input_size
+        head = self.heads(network, batch)
+        found: dict[str, Tensor] = {}
+        points = head.parameters.camera.project(self.probe.landmarks(head.parameters)[0])[..., :2]
+        if how.supervision is not None:
+            truth = Truth(self.examples.layout.unpacked(batch.truth, size), batch.true_landmarks)
+            found |= supervised_losses(head, points, truth, self.probe, how.supervision, batch.supervised)
+        if len(batch.photos):
+            return found | self._drawn(head, batch, step)
+        alone = torch.nonzero(batch.supervised == 0)[:, 0]
+        if len(alone) == 0:
+            return found
+        weights = how.losses.weights
+        chosen = select_rows(head, alone)
+        landmark = landmark_loss(points[alone], batch.landmarks[alone], size, how.losses)
+        rest = regularisation_loss(chosen, self.model.expression_prior)
+        return found | {
+            "landmark": weights.landmark * landmark,
+            "regularisation": weights.regularisation * rest,
+        }
+
+    def _drawn(self, head: SpecularHead, batch: SpecularBatch, step: int) -> dict[str, Tensor]:
+        how, count = self.training, len(batch.photos)
+        chosen = select_rows(head, slice(0, count))
+        factor = how.render.size / how.network.input_size
+        targets = Targets(
+            batch.photos, batch.face, batch.skin, batch.mouth, batch.landmarks[:count] * factor, batch.grey
+        )
+        return paper_losses(
+            chosen,
+            render(self.model, chosen, how.render),
+            targets,
+            self.probe,
+            how.losses,
+            step,
+            prior=self.model.expression_prior,
+            patch=self.patch,
+            recognition=self.recognition,
+        )
+
+    def evaluate(self, network: nn.Module) -> dict[str, float]:
+        """Errors on kept-out synthetic photos, those of the start, and their mean ratio, the score."""
+        rows = self.held
+        if len(rows) == 0:
+            return {"score": float("nan")}
+        found: dict[str, list[Tensor]] = {}
+        network.eval()
+        with torch.no_grad():
+            for first in range(0, len(rows), EVALUATION_BATCH):
+                batch = self._batch(rows[first : first + EVALUATION_BATCH], rows[:0], None)
+                truth = self.examples.layout.unpacked(batch.truth, self.examples.size)
+                for name, at in (("", self.heads(network, batch).parameters), ("start_", self.start(batch))):
+                    for key, values in _errors(self.probe, at, truth).items():
+                        found.setdefault(name + key, []).append(values)
+        mean = {name: float(torch.cat(values).mean()) for name, values in found.items()}
+        ratios = [mean[name] / max(mean[f"start_{name}"], 1e-9) for name in ("shape", "albedo")]
+        return {"score": sum(ratios) / len(ratios), **mean}
+
+    def pictures(self, network: nn.Module) -> dict[str, Tensor]:
+        """Kept-out photos, then what was found: whole, diffuse, highlights."""
+        rows = np.concatenate([self.examples.rows(truth=False, kept_out=True)[:3], self.held])[:PICTURES]
+        if len(rows) == 0:
+            return {}
+        network.eval()
+        with torch.no_grad():
+            batch = self._batch(rows, rows, None)
+            drawn = render(self.model, self.heads(network, batch), self.training.render)
+        flat = [batch.photos, drawn.image, drawn.diffuse, srgb_from_linear(drawn.gloss)]
+        return {"heads": torch.cat([torch.cat(list(each), dim=0) for each in flat], dim=1).permute(2, 0, 1)}
+
+
+def _errors(probe: FaceProbe, at: HeadParameters, truth: HeadParameters) -> dict[str, Tensor]:
+    """Mean errors of each photo: shape (mm, up to shift and size), diffuse albedo (linear), gloss."""
+    face, goal = probe.neutral_face(at.identity), probe.neutral_face(truth.identity)
+    scale = (face * goal).sum((1, 2)) / face.square().sum((1, 2))
+    return {
+        "shape": (scale[:, None, None] * face - goal).norm(dim=-1).mean(1),
+        "expression": (at.expression - truth.expression).abs().mean(1),
+        "albedo": (probe.albedo(at.diffuse) - probe.albedo(truth.diffuse)).abs().mean((1, 2)),
+        "gloss": (probe.gloss(at.specular) - probe.gloss(truth.specular)).abs().mean(1),
+    }
+
+
+def _resized(layers: Float[Tensor, "B C S S"], size: int) -> Float[Tensor, "B C _ _"]:
+    if len(layers) == 0:
+        return layers.new_zeros(0, layers.shape[1], size, size)
+    if layers.shape[-1] == size:
+        return layers
+    return nn.functional.interpolate(
+        layers, size=(size, size), mode="bilinear", align_corners=False, antialias=True
+    )
+
+
+def without(training: SpecularTraining, loss: str) -> SpecularTraining:
+    """The same training without one of the paper's losses.
+
+    Raises:
+        InputError: no loss has this name.
+    """
+    return replace(training, losses=replace(training.losses, weights=training.losses.weights.without(loss)))
