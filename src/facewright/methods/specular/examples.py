@@ -1,7 +1,7 @@
 """Photos made ready for training: crops, masks, landmarks, the fit to them, the truth if there is one."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from facewright.scene.pose import Pose
 FORMAT = "facewright specular examples 1"
 INDEX = "examples.json"
 MAX_INDEX = 1 << 16
+MAX_SIDE = 512  # px of a crop
 TRUTH, KEPT_OUT, GREY = 1, 2, 4  # bits of a photo's flags
 FACE, MOUTH = 1, 2  # bits of a pixel's mask
 
@@ -121,55 +122,99 @@ class HeadLayout:
 
 
 @dataclass(frozen=True)
-class Examples:
-    """Examples of a folder, read from the disk as they are asked for.
+class Rows:
+    """One array over several files, read where it is asked for.
 
     Attributes:
-        size: side of the crops, px.
-        layout: of the rows of heads.
-        arrays: by name, one row an example.
+        parts: of the same kind and shape of a row.
     """
 
-    size: int
-    layout: HeadLayout
-    arrays: Mapping[str, ndarray]
-
-    @classmethod
-    def open(cls, folder: Path, model: FaceModel) -> "Examples":
-        """Read what ``write_examples`` wrote.
-
-        Raises:
-            InputError: the folder holds no examples, or those of another model.
-        """
-        told = read_marker(folder / INDEX, MAX_INDEX) or {}
-        if told.get("format") != FORMAT:
-            raise InputError(f"{folder} holds no whole examples of this method: prepare them again.")
-        if told.get("model") != [model.name, model.version]:
-            raise InputError(
-                f"{folder} was prepared for model {told.get('model')}, expected "
-                f"{[model.name, model.version]}: prepare it again."
-            )
-        layout = HeadLayout.of(model)
-        size, count = int(told["size"]), int(told["count"])
-        shapes = array_shapes(size, layout.width)
-        arrays = {}
-        for name, (shape, kind) in shapes.items():
-            path = folder / f"{name}.npy"
-            try:
-                arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
-            except (OSError, ValueError) as error:
-                raise InputError(f"{path} is damaged ({error}): prepare it again.") from error
-            if arrays[name].shape != (count, *shape) or arrays[name].dtype != kind:
-                raise InputError(f"{path} is not whole: prepare it again.")
-        return cls(size, layout, arrays)
+    parts: tuple[ndarray, ...]
 
     def __len__(self) -> int:
-        return len(self.arrays["flags"])
+        return sum(len(part) for part in self.parts)
+
+    def __getitem__(self, rows: ndarray) -> ndarray:
+        """Some rows, in the order of their numbers in ``rows``."""
+        out = np.empty((len(rows), *self.parts[0].shape[1:]), self.parts[0].dtype)
+        first = 0
+        for part in self.parts:
+            own = (rows >= first) & (rows < first + len(part))
+            out[own] = part[rows[own] - first]
+            first += len(part)
+        return out
+
+
+class Examples:
+    """Examples of some folders, read from the disk as they are asked for.
+
+    Args:
+        folders: that ``write_examples`` wrote.
+        model: whose heads they hold.
+
+    Raises:
+        InputError: a folder holds no examples, or those of another model or size.
+    """
+
+    def __init__(self, folders: Sequence[Path], model: FaceModel) -> None:
+        if not folders:
+            raise InputError("expected at least one folder of scripts/prepare_specular.py.")
+        self.layout = HeadLayout.of(model)
+        self._source = tuple(folders), (model.name, model.version)
+        self._open()
+
+    def _open(self) -> None:
+        folders, model = self._source
+        opened = [_opened(folder, model, self.layout.width) for folder in folders]
+        sizes = {size for size, _ in opened}
+        if len(sizes) > 1:
+            raise InputError(f"the folders hold crops of {sorted(sizes)} px: prepare them for one size.")
+        self.size = sizes.pop()
+        self.arrays = {
+            name: Rows(tuple(arrays[name] for _, arrays in opened))
+            for name in array_shapes(self.size, self.layout.width)
+        }
+        self.flags = np.concatenate([np.asarray(arrays["flags"]) for _, arrays in opened])
+
+    def __getstate__(self) -> dict[str, object]:
+        # Arrays stay in their files: another process opens them again.
+        return {"layout": self.layout, "_source": self._source}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._open()
+
+    def __len__(self) -> int:
+        return len(self.flags)
 
     def rows(self, *, truth: bool, kept_out: bool) -> ndarray:
         """Numbers of the examples with or without truth, for training or kept out."""
-        flags = np.asarray(self.arrays["flags"])
+        flags = self.flags
         return np.flatnonzero(((flags & TRUTH > 0) == truth) & ((flags & KEPT_OUT > 0) == kept_out))
+
+
+def _opened(folder: Path, model: tuple[str, str], width: int) -> tuple[int, dict[str, ndarray]]:
+    """Side of the crops of a folder, and its arrays."""
+    told = read_marker(folder / INDEX, MAX_INDEX) or {}
+    if told.get("format") != FORMAT:
+        raise InputError(f"{folder} holds no whole examples of this method: prepare them again.")
+    if told.get("model") != list(model):
+        raise InputError(
+            f"{folder} was prepared for model {told.get('model')}, expected {list(model)}: prepare it again."
+        )
+    size, count = told.get("size"), told.get("count")
+    if not isinstance(size, int) or not isinstance(count, int) or not 0 < size <= MAX_SIDE:
+        raise InputError(f"{folder / INDEX} is damaged: prepare the folder again.")
+    arrays = {}
+    for name, (shape, kind) in array_shapes(size, width).items():
+        path = folder / f"{name}.npy"
+        try:
+            arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} is damaged ({error}): prepare it again.") from error
+        if arrays[name].shape != (count, *shape) or arrays[name].dtype != kind:
+            raise InputError(f"{path} is not whole: prepare it again.")
+    return size, arrays
 
 
 def array_shapes(size: int, width: int) -> dict[str, tuple[tuple[int, ...], np.dtype]]:

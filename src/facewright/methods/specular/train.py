@@ -1,7 +1,9 @@
 """Training of the specular method as a task of the training loop."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -38,12 +40,15 @@ from facewright.methods.specular.settings import (
     SupervisionWeights,
 )
 from facewright.methods.specular.supervision import Truth, supervised_losses
+from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.networks.blocks import channels_last
 from facewright.scene.parameters import HeadParameters
+from facewright.training.settings import TrainingSettings
 
-EVALUATION_BATCH = 64
+EVALUATION_BATCH, EVALUATION_DRAWN = 64, 16  # photos at once, and of these that are drawn
 PICTURES = 6
+ScaleName = Literal["mini", "small", "full"]
 
 
 @dataclass(frozen=True)
@@ -91,13 +96,13 @@ class SpecularTraining:
         """What the shipped weights are trained with: synthetic truth and photographs, on a CPU."""
         weights = LossWeights(identity=0.0)
         return cls(
-            batch=64,
+            batch=32,
             photos=0.25,
             losses=LossSettings(weights=weights, mouth_start=0),
             supervision=SupervisionWeights(),
-            render_from=1200,
+            render_from=1500,
             render_every=4,
-            render_rows=8,
+            render_rows=12,
             grey=0.15,
             noise=0.02,
             patch=0.15,
@@ -185,11 +190,13 @@ class SpecularTask:
             raise InputError(
                 "the identity loss needs a recognition network: give one, or set its weight to 0."
             )
-        self.synthetic = examples.rows(truth=True, kept_out=False)
-        self.photographs = examples.rows(truth=False, kept_out=False)
+        trained = [examples.rows(truth=truth, kept_out=False) for truth in (False, True)]
         self.held = examples.rows(truth=True, kept_out=True)[: self.training.evaluated]
-        if len(self.synthetic) + len(self.photographs) == 0:
-            raise InputError("there are no examples to train on.")
+        if self.training.supervision is None:  # what is known of synthetic photos is not looked at
+            trained = [np.concatenate(trained), trained[1][:0]]
+        self.photographs, self.synthetic = trained
+        if len(self.synthetic) + len(self.photographs) == 0 or len(self.held) == 0:
+            raise InputError("expected examples to train on and kept-out synthetic ones: prepare some.")
 
     def settings(self) -> Mapping[str, object]:
         """What a checkpoint must have been trained with to go on from it."""
@@ -206,13 +213,11 @@ class SpecularTask:
         how = self.training
         rng = np.random.default_rng([seed, step, part, parts])
         count = -(-how.batch // parts)
-        real = round(how.photos * count) if len(self.synthetic) else count
-        real = real if len(self.photographs) else 0
-        rows = np.concatenate(
-            [rng.choice(self.photographs, real), rng.choice(self.synthetic, count - real)]
-            if len(self.photographs) and len(self.synthetic)
-            else [rng.choice(self.photographs if real else self.synthetic, count)]
-        )
+        real = round(how.photos * count)
+        if not (len(self.photographs) and len(self.synthetic)):
+            real = count if len(self.photographs) else 0
+        pools = [(self.photographs, real), (self.synthetic, count - real)]
+        rows = np.concatenate([rng.choice(pool, number) for pool, number in pools if number])
         rows = rows[rng.permutation(count)]
         drawn = rows[: min(how.render_rows, count)] if self._draws(step) else rows[:0]
         return self._batch(rows, drawn, rng)
@@ -226,7 +231,7 @@ class SpecularTask:
         arrays = self.examples.arrays
         clean = arrays["crops"][rows]
         crops = clean if rng is None else self._disturbed(clean, rng)
-        flags = arrays["flags"][rows]
+        flags = self.examples.flags[rows]
         size, masks = self.training.render.size, arrays["masks"][drawn]
         shown = _resized(torch.from_numpy(clean[: len(drawn)]).permute(0, 3, 1, 2).float() / 255, size)
         layers = np.stack([masks & FACE > 0, masks & MOUTH > 0, arrays["skin"][drawn] / 255], axis=1)
@@ -322,22 +327,42 @@ class SpecularTask:
         )
 
     def evaluate(self, network: nn.Module) -> dict[str, float]:
-        """Errors on kept-out synthetic photos, those of the start, and their mean ratio, the score."""
-        rows = self.held
-        if len(rows) == 0:
-            return {"score": float("nan")}
+        """Errors on kept-out synthetic photos, and the score.
+
+        The score is the mean ratio of shape and albedo error to the start's where training is told the truth;
+        else the error of the pixels, which is what it is told.
+        """
         found: dict[str, list[Tensor]] = {}
         network.eval()
         with torch.no_grad():
-            for first in range(0, len(rows), EVALUATION_BATCH):
-                batch = self._batch(rows[first : first + EVALUATION_BATCH], rows[:0], None)
+            for first in range(0, len(self.held), EVALUATION_BATCH):
+                rows = self.held[first : first + EVALUATION_BATCH]
+                batch = self._batch(rows, rows[:EVALUATION_DRAWN], None)
                 truth = self.examples.layout.unpacked(batch.truth, self.examples.size)
-                for name, at in (("", self.heads(network, batch).parameters), ("start_", self.start(batch))):
-                    for key, values in _errors(self.probe, at, truth).items():
-                        found.setdefault(name + key, []).append(values)
+                head = self.heads(network, batch)
+                errors = _errors(self.probe, head.parameters, truth)
+                errors |= self._picture_errors(select_rows(head, slice(0, EVALUATION_DRAWN)), batch)
+                of_start = _errors(self.probe, self.start(batch), truth)
+                errors |= {f"start_{name}": values for name, values in of_start.items()}
+                for name, values in errors.items():
+                    found.setdefault(name, []).append(values)
         mean = {name: float(torch.cat(values).mean()) for name, values in found.items()}
+        mean["pixel_std"] = float(torch.cat(found["pixel"]).std(correction=0))
         ratios = [mean[name] / max(mean[f"start_{name}"], 1e-9) for name in ("shape", "albedo")]
-        return {"score": sum(ratios) / len(ratios), **mean}
+        supervised = self.training.supervision is not None
+        return {"score": sum(ratios) / len(ratios) if supervised else mean["pixel"], **mean}
+
+    def _picture_errors(self, head: SpecularHead, batch: SpecularBatch) -> dict[str, Tensor]:
+        """Of each drawn photo: difference of the face's pixels, spread of lit diffuse colours."""
+        drawn = render(self.model, head, self.training.render)
+        face = (drawn.fragments.covered & (batch.face > 0.5)).float()
+        count = face.sum((1, 2)).clamp_min(1.0)
+        error = ((drawn.image - batch.photos).abs().mean(-1) * face).sum((1, 2)) / count
+        skin = drawn.skin[..., None].float()
+        number = skin.sum((1, 2)).clamp_min(1.0)
+        middle = (drawn.lit * skin).sum((1, 2)) / number
+        spread = ((drawn.lit - middle[:, None, None]) * skin).square().sum((1, 2)) / number
+        return {"pixel": error, "lit_variance": spread.sum(-1)}
 
     def pictures(self, network: nn.Module) -> dict[str, Tensor]:
         """Kept-out photos, then what was found: whole, diffuse, highlights."""
@@ -371,6 +396,76 @@ def _resized(layers: Float[Tensor, "B C S S"], size: int) -> Float[Tensor, "B C 
         return layers
     return nn.functional.interpolate(
         layers, size=(size, size), mode="bilinear", align_corners=False, antialias=True
+    )
+
+
+def load_task(
+    folders: Sequence[Path],
+    scale: ScaleName,
+    *,
+    recognition: Recognition | None = None,
+    model: FaceModel | None = None,
+) -> SpecularTask:
+    """The task of a scale on prepared examples.
+
+    Args:
+        folders: of ``scripts/prepare_specular.py``.
+        scale: "full" is the paper's and needs a recognition network; with one, the others get the identity
+            loss too.
+        recognition: for the identity loss.
+        model: the shipped head if None.
+
+    Raises:
+        InputError: the folders hold no examples for this scale.
+    """
+    training = {
+        "mini": SpecularTraining.mini,
+        "small": SpecularTraining.small,
+        "full": SpecularTraining.full,
+    }[scale]()
+    if recognition is not None:
+        weights = replace(training.losses.weights, identity=LossWeights().identity)
+        training = replace(training, losses=replace(training.losses, weights=weights))
+    model = model or load_base_model()
+    return SpecularTask(model, Examples(folders, model), training, recognition)
+
+
+def schedule(scale: ScaleName) -> TrainingSettings:
+    """How long and how fast each scale is trained."""
+    if scale == "full":
+        return TrainingSettings(
+            steps=200_000,
+            batch=32,
+            learning_rate=5e-5,
+            schedule="constant",
+            optimizer="adam",
+            clip=0.0,
+            evaluate_every=5000,
+            checkpoint_every=1000,
+        )
+    if scale == "small":
+        return TrainingSettings(
+            steps=6000,
+            batch=32,
+            learning_rate=1.5e-3,
+            warmup=200,
+            weight_decay=0.02,
+            clip=5.0,
+            ema=0.998,
+            evaluate_every=500,
+            checkpoint_every=250,
+            journal_every=100,
+        )
+    return TrainingSettings(
+        steps=400,
+        batch=8,
+        learning_rate=1e-3,
+        warmup=20,
+        clip=5.0,
+        ema=0.98,
+        evaluate_every=200,
+        checkpoint_every=100,
+        journal_every=50,
     )
 
 
