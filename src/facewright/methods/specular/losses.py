@@ -154,7 +154,7 @@ class MouthPatch:
 
 def mouth_area(
     patch: MouthPatch,
-    points: Float[Tensor, "B 478 3"],
+    lips: Float[Tensor, "B L 3"],
     size: int,
     face: Fragments | None = None,
     *,
@@ -164,12 +164,11 @@ def mouth_area(
 
     Args:
         patch: the strip.
-        points: landmarks on the picture (px, px, mm).
+        lips: their inner margins on the picture (px, px, mm), upper then lower.
         size: side of the picture.
         face: the head drawn, which may hide the mouth; None: nothing does.
         perspective: of the camera.
     """
-    lips = points[:, [*UPPER_LIP, *LOWER_LIP]].contiguous()
     faces, edges = patch.faces.to(lips.device), patch.edges.to(lips.device)
     fragments = rasterize(lips, faces, (size, size), perspective=perspective, cull_back_faces=True)
     there = fragments.covered[..., None].to(lips.dtype)
@@ -182,7 +181,8 @@ def mouth_area(
 
 def mouth_target(patch: MouthPatch, points: Float[Tensor, "B 478 2"], size: int) -> Float[Tensor, "B H W"]:
     """The opened mouth between the landmarks of photos, where no segmentation tells it."""
-    flat = torch.cat([points, torch.ones_like(points[..., :1])], dim=-1)
+    lips = points[:, [*UPPER_LIP, *LOWER_LIP]]
+    flat = torch.cat([lips, torch.ones_like(lips[..., :1])], dim=-1)
     return mouth_area(patch, flat, size, perspective=False)
 
 
@@ -257,7 +257,8 @@ def paper_losses(
     if weights.landmark > 0:
         found["landmark"] = landmark_loss(points[..., :2], targets.landmarks, size, settings)
     if weights.mouth > 0 and step >= settings.mouth_start:
-        area = mouth_area(patch, points, size, rendering.fragments, perspective=perspective)
+        lips = camera.project(probe.lips(at))
+        area = mouth_area(patch, lips, size, rendering.fragments, perspective=perspective)
         found["mouth"] = mouth_loss(area, targets.mouth, settings)
     if weights.regularisation > 0:
         found["regularisation"] = regularisation_loss(head, prior)

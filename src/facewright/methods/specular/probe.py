@@ -43,6 +43,7 @@ class FaceProbe:
         identity: their change per coefficient.
         expression: likewise.
         contour: which landmarks slide.
+        rest: mm; what closes the gap that landmarks leave between the mean head's lips, point by point.
         vertices: rows of the model that stand for the face.
         face_identity: change of these by identity, shift of each mode taken out.
         face_expression: change of these by expression.
@@ -57,6 +58,7 @@ class FaceProbe:
     identity: Float[Tensor, "I M"]
     expression: Float[Tensor, "E M"]
     contour: Int64[Tensor, " C"]
+    rest: Float[Tensor, "L 3"]
     vertices: Int64[Tensor, " P"]
     face_identity: Float[Tensor, "I Q"]
     face_expression: Float[Tensor, "E Q"]
@@ -82,6 +84,7 @@ class FaceProbe:
                 [model.landmarks[SET].on(shape, faces), lines.candidates.on(shape, faces)], dim=-2
             )
 
+        upper, lower = (placed(model.mean)[list(lip)] for lip in (UPPER_LIP, LOWER_LIP))
         rows = torch.nonzero(skin_mask(model) > 0)[:, 0][::FACE_STEP]
         identity = model.identity_basis[:, rows]
         mean = model.mean[rows]
@@ -90,6 +93,7 @@ class FaceProbe:
             identity=placed(model.identity_basis).flatten(1),
             expression=placed(model.expression_basis).flatten(1),
             contour=lines.index,
+            rest=torch.cat([lower - upper, upper - lower]) / 2,
             vertices=rows,
             face_identity=(identity - identity.mean(1, keepdim=True)).flatten(1),
             face_expression=model.expression_basis[:, rows].flatten(1),
@@ -130,6 +134,11 @@ class FaceProbe:
         slid_points = points[:, count:].gather(1, chosen.expand(-1, -1, 3))
         index = self.contour[None, :, None].expand(len(points), -1, 3)
         return fixed_points.scatter(1, index, slid_points), fixed.scatter(1, index, slid)
+
+    def lips(self, head: HeadParameters) -> Float[Tensor, "B L 3"]:
+        """The inner margins of the lips, upper then lower, in the camera frame, mm; one when closed."""
+        points = self.surface_points(head.identity, head.expression)[:, [*UPPER_LIP, *LOWER_LIP]]
+        return head.pose.camera_from_head(points + self.rest)
 
     def neutral_face(self, identity: Float[Tensor, "B I"]) -> Float[Tensor, "B P 3"]:
         """Some vertices of the face without expression, mm, their middle at the origin."""

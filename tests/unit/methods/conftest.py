@@ -1,0 +1,40 @@
+"""The shipped head and heads in small pictures, made once."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from facewright.methods.specular.losses import MouthPatch
+from facewright.methods.specular.model import SpecularHead, mean_start
+from facewright.methods.specular.probe import FaceProbe
+from facewright.models.base import load_base_model
+from facewright.scene.lighting import PointLight
+
+
+@pytest.fixture(scope="session")
+def model():
+    return load_base_model()
+
+
+@pytest.fixture(scope="session")
+def probe(model):
+    return FaceProbe.of(model)
+
+
+@pytest.fixture(scope="session")
+def patch():
+    return MouthPatch.make()
+
+
+@pytest.fixture
+def neutral(model):
+    """Mean heads in crops of 64 px, with a lamp from the camera's side."""
+
+    def make(batch=1, size=64, intensity=0.5, shininess=20.0, lamp=(-200.0, -300.0, -100.0)):
+        start = mean_start(model, batch, size)
+        bulb = PointLight(torch.tensor([lamp]).expand(batch, 3), torch.full((batch, 3), intensity))
+        at = replace(start, expression=torch.zeros_like(start.expression), point_light=bulb)
+        return SpecularHead(at, torch.full((batch,), shininess))
+
+    return make

@@ -1,0 +1,233 @@
+"""Examples, the task on them, and the trained network on photos."""
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from facewright.core.errors import InputError
+from facewright.methods.specular.examples import (
+    FACE,
+    INDEX,
+    Example,
+    Examples,
+    HeadLayout,
+    write_examples,
+)
+from facewright.methods.specular.infer import SpecularMethod
+from facewright.methods.specular.losses import LossSettings
+from facewright.methods.specular.model import SpecularHead, SpecularNetwork, decode, mean_start
+from facewright.methods.specular.rendering import render
+from facewright.methods.specular.settings import (
+    LossWeights,
+    NetworkSettings,
+    RenderSettings,
+    SupervisionWeights,
+)
+from facewright.methods.specular.train import SpecularTask, SpecularTraining
+from facewright.scene.lighting import PointLight
+from facewright.training.settings import TrainingSettings
+from facewright.training.task import Task
+
+SIZE, COUNT = 48, 14
+NETWORK = NetworkSettings(input_size=SIZE, widths=(4, 8, 8, 8), hidden=16, geometry=8)
+TRAINING = SpecularTraining(
+    batch=6,
+    photos=0.5,
+    network=NETWORK,
+    losses=LossSettings(weights=LossWeights(identity=0.0), mouth_start=0),
+    render=RenderSettings(size=SIZE),
+    supervision=SupervisionWeights(),
+    render_from=1,
+    render_every=2,
+    render_rows=2,
+    grey=0.5,
+    noise=0.05,
+    patch=0.5,
+)
+
+
+@pytest.fixture(scope="session")
+def folder(model, probe, tmp_path_factory):
+    """Drawn heads as examples: some with their truth, some without, the last ones kept out."""
+    generator = torch.Generator().manual_seed(0)
+    start = mean_start(model, COUNT, SIZE)
+    drawn = replace(
+        start,
+        identity=torch.randn(COUNT, model.identity_count, generator=generator),
+        diffuse=torch.randn(COUNT, model.diffuse_count, generator=generator),
+        point_light=PointLight(torch.zeros(COUNT, 3), torch.full((COUNT, 3), 0.3)),
+    )
+    pictures = render(model, SpecularHead(drawn, torch.full((COUNT,), 20.0)), RenderSettings(size=SIZE))
+    points = drawn.camera.project(probe.landmarks(drawn)[0])[..., :2]
+    crops = (pictures.image.clamp(0, 1) * 255).to(torch.uint8).numpy()
+    covered = pictures.fragments.covered.numpy()
+    layout, rows = HeadLayout.of(model), []
+    packed = layout.packed(start), layout.packed(drawn)
+    for row in range(COUNT):
+        at = [layout.unpacked(each[row : row + 1], SIZE) for each in packed]
+        rows.append(
+            Example(
+                crop=crops[row],
+                mask=(covered[row] * FACE).astype(np.uint8),
+                skin=(covered[row] * 255).astype(np.uint8),
+                landmarks=points[row],
+                start=at[0],
+                truth=None if row % 3 == 2 else at[1],
+                true_landmarks=points[row],
+                kept_out=row >= COUNT - 4,
+                grey=row == 5,
+            )
+        )
+    path = tmp_path_factory.mktemp("specular") / "examples"
+    assert write_examples(path, iter(rows), COUNT + 3, SIZE, model) == COUNT
+    return path
+
+
+@pytest.fixture(scope="session")
+def task(model, folder):
+    return SpecularTask(model, Examples([folder], model), TRAINING)
+
+
+def test_examples_come_back_as_they_were_written_also_in_another_process(model, folder):
+    examples = Examples([folder, folder], model)
+    assert len(examples) == 2 * COUNT
+    rows = np.array([COUNT + 1, 0, 1])
+    one, other = examples.arrays["truth"][rows[:1]], examples.arrays["truth"][rows[2:]]
+    assert np.array_equal(one, other)
+    assert not np.array_equal(examples.arrays["truth"][rows[1:2]], other)
+    head = examples.layout.unpacked(torch.from_numpy(one), SIZE)
+    assert torch.equal(examples.layout.packed(head), torch.from_numpy(one))
+    again = pickle.loads(pickle.dumps(examples))
+    assert np.array_equal(again.arrays["crops"][rows], examples.arrays["crops"][rows])
+    assert len(pickle.dumps(examples)) < 10_000
+    assert set(examples.rows(truth=True, kept_out=True)) & {COUNT - 1, COUNT - 2, COUNT - 3} == {
+        COUNT - 1,
+        COUNT - 2,
+    }
+
+
+def test_folders_of_something_else_are_refused(model, folder, tmp_path):
+    with pytest.raises(InputError, match="no whole examples"):
+        Examples([tmp_path], model)
+    with pytest.raises(InputError, match="prepare it again"):
+        Examples([folder], replace(model, version="other"))
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for path in folder.iterdir():
+        (broken / path.name).write_bytes(path.read_bytes())
+    (broken / "crops.npy").write_bytes((folder / "crops.npy").read_bytes()[:500])
+    with pytest.raises(InputError, match="crops"):
+        Examples([broken], model)
+    (broken / INDEX).write_text("{")
+    with pytest.raises(InputError, match="no whole examples"):
+        Examples([broken], model)
+
+
+def test_a_batch_depends_on_its_arguments_alone(task):
+    assert isinstance(task, Task)
+    one, same, other = task.batch(3, 1, 0, 2), task.batch(3, 1, 0, 2), task.batch(3, 1, 1, 2)
+    for name, value in vars(one).items():
+        assert torch.equal(value, getattr(same, name)), name
+    assert not torch.equal(one.start, other.start) or not torch.equal(one.crops, other.crops)
+    assert len(one.crops) == 3
+    assert len(one.photos) == 2
+    assert len(task.batch(3, 2, 0, 2).photos) == 0  # this step draws no heads
+    held = set(task.held.tolist())
+    assert not held & {*task.synthetic.tolist(), *task.photographs.tolist()}
+
+
+def test_an_untrained_network_gives_the_start_and_a_few_steps_improve_on_it(task):
+    network = task.build(0)
+    batch = task.batch(0, 1, 0, 1)
+    head, start = task.heads(network, batch), task.start(batch)
+    assert torch.equal(head.parameters.identity, start.identity)
+    assert torch.allclose(head.parameters.pose.translation, start.pose.translation)
+    before = task.losses(network, batch, 1)
+    assert {"true_shape", "photo", "landmark", "mouth", "regularisation", "uniform"} <= set(before)
+    optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
+    for _ in range(12):
+        optimiser.zero_grad()
+        torch.stack(list(task.losses(network, batch, 1).values())).sum().backward()
+        optimiser.step()
+    after = task.losses(network, batch, 1)
+    assert float(after["true_albedo"]) < 0.9 * float(before["true_albedo"])
+    assert float(torch.stack(list(after.values())).sum()) < float(torch.stack(list(before.values())).sum())
+    assert "photo" not in task.losses(network, task.batch(0, 2, 0, 1), 2)
+
+
+def test_without_supervision_the_truth_is_not_looked_at(model, folder):
+    training = replace(TRAINING, supervision=None, render_from=0, render_every=1)
+    task = SpecularTask(model, Examples([folder], model), training)
+    network, batch = task.build(0), task.batch(0, 0, 0, 1)
+    losses = task.losses(network, batch, 0)
+    spoiled = replace(batch, truth=batch.truth + 7, true_landmarks=batch.true_landmarks + 9)
+    assert not [name for name in losses if name.startswith("true_")]
+    assert all(torch.equal(value, losses[name]) for name, value in task.losses(network, spoiled, 0).items())
+
+
+def test_evaluation_and_pictures_are_of_kept_out_photos(task):
+    figures = task.evaluate(task.build(0))
+    assert figures["shape"] == pytest.approx(figures["start_shape"])
+    assert figures["score"] == pytest.approx(1.0, abs=1e-6)
+    assert figures["pixel"] > 0.01
+    picture = task.pictures(task.build(0))["heads"]
+    assert picture.shape[0] == 3
+    assert picture.min() >= 0
+    assert picture.max() <= 1
+
+
+def test_missing_parts_are_told(model, folder):
+    examples = Examples([folder], model)
+    with pytest.raises(InputError, match="recognition"):
+        SpecularTask(model, examples, replace(TRAINING, losses=LossSettings()))
+    with pytest.raises(InputError, match="112 px"):
+        SpecularTask(model, examples, replace(TRAINING, network=NetworkSettings()))
+
+
+def test_outputs_far_off_stay_heads(model):
+    start = mean_start(model, 3, SIZE)
+    raw = 5 * torch.randn(3, 264, generator=torch.Generator().manual_seed(2))
+    for camera in ("perspective", "scaled", "weak"):
+        head = decode(raw, start, NETWORK, camera)
+        at = head.parameters
+        assert (at.expression >= 0).all()
+        assert (at.expression <= 1).all()
+        identity = torch.eye(3).expand(3, 3, 3)
+        assert torch.allclose(at.pose.rotation @ at.pose.rotation.mT, identity, atol=1e-4)
+        assert at.point_light is not None
+        assert (at.point_light.intensity >= 0).all()
+        assert (head.shininess >= 1).all()
+    assert decode(torch.zeros(3, 264), start, NETWORK).shininess.tolist() == pytest.approx([20.0] * 3)
+
+
+def test_the_method_gives_heads_in_photos_and_one_identity_for_one_person(model, probe):
+    network = SpecularNetwork(NETWORK)
+    method = SpecularMethod.of(model, network.eval())
+    start = mean_start(model, 2, 200)
+    points = start.camera.project(probe.landmarks(start)[0])[..., :2]
+    photos = [torch.full((3, 200, 200), 0.5), torch.rand(3, 200, 200)]
+    result = method.reconstruct(photos, points)
+    fit = result.fit.select(1)
+    assert fit.parameters.camera.size == (200, 200)
+    assert float(result.fit.residual.max()) < 0.02  # the untrained network gives the fit to the landmarks
+    assert (fit.landmarks_px - points[1:]).norm(dim=-1).median() < 2.0
+    with torch.no_grad():
+        network.heads.weight.normal_(0, 0.05)
+    method = SpecularMethod.of(model, network.eval())
+    alone = method.reconstruct(photos, points).fit.parameters
+    both = method.reconstruct(photos, points, groups=torch.tensor([4, 4])).fit.parameters
+    assert not torch.allclose(alone.diffuse[0], alone.diffuse[1])
+    assert torch.allclose(both.diffuse[0], both.diffuse[1])
+    assert torch.allclose(both.identity[0], both.identity[1], atol=1e-5)
+    with pytest.raises(InputError, match="one photo for each"):
+        method.reconstruct(photos[:1], points)
+
+
+def test_scales_are_whole_settings():
+    assert TrainingSettings(steps=1, batch=1).batch == 1
+    full = SpecularTraining.full()
+    assert (full.network.input_size, full.network.guided, full.supervision) == (224, False, None)
+    assert full.losses.mouth_start == 50_000
