@@ -47,6 +47,7 @@ def test_the_crops_camera_sees_the_same_head_and_light(model):
     assert torch.allclose(before, crop.light.shading(normals @ crop.pose.rotation.mT), atol=1e-4)
     back = head_in_photo(crop, FRAMES, (600, 800))
     assert torch.allclose(back.pose.rotation, photo.pose.rotation, atol=1e-5)
+    assert isinstance(back.camera, PerspectiveCamera)
     assert torch.allclose(back.camera.principal, camera.principal, atol=1e-2)
     assert torch.allclose(back.light.coefficients, light.coefficients, atol=1e-4)
 

@@ -45,8 +45,17 @@ def scene(model, probe, neutral):
 
 
 def weighted(model, probe, patch, scene, settings=SETTINGS, step=10):
+    head, drawn, targets = scene
     return paper_losses(
-        *scene, probe, settings, step, prior=model.expression_prior, patch=patch, recognition=recognition
+        head,
+        drawn,
+        targets,
+        probe,
+        settings,
+        step,
+        prior=model.expression_prior,
+        patch=patch,
+        recognition=recognition,
     )
 
 
@@ -75,7 +84,8 @@ def test_the_mouth_counts_from_its_first_step_on(model, probe, patch, scene):
 
 def test_an_identity_loss_without_a_network_is_refused(model, probe, patch, scene):
     with pytest.raises(InputError, match="recognition"):
-        paper_losses(*scene, probe, SETTINGS, 0, prior=model.expression_prior, patch=patch)
+        head, drawn, targets = scene
+        paper_losses(head, drawn, targets, probe, SETTINGS, 0, prior=model.expression_prior, patch=patch)
 
 
 def test_identical_pictures_are_of_one_person(model, probe, patch, scene):

@@ -127,7 +127,8 @@ def test_folders_of_something_else_are_refused(model, folder, tmp_path):
 
 
 def test_a_batch_depends_on_its_arguments_alone(task):
-    assert isinstance(task, Task)
+    loop_takes: Task = task
+    assert isinstance(loop_takes, Task)
     one, same, other = task.batch(3, 1, 0, 2), task.batch(3, 1, 0, 2), task.batch(3, 1, 1, 2)
     for name, value in vars(one).items():
         assert torch.equal(value, getattr(same, name)), name

@@ -1,0 +1,170 @@
+"""Print how near the specular method and the fit to landmarks come to known heads of another generator.
+
+    python scripts/evaluate_specular.py --weights FILE --shards DIR --shard-model FILE [--count 200]
+
+``--shards``: of ``facewright synthesize synthetic-celeba --model FILE``, whose mesh and statistics
+the shipped head does not share. Faces are found and their landmarks located by the shipped networks.
+
+Shape: protocol "now" of ``facewright evaluate`` (neutral heads; landmarks, then the best rigid motion and
+scale; median and mean distance of the true face's vertices to the found surface, mm). Albedo: mean absolute
+difference of linear RGB over the seen pixels of the face; and the same after each head's mean is made that of
+the truth. Highlights: correlation over the face's pixels with those that were drawn, in photos with a lamp.
+"""
+
+import argparse
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from facewright.core.errors import FacewrightError
+from facewright.data.dressing import dressed
+from facewright.data.shard_reader import ShardSet, StoredPhoto
+from facewright.detection.landmark_errors import load_landmark_errors
+from facewright.evaluation.landmarks import FaceLandmarks, landmarks_from_rows
+from facewright.evaluation.protocols.now import NowSettings, measure_now
+from facewright.evaluation.records import FaceSample
+from facewright.fitting.landmark import fit_landmarks
+from facewright.fitting.landmark_basis import landmark_basis
+from facewright.methods.specular.infer import SpecularMethod
+from facewright.methods.specular.model import SpecularHead
+from facewright.methods.specular.rendering import Rendering, render
+from facewright.methods.specular.settings import RenderSettings
+from facewright.models.base import load_base_model
+from facewright.models.face_model import FaceModel
+from facewright.models.storage import load_face_model
+from facewright.pipeline.finder import ShippedFinder
+from facewright.render.interpolate import interpolate
+from facewright.render.rasterize import rasterize
+from facewright.scene.material import SKIN_SHININESS
+from facewright.scene.parameters import HeadParameters
+
+NEAR = 0.15  # of the photo's side: a find whose landmarks are further off on average is another face
+LEAST_PIXELS = 300
+
+
+@dataclass(frozen=True)
+class TrueFace:
+    """What is compared: neutral face in mm, and buffers of the photo."""
+
+    scan: FaceSample
+    albedo: Float[Tensor, "H W 3"]
+    gloss: Float[Tensor, "H W"]
+    highlights: Float[Tensor, "H W 3"]
+    face: Tensor
+
+
+def neutral(model: FaceModel, identity: Tensor, name: str, step: int = 1) -> FaceSample:
+    """A head without expression as the protocol takes it; every so many vertices if it is no prediction."""
+    vertices = model.vertices(identity)[0]
+    marks = model.landmark_points(vertices, "ibug68").double().numpy()
+    named: FaceLandmarks = landmarks_from_rows(marks, name)
+    if step > 1:
+        skin = torch.nonzero(model.parts["skin"])[:, 0][::step]
+        return FaceSample(name, vertices[skin].double().numpy(), np.zeros((0, 3), np.int64), named)
+    return FaceSample(name, vertices.double().numpy(), model.topology.faces.numpy(), named)
+
+
+def true_face(photo: StoredPhoto, model: FaceModel) -> TrueFace:
+    """The truth of a photo of a shard."""
+    at = photo.parameters
+    points = at.pose.camera_from_head(photo.vertices[None])
+    pixels = at.camera.project(points)
+    faces = model.topology.faces
+    fragments = rasterize(pixels, faces, at.camera.size, perspective=True, cull_back_faces=True)
+    # Not the stored maps: parts of a model may share places of the texture.
+    colors = [model.diffuse_albedo(at.diffuse), model.specular_albedo(at.specular)[..., None]]
+    both = interpolate(fragments, faces, torch.cat(colors, dim=-1))[0]
+    scan = neutral(model, at.identity, photo.key, step=3)
+    return TrueFace(scan, both[..., :3], both[..., 3], photo.specular, photo.masks.face)
+
+
+def picture_errors(found: Rendering, truth: TrueFace, lamp: bool) -> dict[str, float]:
+    """Albedo and highlights over the pixels of the face that both show."""
+    seen = truth.face & found.skin[0]
+    if int(seen.sum()) < LEAST_PIXELS:
+        return {}
+    albedo, known = found.albedo[0][seen], truth.albedo[seen]
+    scaled = albedo * (known.mean() / albedo.mean().clamp_min(1e-6))
+    errors = {
+        "albedo": float((albedo - known).abs().mean()),
+        "albedo, mean removed": float((scaled - known).abs().mean()),
+        "lit variance": float(found.lit[0][seen].var(0).sum()),
+    }
+    if lamp:
+        pair = torch.stack([found.gloss[0][seen].mean(-1), truth.highlights[seen].mean(-1)])
+        errors["highlight correlation"] = float(torch.corrcoef(pair)[0, 1].nan_to_num(0.0))
+    return errors
+
+
+def drawn(model: FaceModel, at: HeadParameters, shininess: Tensor, size: int) -> Rendering:
+    """A head as the photo's camera sees it."""
+    return render(model, SpecularHead(at, shininess), RenderSettings(size=size))
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--weights", type=Path)
+    parser.add_argument("--shards", type=Path, required=True)
+    parser.add_argument("--shard-model", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=200)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    model = load_base_model()
+    other = dressed(load_face_model(options.shard_model), model)
+    basis = landmark_basis(model, load_landmark_errors())
+    finder = ShippedFinder.load(torch.device("cpu"))
+    method = SpecularMethod.load(model, weights=options.weights, basis=basis)
+    shards = ShardSet.open(options.shards)
+    rows = np.linspace(0, len(shards) - 1, min(options.count, len(shards))).astype(int)
+    found: dict[str, dict[str, list[float]]] = {"landmark fit": {}, "specular": {}}
+    missed, seconds = 0, 0.0
+    for row in rows:
+        photo = shards.photo(int(row))
+        size = photo.image.shape[-1]
+        known = photo.points("landmarks68")[0].mean(0)
+        faces = [f for f in finder(photo.image) if float((f.points.mean(0) - known).norm()) < NEAR * size]
+        if not faces:
+            missed += 1
+            continue
+        truth, points = true_face(photo, other), faces[0].points[None]
+        fit = fit_landmarks(model, points, (size, size), basis=basis)
+        start = time.perf_counter()
+        result = method.reconstruct([photo.image], points)
+        seconds += time.perf_counter() - start
+        plain = torch.full((1,), SKIN_SHININESS)
+        shiny = plain if result.shininess is None else result.shininess
+        heads = {
+            "landmark fit": (replace(fit.parameters, point_light=None), plain),
+            "specular": (result.fit.parameters, shiny),
+        }
+        lamp = photo.parameters.point_light is not None
+        for name, (at, exponent) in heads.items():
+            errors = picture_errors(drawn(model, at, exponent, size), truth, lamp)
+            try:
+                shape = measure_now(neutral(model, at.identity, name), truth.scan, NowSettings())
+            except FacewrightError as error:
+                print(f"{photo.key}: {error}")
+                continue
+            summary = shape.parts["face"].summary
+            errors |= {"shape median, mm": summary.median, "shape mean, mm": summary.mean}
+            for key, value in errors.items():
+                found[name].setdefault(key, []).append(value)
+    print(
+        f"{len(rows) - missed} of {len(rows)} faces found; {seconds / max(len(rows) - missed, 1):.3f} s each"
+    )
+    for key in found["specular"]:
+        fit, own = (np.array(found[name].get(key, [np.nan])) for name in ("landmark fit", "specular"))
+        change = f" ({own.mean() / fit.mean() - 1:+.1%})" if fit.mean() > 0 else ""
+        print(f"{key:22s} landmark fit {fit.mean():.4f}, specular {own.mean():.4f}{change}, n = {len(own)}")
+
+
+if __name__ == "__main__":
+    main()
