@@ -21,6 +21,8 @@ from PIL import Image
 from facewright.data.shard_reader import ShardSet
 from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.detection.landmarker import FaceLandmarker
+from facewright.detection.segmentation import FaceSegmenter
+from facewright.detection.skin import SkinModel
 from facewright.fitting.landmark_basis import landmark_basis
 from facewright.methods.specular.examples import write_examples
 from facewright.methods.specular.prepare import Preparer, SourcePhoto, real_photos, synthetic_photos
@@ -68,6 +70,7 @@ def main() -> None:
     parser.add_argument("--colour", type=int, default=4740, help="photos of faces_in_colour at most")
     parser.add_argument("--grey", type=int, default=1500, help="photos of faces_in_the_wild at most")
     parser.add_argument("--kept-out", type=int, default=300, help="synthetic photos that are kept out")
+    parser.add_argument("--segmentation", type=Path, help="weights; without, landmarks outline the face")
     parser.add_argument("--size", type=int, default=112)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
@@ -75,6 +78,7 @@ def main() -> None:
     model = load_base_model()
     basis = landmark_basis(model, load_landmark_errors())
     preparer = Preparer(model, basis, FaceLandmarker.load(), options.size)
+    segmenter = None if options.segmentation is None else FaceSegmenter.load(weights=options.segmentation)
     photos: list[Iterator[SourcePhoto]] = []
     total = 0
     for folder in options.synthetic:
@@ -83,7 +87,7 @@ def main() -> None:
         total += len(shards)
     if options.data is not None:
         for name, count in zip(SETS, (options.colour, options.grey), strict=True):
-            photos.append(real_photos(labelled(options.data / name, count)))
+            photos.append(real_photos(labelled(options.data / name, count), SkinModel.load(), segmenter))
             total += count
     everything = counted(chain(*photos), total)
     with torch.no_grad():

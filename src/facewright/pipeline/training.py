@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 RECIPES: dict[str, str] = {
     "recognition": "facewright.methods.recognition.recipe:RECIPE",
     "segmentation": "facewright.methods.segmentation.recipe:RECIPE",
+    "specular": "facewright.methods.specular.recipe:RECIPE",
 }
 
 

@@ -83,8 +83,8 @@ def test_the_mouth_counts_from_its_first_step_on(model, probe, patch, scene):
 
 
 def test_an_identity_loss_without_a_network_is_refused(model, probe, patch, scene):
+    head, drawn, targets = scene
     with pytest.raises(InputError, match="recognition"):
-        head, drawn, targets = scene
         paper_losses(head, drawn, targets, probe, SETTINGS, 0, prior=model.expression_prior, patch=patch)
 
 

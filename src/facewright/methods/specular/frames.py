@@ -2,22 +2,15 @@
 
 from dataclasses import replace
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from facewright.core.errors import InputError
-from facewright.detection.crop import cut_crops
 from facewright.scene.camera import PerspectiveCamera, WeakPerspectiveCamera
 from facewright.scene.lighting import PointLight
 from facewright.scene.parameters import HeadParameters
 from facewright.scene.pose import Pose
-
-
-def cut_color_crop(photo: Float[Tensor, "3 H W"], frame: Float[np.ndarray, " 4"], size: int) -> Tensor:
-    """The crop (3, size, size) of a photo at a frame of ``frames_from_landmarks``."""
-    return torch.cat([cut_crops(channel, frame[None], size) for channel in photo], dim=1)[0]
 
 
 def crop_from_photo_px(

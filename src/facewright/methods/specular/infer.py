@@ -10,14 +10,13 @@ from torch import Tensor
 
 from facewright.core.assets import asset_path
 from facewright.core.errors import InputError
-from facewright.detection.crop import frames_from_landmarks
+from facewright.detection.crop import cut_color_crops, frames_from_landmarks
 from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.fitting.landmark import fit_landmarks, with_parameters
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
 from facewright.methods.base import MethodResult
 from facewright.methods.specular.frames import (
     crop_from_photo_px,
-    cut_color_crop,
     head_in_crop,
     head_in_photo,
 )
@@ -128,11 +127,12 @@ class SpecularMethod:
         framed = frames_from_landmarks(landmarks.double().cpu().numpy())
         frames = torch.from_numpy(framed).to(landmarks)
         crops = [
-            cut_color_crop(photo.float(), frame, side) for photo, frame in zip(photos, framed, strict=True)
+            cut_color_crops(photo.float(), frame[None], side)
+            for photo, frame in zip(photos, framed, strict=True)
         ]
         start = head_in_crop(fit.parameters, frames, side)
         here = crop_from_photo_px(landmarks, frames, side)
-        found = self.regress(torch.stack(crops), start, here, groups)
+        found = self.regress(torch.cat(crops), start, here, groups)
         whole = head_in_photo(found.parameters, frames, fit.parameters.camera.size)
         fit = with_parameters(self.model, _settled(whole), landmarks, fit)
         return MethodResult(fit, found.shininess)

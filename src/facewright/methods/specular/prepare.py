@@ -1,6 +1,6 @@
 """From photos, synthetic or real, to training examples: what inference does before the network, once."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,13 +11,15 @@ from torch import Tensor
 
 from facewright.core.log import logger
 from facewright.data.shard_reader import ShardSet, StoredPhoto
-from facewright.detection.crop import frames_from_landmarks, luma
+from facewright.detection.crop import cut_color_crops, frames_from_landmarks, luma
 from facewright.detection.landmarker import FaceLandmarker
+from facewright.detection.segmentation import CLASSES, FaceSegmenter
+from facewright.detection.skin import SkinModel, without_colors
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import LandmarkBasis
 from facewright.image.color import linear_from_srgb, luminance
 from facewright.methods.specular.examples import FACE, MOUTH, Example
-from facewright.methods.specular.frames import crop_from_photo_px, cut_color_crop, head_in_crop
+from facewright.methods.specular.frames import crop_from_photo_px, head_in_crop
 from facewright.methods.specular.losses import MouthPatch, mouth_target
 from facewright.methods.specular.probe import JAW
 from facewright.models.face_model import FaceModel
@@ -32,8 +34,6 @@ LEAST_LIGHT = 0.02
 GREY_SPREAD = 0.01  # mean difference of the channels below which a photo has no colour
 # The rest of the outline, from the left ear over the forehead to the right one.
 FOREHEAD = (389, 251, 284, 332, 297, 338, 10, 109, 67, 103, 54, 21, 162)
-# Face, skin and inner mouth (H, W each, in [0, 1]) of a photo (3, H, W) with landmarks (478, 2).
-Segmenter = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,9 @@ class Preparer:
     def _example(self, photo: SourcePhoto, points: Tensor, start: HeadParameters) -> Example:
         frame = frames_from_landmarks(points[None].double().numpy())
         frames = torch.from_numpy(frame).float()
-        crop = cut_color_crop(photo.image, frame[0], self.size)
+        crop = cut_color_crops(photo.image, frame, self.size)[0]
         masks = torch.stack([photo.face, photo.skin, photo.mouth]).float()
-        face, skin, mouth = cut_color_crop(masks, frame[0], self.size)
+        face, skin, mouth = cut_color_crops(masks, frame, self.size)[0]
         bits = FACE * (face > 0.5).to(torch.uint8) + MOUTH * (mouth > 0.5).to(torch.uint8)
         here = crop_from_photo_px(torch.stack([points, photo.landmarks]), frames.expand(2, -1), self.size)
         truth = None if photo.truth is None else head_in_crop(photo.truth, frames, self.size)
@@ -149,22 +149,27 @@ def synthetic_photos(shards: ShardSet, kept_out: int) -> Iterator[SourcePhoto]:
 
 def real_photos(
     photos: Iterable[tuple[Float[Tensor, "3 H W"], Float[Tensor, "478 2"], bool]],
-    segmenter: Segmenter | None = None,
+    skin_model: SkinModel,
+    segmenter: FaceSegmenter | None = None,
 ) -> Iterator[SourcePhoto]:
     """Photographs with landmarks and whether they are kept out.
 
-    Without a segmenter, the face is what the outline of the landmarks encloses, all of it counts as skin, and
-    the mouth is what lies between the lips.
+    Skin is told by its colour, where there is any. Without a segmenter the face is what the outline of the
+    landmarks encloses, and the mouth what lies between the lips.
     """
     patch = MouthPatch.make()
     for image, landmarks, kept_out in photos:
+        height, width = image.shape[-2:]
         if segmenter is None:
-            face = outlined_face(landmarks, (image.shape[-2], image.shape[-1]))
-            side = max(image.shape[-2:])
-            mouth = mouth_target(patch, landmarks[None], side)[0, : image.shape[-2], : image.shape[-1]]
-            skin = face * (1 - mouth)
+            face = outlined_face(landmarks, (height, width))
+            mouth = mouth_target(patch, landmarks[None], max(height, width))[0, :height, :width]
         else:
-            face, skin, mouth = segmenter(image, landmarks)
+            parts = segmenter([image], [landmarks]).in_photo((height, width))[0]
+            of = {name: parts[number] for number, name in enumerate(CLASSES)}
+            face, mouth = of["face"] + of["eyes"] + of["inner_mouth"], of["inner_mouth"]
+        skin = face * (1 - mouth)
+        if not bool(without_colors(image[None])[0]):
+            skin = skin * skin_model.probability(image[None])[0]
         yield SourcePhoto(image, landmarks, face, skin, mouth, None, kept_out)
 
 

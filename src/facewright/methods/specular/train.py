@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -44,11 +43,10 @@ from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.networks.blocks import channels_last
 from facewright.scene.parameters import HeadParameters
-from facewright.training.settings import TrainingSettings
+from facewright.training.recipe import Scale
 
 EVALUATION_BATCH, EVALUATION_DRAWN = 64, 16  # photos at once, and of these that are drawn
 PICTURES = 6
-ScaleName = Literal["mini", "small", "full"]
 
 
 @dataclass(frozen=True)
@@ -401,8 +399,9 @@ def _resized(layers: Float[Tensor, "B C S S"], size: int) -> Float[Tensor, "B C 
 
 def load_task(
     folders: Sequence[Path],
-    scale: ScaleName,
+    scale: Scale,
     *,
+    batch: int | None = None,
     recognition: Recognition | None = None,
     model: FaceModel | None = None,
 ) -> SpecularTask:
@@ -412,6 +411,7 @@ def load_task(
         folders: of ``scripts/prepare_specular.py``.
         scale: "full" is the paper's and needs a recognition network; with one, the others get the identity
             loss too.
+        batch: photos a step; the scale's if None.
         recognition: for the identity loss.
         model: the shipped head if None.
 
@@ -423,50 +423,12 @@ def load_task(
         "small": SpecularTraining.small,
         "full": SpecularTraining.full,
     }[scale]()
+    training = replace(training, batch=batch or training.batch)
     if recognition is not None:
         weights = replace(training.losses.weights, identity=LossWeights().identity)
         training = replace(training, losses=replace(training.losses, weights=weights))
     model = model or load_base_model()
     return SpecularTask(model, Examples(folders, model), training, recognition)
-
-
-def schedule(scale: ScaleName) -> TrainingSettings:
-    """How long and how fast each scale is trained."""
-    if scale == "full":
-        return TrainingSettings(
-            steps=200_000,
-            batch=32,
-            learning_rate=5e-5,
-            schedule="constant",
-            optimizer="adam",
-            clip=0.0,
-            evaluate_every=5000,
-            checkpoint_every=1000,
-        )
-    if scale == "small":
-        return TrainingSettings(
-            steps=6000,
-            batch=32,
-            learning_rate=1.5e-3,
-            warmup=200,
-            weight_decay=0.02,
-            clip=5.0,
-            ema=0.998,
-            evaluate_every=500,
-            checkpoint_every=250,
-            journal_every=100,
-        )
-    return TrainingSettings(
-        steps=400,
-        batch=8,
-        learning_rate=1e-3,
-        warmup=20,
-        clip=5.0,
-        ema=0.98,
-        evaluate_every=200,
-        checkpoint_every=100,
-        journal_every=50,
-    )
 
 
 def without(training: SpecularTraining, loss: str) -> SpecularTraining:
