@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from training_data.split import is_kept_out
 
 from facewright.data.shard_reader import ShardSet
 from facewright.detection.landmark_errors import load_landmark_errors
@@ -27,7 +28,6 @@ from facewright.fitting.landmark_basis import landmark_basis
 from facewright.methods.specular.examples import write_examples
 from facewright.methods.specular.prepare import Preparer, SourcePhoto, real_photos, synthetic_photos
 from facewright.models.base import load_base_model
-from training_data.split import is_kept_out
 
 SETS = ("faces_in_colour", "faces_in_the_wild")
 PIXELS_PER_UNIT = 64  # of the stored landmarks

@@ -9,6 +9,7 @@ from torch import nn
 
 from facewright.core.assets import assets_folder, read_safetensors, record_asset
 from facewright.methods.recognition.weights import recognition_network
+from facewright.methods.specular.model import SpecularNetwork
 from facewright.networks.heads import FaceNetwork, LandmarkNetwork
 from facewright.networks.segmentation import SegmentationNetwork
 from facewright.networks.weights import write_weights
@@ -32,6 +33,11 @@ SEGMENTATION_DATA = (
     "crops of scripts/cut_segmentation_crops.py: synthetic-celeba and synthetic-300wlp of facewright "
     "synthesize (2,700 photos of each) with exact labels, faces_in_the_wild and faces_in_colour (2,700 of "
     "each) with landmarks by MediaPipe; a tenth of the identities kept out"
+)
+SPECULAR_DATA = (
+    "examples of scripts/prepare_specular.py: synthetic-celeba (6,000) and synthetic-300wlp (3,000 photos) "
+    "of facewright synthesize, 1,800 frames of faces_in_colour and 500 photos of faces_in_the_wild with "
+    "landmarks by the shipped landmarker; a tenth of the identities kept out"
 )
 
 
@@ -66,7 +72,17 @@ def recognition(path: Path) -> tuple[nn.Module, str, str]:
     return network, header["steps"], data
 
 
-TASKS = {"segmentation": segmentation, "recognition": recognition}
+def specular(path: Path) -> tuple[nn.Module, str, str]:
+    """Network, steps and data of ``best.safetensors`` of ``facewright train specular``."""
+    tensors, header = read_safetensors(path)
+    if (header.get("format"), header.get("task")) != (FORMAT, "specular"):
+        raise SystemExit(f"{path}: expected best.safetensors of facewright train specular.")
+    network = SpecularNetwork()
+    network.load_state_dict(tensors)
+    return network, header["steps"], SPECULAR_DATA
+
+
+TASKS = {"recognition": recognition, "segmentation": segmentation, "specular": specular}
 
 
 def main() -> None:

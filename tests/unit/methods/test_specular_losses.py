@@ -7,6 +7,7 @@ import torch
 
 from facewright.core.errors import InputError
 from facewright.methods.specular.losses import (
+    LossTools,
     Targets,
     five_points,
     landmark_loss,
@@ -45,18 +46,8 @@ def scene(model, probe, neutral):
 
 
 def weighted(model, probe, patch, scene, settings=SETTINGS, step=10):
-    head, drawn, targets = scene
-    return paper_losses(
-        head,
-        drawn,
-        targets,
-        probe,
-        settings,
-        step,
-        prior=model.expression_prior,
-        patch=patch,
-        recognition=recognition,
-    )
+    tools = LossTools(probe, model.expression_prior, patch, recognition)
+    return paper_losses(*scene, tools, settings, step)  # pyright: ignore[reportCallIssue]
 
 
 def test_the_sum_holds_each_loss_times_its_weight_and_every_switch_takes_out_one(model, probe, patch, scene):
@@ -85,7 +76,7 @@ def test_the_mouth_counts_from_its_first_step_on(model, probe, patch, scene):
 def test_an_identity_loss_without_a_network_is_refused(model, probe, patch, scene):
     head, drawn, targets = scene
     with pytest.raises(InputError, match="recognition"):
-        paper_losses(head, drawn, targets, probe, SETTINGS, 0, prior=model.expression_prior, patch=patch)
+        paper_losses(head, drawn, targets, LossTools(probe, model.expression_prior, patch), SETTINGS, 0)
 
 
 def test_identical_pictures_are_of_one_person(model, probe, patch, scene):

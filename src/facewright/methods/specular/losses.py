@@ -13,7 +13,7 @@ from facewright.methods.specular.model import SpecularHead
 from facewright.methods.specular.probe import LOWER_LIP, UPPER_LIP, FaceProbe, ibug68
 from facewright.methods.specular.rendering import Rendering
 from facewright.methods.specular.settings import LossSettings
-from facewright.models.face_model import ExpressionPrior
+from facewright.models.face_model import ExpressionPrior, FaceModel
 from facewright.render.antialias import antialias
 from facewright.render.fragments import Fragments
 from facewright.render.rasterize import rasterize
@@ -223,17 +223,35 @@ def uniform_loss(
     return ((spread.sum((1, 2)) / count).sum(-1) + tints.mean((1, 2))).mean()
 
 
+@dataclass(frozen=True)
+class LossTools:
+    """What the losses need of a model; made once.
+
+    Attributes:
+        probe: its landmarks and lips.
+        prior: of its expressions.
+        patch: between the lips.
+        recognition: for the identity loss.
+    """
+
+    probe: FaceProbe
+    prior: ExpressionPrior
+    patch: MouthPatch
+    recognition: Recognition | None = None
+
+    @classmethod
+    def of(cls, model: FaceModel, recognition: Recognition | None = None) -> "LossTools":
+        """Prepare a model."""
+        return cls(FaceProbe.of(model), model.expression_prior, MouthPatch.make(), recognition)
+
+
 def paper_losses(
     head: SpecularHead,
     rendering: Rendering,
     targets: Targets,
-    probe: FaceProbe,
+    tools: LossTools,
     settings: LossSettings,
     step: int,
-    *,
-    prior: ExpressionPrior,
-    patch: MouthPatch,
-    recognition: Recognition | None = None,
 ) -> dict[str, Float[Tensor, ""]]:
     """The weighted losses by name; one with weight 0 (and the mouth before its start) is left out.
 
@@ -243,25 +261,25 @@ def paper_losses(
     weights, size = settings.weights, targets.photos.shape[1]
     at = head.parameters
     camera = at.camera.scaled(size / at.camera.size[0])
-    points = camera.project(probe.landmarks(at)[0])
+    points = camera.project(tools.probe.landmarks(at)[0])
     perspective = isinstance(camera, PerspectiveCamera)
     found: dict[str, Tensor] = {}
     if weights.identity > 0:
-        if recognition is None:
+        if tools.recognition is None:
             raise InputError(
                 "the identity loss needs a recognition network: give one, or set its weight to 0."
             )
-        found["identity"] = identity_loss(recognition, rendering, targets, points[..., :2])
+        found["identity"] = identity_loss(tools.recognition, rendering, targets, points[..., :2])
     if weights.photo > 0:
         found["photo"] = photo_loss(rendering, targets, settings)
     if weights.landmark > 0:
         found["landmark"] = landmark_loss(points[..., :2], targets.landmarks, size, settings)
     if weights.mouth > 0 and step >= settings.mouth_start:
-        lips = camera.project(probe.lips(at))
-        area = mouth_area(patch, lips, size, rendering.fragments, perspective=perspective)
+        lips = camera.project(tools.probe.lips(at))
+        area = mouth_area(tools.patch, lips, size, rendering.fragments, perspective=perspective)
         found["mouth"] = mouth_loss(area, targets.mouth, settings)
     if weights.regularisation > 0:
-        found["regularisation"] = regularisation_loss(head, prior)
+        found["regularisation"] = regularisation_loss(head, tools.prior)
     if weights.uniform > 0:
         found["uniform"] = uniform_loss(rendering, at.light.coefficients, settings)
     return {name: getattr(weights, name) * value for name, value in found.items()}

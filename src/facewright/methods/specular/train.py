@@ -15,7 +15,7 @@ from facewright.fitting.records import select_rows
 from facewright.image.color import srgb_from_linear
 from facewright.methods.specular.examples import FACE, GREY, MOUTH, TRUTH, Examples
 from facewright.methods.specular.losses import (
-    MouthPatch,
+    LossTools,
     Recognition,
     Targets,
     landmark_loss,
@@ -176,8 +176,9 @@ class SpecularTask:
         recognition: Recognition | None = None,
     ) -> None:
         self.training = training or SpecularTraining()
-        self.model, self.examples, self.recognition = model, examples, recognition
-        self.probe, self.patch = FaceProbe.of(model), MouthPatch.make()
+        self.model, self.examples = model, examples
+        self.tools = LossTools.of(model, recognition)
+        self.probe = self.tools.probe
         network = self.training.network
         if network.input_size != examples.size:
             raise InputError(
@@ -316,12 +317,9 @@ class SpecularTask:
             chosen,
             render(self.model, chosen, how.render),
             targets,
-            self.probe,
+            self.tools,
             how.losses,
             step,
-            prior=self.model.expression_prior,
-            patch=self.patch,
-            recognition=self.recognition,
         )
 
     def evaluate(self, network: nn.Module) -> dict[str, float]:
