@@ -16,6 +16,7 @@ from facewright.cli.model import Model
 from facewright.cli.reconstruct import Reconstruct
 from facewright.cli.register import Register
 from facewright.cli.relight import Relight
+from facewright.cli.reproduce import Reproduce
 from facewright.cli.synthesize import Synthesize
 from facewright.cli.train import train_command
 from facewright.core.errors import FacewrightError
@@ -26,6 +27,7 @@ COMMANDS = {
     "reconstruct": Reconstruct,
     "register": Register,
     "relight": Relight,
+    "reproduce": Reproduce,
     "demo": Demo,
     "evaluate": Evaluate,
     "synthesize": Synthesize,

@@ -1,0 +1,59 @@
+"""``facewright reproduce``: the ablations behind a table of a method's paper, on synthetic data."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from facewright.cli.exit_codes import DONE
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """Train the variants behind a table of a method's paper, and set our numbers beside the paper's.
+
+    DIR gets table_<TABLE>.md (look at this first), .json and .csv, and a file for each run. A run that was
+    stopped goes on; tables of the same variants share their runs. docs/reproduce.md tells more. Needs the
+    extra `train`.
+    """
+
+    method: Annotated[Positional[str], arg(metavar="METHOD")]
+    """Which method: specular."""
+    table: Annotated[Positional[str], arg(metavar="TABLE")]
+    """Which table of its paper: 1, 2."""
+    out: Annotated[Path, arg(metavar="DIR")]
+    """Folder of the reproduction."""
+    scale: Literal["mini", "small", "full"] = "mini"
+    """mini takes minutes a run on a CPU; full is the paper's schedule."""
+    seeds: int = 3
+    """Runs of each variant; with fewer than two no direction can be told."""
+    examples: Annotated[tuple[Path, ...], arg(metavar="FOLDER ...")] = ()
+    """Prepared photos (scripts/prepare_specular.py); synthesised in DIR if not given."""
+    debug: bool = False
+    """Print internal details and tracebacks."""
+
+    def run(self) -> int:
+        """Run the command.
+
+        Raises:
+            FacewrightError: the command cannot be run as it was given.
+        """
+        # Here, not above: they import torch.
+        from facewright.pipeline.methods import load_study
+        from facewright.pipeline.reproduce import reproduce
+
+        study = load_study(self.method, self.scale, self.examples)
+        done = reproduce(study, self.table, self.out, self.seeds)
+        kept = f", {done.kept} kept" if done.kept else ""
+        verdicts = [found.agrees for found in done.findings]
+        counts = ", ".join(
+            f"{verdicts.count(name)} {name}"
+            for name in ("yes", "no", "undecided", "not run")
+            if name in verdicts
+        )
+        sys.stdout.write(
+            f"{done.made} runs made{kept}. Directions agree: {counts}. Look at {done.markdown}\n"
+        )
+        return DONE

@@ -1,0 +1,64 @@
+"""The paper's ablations as data: tables 1 and 2 of Deng et al. 2022 (MM'22).
+
+A variant's ``changes`` may hold ``without``: the loss that is left out.
+"""
+
+import math
+
+from facewright.evaluation.ablation import AblationTable, Expectation, PaperNumber, Variant
+
+SOURCE = (
+    "Deng, Le, Jin, Deng: End-to-End 3D Face Reconstruction with Expressions and Specular Albedos, MM 2022"
+)
+# Row, loss that is left out, table 1 (pixel error, mean and std over CelebA), table 2 (mm over FaceScape).
+_ROWS: tuple[tuple[str, str | None, tuple[float, float], tuple[float, float] | None], ...] = (
+    ("full", None, (0.115, 0.169), (2.05, 0.79)),
+    ("without L_id", "identity", (0.118, 0.172), (2.39, 1.13)),
+    ("without L_photo", "photo", (0.228, 0.247), (2.27, 1.09)),
+    ("without L_lmk", "landmark", (math.nan, math.nan), None),
+    ("without L_mouth", "mouth", (0.117, 0.170), (2.15, 0.87)),
+    ("without L_reg", "regularisation", (0.148, 0.192), (9.89, 5.81)),
+    ("without L_uniform", "uniform", (0.123, 0.179), (2.16, 0.77)),
+)
+_TWIN = (
+    "photos are synthetic (made by our own renderer), and the errors are on kept-out ones of them",
+    "the head model is facewright's, not BFM-2017 with AlbedoMM",
+)
+
+
+def _variants(table: int) -> tuple[Variant, ...]:
+    rows = []
+    for name, loss, pixel, shape in _ROWS:
+        number = pixel if table == 1 else shape
+        paper = PaperNumber(*number) if number is not None else PaperNumber()
+        expected: Expectation | None = None
+        if loss is not None and number is not None:
+            expected = "diverges" if math.isnan(number[0]) else "worse"
+        rows.append(Variant(name, {} if loss is None else {"without": loss}, paper, expected))
+    return tuple(rows)
+
+
+TABLES = {
+    "1": AblationTable(
+        name="1",
+        title="pixel error without each loss",
+        source=f"{SOURCE}, table 1",
+        metric="pixel",
+        unit="sRGB in [0, 1]",
+        variants=_variants(1),
+        differs=_TWIN,
+    ),
+    "2": AblationTable(
+        name="2",
+        title="shape error without each loss",
+        source=f"{SOURCE}, table 2",
+        metric="shape",
+        unit="mm",
+        variants=_variants(2),
+        differs=(
+            *_TWIN,
+            "the distance is between corresponding points of the neutral face up to shift and size, "
+            "of single photos, not point-to-plane after ICP of the mean of 40 views",
+        ),
+    ),
+}

@@ -1,0 +1,99 @@
+"""The table of methods: how each is loaded, and what of its paper can be reproduced.
+
+Homes are named, not imported: the command line reads the names, and methods import torch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from facewright.core.assets import read_manifest
+from facewright.core.errors import AssetError, InputError
+
+if TYPE_CHECKING:
+    from facewright.fitting.landmark_basis import LandmarkBasis
+    from facewright.methods.base import Method
+    from facewright.models.face_model import FaceModel
+    from facewright.pipeline.reproduce import Study
+
+
+@dataclass(frozen=True)
+class MethodEntry:
+    """Where a method is.
+
+    Attributes:
+        home: module and class with ``load(model, *, weights, basis)``; "" for the fit, which
+            ``Reconstructor`` does itself.
+        asset: file of its weights.
+        study: module and class with ``of(scale, examples)``, or "" if no table can be reproduced.
+    """
+
+    home: str = ""
+    asset: str = ""
+    study: str = ""
+
+
+FIT = "fit"
+METHODS: dict[str, MethodEntry] = {
+    FIT: MethodEntry(),
+    "specular": MethodEntry(
+        "facewright.methods.specular.infer:SpecularMethod",
+        "specular.safetensors",
+        "facewright.pipeline.reproduce_specular:SpecularStudy",
+    ),
+}
+
+
+def require_weights(name: str, weights: Path | None = None) -> None:
+    """Check that a method can be loaded, before anything is.
+
+    Raises:
+        InputError: there is no such method, or it has no weights but some are given.
+        AssetError: its weights are missing.
+    """
+    if name not in METHODS:
+        raise InputError(f"expected a method of {', '.join(METHODS)}, got {name!r}.")
+    entry = METHODS[name]
+    if weights is not None:
+        if not entry.home:
+            raise InputError(f"--weights belongs to a network: the method {name!r} has none.")
+        if not weights.is_file():
+            raise AssetError(f"expected a weight file, found nothing at {weights}.")
+    elif entry.asset and entry.asset not in read_manifest():
+        raise AssetError(
+            f"the weights of the method {name!r} ({entry.asset}) are not in this installation: train them "
+            f"with `facewright train {name}` and give them with --weights FILE, or use --method {FIT}."
+        )
+
+
+def load_method(
+    name: str, model: "FaceModel", basis: "LandmarkBasis", weights: Path | None = None
+) -> "Method | None":
+    """Load a method for a model, on the model's device; None for the fit.
+
+    Raises:
+        InputError: there is no such method, or its weights are of another head.
+        AssetError: its weights are missing or damaged.
+    """
+    require_weights(name, weights)
+    home = METHODS[name].home
+    return _found(home).load(model, weights=weights, basis=basis) if home else None
+
+
+def load_study(name: str, scale: str, examples: Sequence[Path]) -> "Study":
+    """What of a method's paper can be reproduced.
+
+    Raises:
+        InputError: there is no such method, or nothing of it can be; or the examples are none.
+    """
+    known = [each for each, entry in METHODS.items() if entry.study]
+    if name not in known:
+        raise InputError(f"expected a method of {', '.join(known)}, got {name!r}.")
+    return _found(METHODS[name].study).of(scale, examples)
+
+
+def _found(place: str) -> Any:
+    module, name = place.split(":")
+    return getattr(import_module(module), name)

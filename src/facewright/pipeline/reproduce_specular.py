@@ -1,0 +1,127 @@
+"""The specular method's tables on the synthetic twin of its data."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import cast, get_args
+
+from facewright.core.errors import InputError, UnavailableError
+from facewright.core.files import read_marker
+from facewright.data.shard_reader import ShardSet
+from facewright.detection.landmark_errors import load_landmark_errors
+from facewright.detection.landmarker import FaceLandmarker
+from facewright.evaluation.ablation import AblationTable, Variant
+from facewright.fitting.landmark_basis import landmark_basis
+from facewright.methods.specular.examples import INDEX, MAX_INDEX, write_examples
+from facewright.methods.specular.prepare import Preparer, synthetic_photos
+from facewright.methods.specular.recipe import RECIPE
+from facewright.methods.specular.tables import TABLES
+from facewright.methods.specular.train import SpecularTask, load_task, without
+from facewright.models.base import load_base_model
+from facewright.pipeline.synthesize import SynthesisSettings, synthesize_into
+from facewright.training.loop import train
+from facewright.training.recipe import Scale
+from facewright.training.settings import TrainingSettings
+
+PROTOCOL, TWIN_SEED = "synthetic-celeba", 20_220
+TWIN, EXAMPLES = "twin", "examples"
+MINI_STEPS = 120
+KEPT_OUT = 5  # every so many-th photo of the twin, as far as evaluation asks for them
+
+
+@dataclass(frozen=True)
+class SpecularStudy:
+    """Trains the method at a scale without one loss after the other.
+
+    Attributes:
+        scale: of training and data.
+        examples: folders of prepared photos; the twin is made if there are none.
+    """
+
+    scale: Scale
+    examples: tuple[Path, ...] = ()
+    name: str = "specular"
+
+    @classmethod
+    def of(cls, scale: str, examples: Sequence[Path]) -> "SpecularStudy":
+        """Check what is asked for.
+
+        Raises:
+            InputError: there is no such scale, or a folder holds no examples.
+        """
+        if scale not in get_args(Scale):
+            raise InputError(f"expected a scale of {', '.join(get_args(Scale))}, got {scale!r}.")
+        for folder in examples:
+            if read_marker(folder / INDEX, MAX_INDEX) is None:
+                raise InputError(
+                    f"{folder} holds no examples: expected a folder of scripts/prepare_specular.py."
+                )
+        return cls(cast(Scale, scale), tuple(examples))
+
+    @property
+    def tables(self) -> Mapping[str, AblationTable]:
+        """Tables 1 and 2."""
+        return TABLES
+
+    def settings(self) -> Mapping[str, object]:
+        """Scale, schedule and data."""
+        told = {k: value for k, value in asdict(self._schedule()).items() if k not in ("seed", "device")}
+        data: object = {"protocol": PROTOCOL, "count": self._count(), "seed": TWIN_SEED}
+        if self.examples:
+            data = [read_marker(folder / INDEX, MAX_INDEX) for folder in self.examples]
+        return {"scale": self.scale, "schedule": told, "data": data}
+
+    def prepare(self, folder: Path) -> None:
+        """Synthesise the twin and cut its crops, unless examples were given or it is there.
+
+        Raises:
+            UnavailableError: the extra ``train`` is not installed.
+        """
+        if find_spec("lightning_fabric") is None:
+            raise UnavailableError("training needs the extra train: pip install 'facewright[train]'.")
+        if self.examples or (folder / EXAMPLES / INDEX).is_file():
+            return
+        synthesize_into(folder / TWIN, SynthesisSettings(PROTOCOL, self._count(), TWIN_SEED), 1)
+        model = load_base_model()
+        basis = landmark_basis(model, load_landmark_errors())
+        preparer = Preparer(model, basis, FaceLandmarker.load(), 224 if self.scale == "full" else 112)
+        shards = ShardSet.open(folder / TWIN)
+        photos = synthetic_photos(shards, len(shards) // KEPT_OUT)
+        write_examples(folder / EXAMPLES, preparer.examples(photos), len(shards), preparer.size, model)
+
+    def run(self, variant: Variant, seed: int, folder: Path) -> Mapping[str, float]:
+        """Train without the loss that the variant leaves out; figures of the last step's averaged weights.
+
+        Raises:
+            UnavailableError: the loss needs something that is not there.
+            NotFiniteError: the training diverged.
+        """
+        settings = replace(self._schedule(), seed=seed)
+        given = self.examples or (folder.parents[2] / EXAMPLES,)
+        task = load_task(given, self.scale, batch=settings.batch)
+        loss = variant.changes.get("without")
+        if loss == "identity" and task.recognition is None:
+            raise UnavailableError("no recognition network is shipped: no row has this loss")
+        training = task.training
+        if self.scale == "mini":
+            training = replace(training, losses=replace(training.losses, mouth_start=MINI_STEPS // 4))
+        if loss is not None:
+            training = without(training, str(loss))
+        task = SpecularTask(task.model, task.examples, training, task.recognition)
+        return train(task, settings, folder, progress=False).metrics
+
+    def _schedule(self) -> TrainingSettings:
+        """Of the scale; mini is shorter than a single training's, since a table takes many."""
+        if self.scale != "mini":
+            return RECIPE.scales[self.scale]
+        return replace(
+            RECIPE.scales["mini"],
+            steps=MINI_STEPS,
+            warmup=10,
+            evaluate_every=0,
+            checkpoint_every=MINI_STEPS // 2,
+        )
+
+    def _count(self) -> int:
+        return {"mini": 400, "small": 6000, "full": 50_000}[self.scale]
