@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -14,6 +14,8 @@ from facewright.pipeline.inputs import expand_inputs
 from facewright.pipeline.report import Summary
 from facewright.pipeline.settings import BatchSettings, ReconstructionSettings
 
+# Spelled out, so that --help and usage errors need no torch; a test holds it to the table of methods.
+MethodName = Literal["fit", "specular"]
 MAX_TEXTURE = 4096  # finer than any photo shows a face, and completing the map takes some gigabytes already
 
 
@@ -32,6 +34,10 @@ class Reconstruct:
     """Folder for the results."""
     together: bool = False
     """All photos show one person: one identity, one texture."""
+    method: MethodName = "fit"
+    """How heads are found: fit to landmarks and pixels, or the network of a paper: docs/methods/."""
+    weights: Annotated[Path | None, arg(metavar="FILE")] = None
+    """The method's weights, if they are not those that came with the installation."""
     device: DeviceName = "auto"
     """Where to compute."""
     photometric: bool = True
@@ -69,7 +75,14 @@ class Reconstruct:
             refine_shape=self.refine_shape and self.photometric,
             texture_size=self.texture_size,
             model=str(self.model) if self.model else None,
+            method=self.method,
+            weights=str(self.weights) if self.weights else None,
         )
+        if self.method != "fit" and not (self.photometric and self.point_light and self.refine_shape):
+            raise InputError(
+                "--no-photometric, --no-point-light and --no-refine-shape belong to the fit: leave them out "
+                f"with --method {self.method}."
+            )
         batch = BatchSettings(all_faces=self.all_faces, together=self.together, force=self.force)
         if self.together and self.all_faces:
             raise InputError("--together takes the main face of each photo: leave out --all-faces.")
@@ -107,14 +120,16 @@ def reconstruct_into(
 
     Raises:
         UnavailableError: the device or the package mediapipe is not there.
-        AssetError: the MediaPipe model is missing or damaged.
+        AssetError: the MediaPipe model or the method's weights are missing or damaged.
         OutputError: the output folder cannot be written.
     """
     # Here, not above: they import torch, which takes longer than telling what is wrong with a command line.
     from facewright.core.device import resolve_device
     from facewright.pipeline.batch import Engine, run_batch
+    from facewright.pipeline.methods import require_weights
     from facewright.pipeline.versions import made_with
 
+    require_weights(settings.method, Path(settings.weights) if settings.weights else None)
     target = resolve_device(device)
 
     finder, versions = None, made_with(settings, batch)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -26,6 +26,7 @@ class MethodResult:
     shininess: Float[Tensor, " B"] | None = None
 
 
+@runtime_checkable
 class Method(Protocol):
     """A loaded method: weights and model are read once, faces are many."""
 

@@ -22,11 +22,13 @@ from facewright.fitting.photometric_shape import ShapeSettings
 from facewright.fitting.point_light import PointLightPrior
 from facewright.fitting.records import FaceFit
 from facewright.image.io import Photograph, photograph_from_array, read_photo
+from facewright.methods.base import Method
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.models.storage import load_face_model
 from facewright.pipeline.doubts import doubts
 from facewright.pipeline.finder import Finder, ShippedFinder, find_faces
+from facewright.pipeline.methods import load_method
 from facewright.pipeline.result import Reconstruction
 from facewright.pipeline.settings import ReconstructionSettings
 from facewright.uv.head_chart import HeadChart
@@ -44,6 +46,7 @@ class Reconstructor:
         chart: the layout of the model's texture map.
         settings: what the user chose.
         device: where everything is computed.
+        method: that finds heads in place of the fit, or None.
     """
 
     model: FaceModel
@@ -52,6 +55,7 @@ class Reconstructor:
     chart: HeadChart
     settings: ReconstructionSettings
     device: torch.device
+    method: Method | None = None
 
     @classmethod
     def load(
@@ -70,21 +74,18 @@ class Reconstructor:
 
         Raises:
             AssetError: a model or weight file is missing or damaged.
-            InputError: the model of the settings has no dense landmarks.
+            InputError: the model of the settings has no dense landmarks, or there is no such method.
             UnavailableError: the device is not there.
         """
         settings = settings or ReconstructionSettings()
         target = device if isinstance(device, torch.device) else resolve_device(device)
         model = (load_face_model(Path(settings.model)) if settings.model else load_base_model()).to(target)
         errors = load_landmark_errors()
-        return cls(
-            model,
-            finder or ShippedFinder.load(target),
-            landmark_basis(model, errors if finder is None else errors.of_another_landmarker()),
-            HeadChart.of(model, settings.texture_size),
-            settings,
-            target,
-        )
+        basis = landmark_basis(model, errors if finder is None else errors.of_another_landmarker())
+        weights = Path(settings.weights) if settings.weights else None
+        method = load_method(settings.method, model, basis, weights)
+        chart = HeadChart.of(model, settings.texture_size)
+        return cls(model, finder or ShippedFinder.load(target), basis, chart, settings, target, method)
 
     def reconstruct(self, photo: Photograph, *, all_faces: bool = False) -> list[Reconstruction]:
         """Heads of one photo, the main face first.
@@ -169,10 +170,18 @@ class Reconstructor:
         points = torch.stack([face.points for face in faces]).to(self.device)
         sizes = [(photo.pixels.shape[-2], photo.pixels.shape[-1]) for photo in photos]
         groups = torch.zeros(len(photos), dtype=torch.int64, device=self.device)
-        with clock.stage("landmark fit"):
-            focal = self._focal(photos)
-            fit = fit_landmarks(self.model, points, sizes, focal=focal, groups=groups, basis=self.basis)
-        if self.settings.photometric:
+        focal, texture = self._focal(photos), TextureSettings(size=self.settings.texture_size)
+        if self.method is not None:
+            with clock.stage(self.method.name):
+                pixels = [photo.pixels for photo in photos]
+                found = self.method.reconstruct(pixels, points, focal=focal, groups=groups)
+            fit = found.fit
+            if found.shininess is not None:  # one person, one texture
+                texture = replace(texture, shininess=float(found.shininess.mean()))
+        else:
+            with clock.stage("landmark fit"):
+                fit = fit_landmarks(self.model, points, sizes, focal=focal, groups=groups, basis=self.basis)
+        if self.method is None and self.settings.photometric:
             with clock.stage("photometric fit"):
                 pixels = [photo.pixels for photo in photos]
                 light = PointLightPrior() if self.settings.point_light else None
@@ -189,7 +198,7 @@ class Reconstructor:
                 [photo.pixels for photo in photos],
                 parameters,
                 chart=self.chart,
-                settings=TextureSettings(size=self.settings.texture_size),
+                settings=texture,
             )
         return singles, albedo
 

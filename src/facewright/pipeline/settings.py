@@ -14,6 +14,8 @@ class ReconstructionSettings:
         refine_shape: let shading move identity, expression and pose where light and albedo explain a photo.
         texture_size: side of the square albedo map in pixels.
         model: a face model file in the base head's topology; the shipped head if None.
+        method: how heads are found: a name of ``pipeline.methods.METHODS``.
+        weights: file of the method's weights; the shipped ones if None.
     """
 
     photometric: bool = True
@@ -21,6 +23,8 @@ class ReconstructionSettings:
     refine_shape: bool = True
     texture_size: int = 1024
     model: str | None = None
+    method: str = "fit"
+    weights: str | None = None
 
 
 @dataclass(frozen=True)

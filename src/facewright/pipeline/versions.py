@@ -14,11 +14,12 @@ def made_with(settings: ReconstructionSettings, batch: BatchSettings) -> dict[st
     """Versions and settings as JSON values, without what does not change a result (device, force).
 
     Raises:
-        AssetError: the manifest of the shipped files is missing or damaged, or a chosen model is missing.
+        AssetError: the manifest of the shipped files is missing or damaged, or a chosen file is missing.
     """
     choices = {**asdict(settings), "all_faces": batch.all_faces}
-    if settings.model:
-        choices["model"] = _checksum(Path(settings.model))
+    for name, what in (("model", "face model"), ("weights", "weight")):
+        if choices[name]:
+            choices[name] = _checksum(Path(choices[name]), what)
     return {**version_values(), "settings": choices}
 
 
@@ -32,7 +33,7 @@ def version_values() -> dict[str, Any]:
     return {"facewright": facewright.__version__, "assets": assets}
 
 
-def _checksum(model: Path) -> str:
-    if not model.is_file():
-        raise AssetError(f"expected a face model file, found nothing at {model}.")
-    return sha256(model)[:16]
+def _checksum(file: Path, what: str) -> str:
+    if not file.is_file():
+        raise AssetError(f"expected a {what} file, found nothing at {file}.")
+    return sha256(file)[:16]

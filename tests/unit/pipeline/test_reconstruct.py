@@ -2,19 +2,25 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 from tests.unit.fitting.miniature_head import build_model, draw_parameters, landmarks_of
 
+from facewright.cli.main import main
+from facewright.cli.reconstruct import MethodName
 from facewright.core.errors import AssetError, HiddenFaceError, InputError, NoFaceError
 from facewright.detection import Landmarks
 from facewright.fitting.landmark_basis import landmark_basis
+from facewright.fitting.records import FaceFit
 from facewright.image.io import Photograph, photograph_from_array
+from facewright.methods.base import MethodResult
 from facewright.models.storage import ModelOrigin, save_face_model
 from facewright.pipeline import reconstruct as stages
 from facewright.pipeline.finder import ShippedFinder, find_faces
+from facewright.pipeline.methods import METHODS, load_method
 from facewright.pipeline.reconstruct import Reconstructor
 from facewright.pipeline.result import Reconstruction
 from facewright.pipeline.settings import BatchSettings, ReconstructionSettings
@@ -181,3 +187,77 @@ def test_another_model_is_read_from_its_file(engine: Reconstructor, tmp_path: Pa
     assert made_with(settings, BatchSettings()) != before  # other contents under the same name
     with pytest.raises(InputError, match="--to-base"):
         Reconstructor.load(settings, torch.device("cpu"), finder=engine.finder)
+
+
+@dataclass
+class Teller:
+    """A method that knows the heads."""
+
+    fit: FaceFit
+    name: str = "teller"
+    asked: list[tuple[int, list[float]]] = field(default_factory=list)
+
+    def reconstruct(self, photos, landmarks, *, focal, groups):
+        assert len(landmarks) == len(photos) == len(groups)
+        self.asked.append((len(photos), focal.tolist()))
+        return MethodResult(self.fit, torch.tensor([33.0]))
+
+
+def test_a_method_finds_heads_in_place_of_the_fit(
+    engine: Reconstructor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = engine.finder.points[:1]  # pyright: ignore[reportAttributeAccessIssue]
+    told = stages.fit_landmarks(engine.model, points, [(600, 800)], basis=engine.basis)
+    other = replace(told, parameters=replace(told.parameters, diffuse=told.parameters.diffuse + 0.5))
+    teller = Teller(other)
+    shininess = []
+
+    def texture(*_, settings, **__):
+        shininess.append(settings.shininess)
+        return torch.zeros(SIZE, SIZE, 3)
+
+    monkeypatch.setattr(stages, "head_texture", texture)
+    monkeypatch.setattr(stages, "refine_photometric", None)  # is not called
+    monkeypatch.setattr(stages, "fit_landmarks", None)
+    (head,) = replace(engine, method=teller).reconstruct(photo(1, focal=1234.0))
+    assert torch.equal(head.parameters.diffuse, other.parameters.diffuse)
+    assert teller.asked == [(1, [1234.0])]
+    assert shininess == [33.0]
+    assert {"teller", "detection", "texture"} == set(head.seconds)
+
+
+def test_a_method_without_weights_says_how_to_get_them(
+    engine: Reconstructor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("facewright.pipeline.methods.read_manifest", dict)
+    with pytest.raises(AssetError, match="facewright train specular"):
+        load_method("specular", engine.model, engine.basis)
+    with pytest.raises(AssetError, match=r"nothing at .*none\.safetensors"):
+        load_method("specular", engine.model, engine.basis, tmp_path / "none.safetensors")
+    with pytest.raises(InputError, match="has none"):
+        load_method("fit", engine.model, engine.basis, tmp_path / "none.safetensors")
+    with pytest.raises(InputError, match="fit, specular"):
+        load_method("magic", engine.model, engine.basis)
+    assert load_method("fit", engine.model, engine.basis) is None
+    command = ["reconstruct", str(tmp_path), "--method", "specular", "--out", str(tmp_path / "out")]
+    assert main(command) == 2
+    assert "facewright train specular" in capsys.readouterr().err
+    assert main([*command, "--no-photometric"]) == 2
+    assert "belong to the fit" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_line_knows_every_method() -> None:
+    assert set(get_args(MethodName)) == set(METHODS)
+
+
+def test_other_weights_make_another_result(tmp_path: Path) -> None:
+    file = tmp_path / "weights.safetensors"
+    file.write_bytes(b"one")
+    settings = ReconstructionSettings(method="specular", weights=str(file))
+    first = made_with(settings, BatchSettings())
+    file.write_bytes(b"two")
+    assert made_with(settings, BatchSettings()) != first
+    assert str(tmp_path) not in str(first)
+    with pytest.raises(AssetError, match="weight file"):
+        made_with(replace(settings, weights=str(tmp_path / "gone")), BatchSettings())
