@@ -3,7 +3,7 @@
     python scripts/prepare_specular.py --synthetic DIR [DIR ...] --data ../shared/data --out FOLDER
 
 ``--synthetic`` are folders of ``facewright synthesize``; ``--data`` holds faces_in_colour and
-faces_in_the_wild, of which a tenth of the people is kept out (``training_data/split.py``).
+faces_in_the_wild, of which a tenth of the people is kept out (``facewright/data/datasets/kept_out.py``).
 """
 
 import argparse
@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from training_data.split import is_kept_out
 
+from facewright.data.datasets.kept_out import is_kept_out
 from facewright.data.shard_reader import ShardSet
 from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.detection.landmarker import FaceLandmarker

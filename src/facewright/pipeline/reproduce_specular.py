@@ -6,11 +6,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import cast, get_args
 
+from facewright.core.device import resolve_device
 from facewright.core.errors import InputError, UnavailableError
 from facewright.core.files import read_marker
 from facewright.data.shard_reader import ShardSet
 from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.detection.landmarker import FaceLandmarker
+from facewright.detection.recognition import shipped_features
 from facewright.evaluation.ablation import AblationTable, Variant
 from facewright.fitting.landmark_basis import landmark_basis
 from facewright.methods.specular.examples import INDEX, MAX_INDEX, write_examples
@@ -99,16 +101,15 @@ class SpecularStudy:
         """
         settings = replace(self._schedule(), seed=seed)
         given = self.examples or (folder.parents[2] / EXAMPLES,)
-        task = load_task(given, self.scale, batch=settings.batch)
+        features = shipped_features(resolve_device(settings.device))
+        task = load_task(given, self.scale, batch=settings.batch, recognition=features)
         loss = variant.changes.get("without")
-        if loss == "identity" and task.recognition is None:
-            raise UnavailableError("no recognition network is shipped: no row has this loss")
         training = task.training
         if self.scale == "mini":
             training = replace(training, losses=replace(training.losses, mouth_start=MINI_STEPS // 4))
         if loss is not None:
             training = without(training, str(loss))
-        task = SpecularTask(task.model, task.examples, training, task.recognition)
+        task = SpecularTask(task.model, task.examples, training, features)
         return train(task, settings, folder, progress=False).metrics
 
     def _schedule(self) -> TrainingSettings:

@@ -1,6 +1,5 @@
 """The six losses of the paper, each a function of its own, and their weighted sum by name."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from facewright.core.errors import InputError
+from facewright.detection.aligned_crop import five_points
+from facewright.detection.recognition import FaceFeatures
 from facewright.geometry.adjacency import EdgeTable, edge_table
 from facewright.methods.specular.model import SpecularHead
 from facewright.methods.specular.probe import LOWER_LIP, UPPER_LIP, FaceProbe, ibug68
@@ -23,8 +24,6 @@ TINY = 1e-6  # added under square roots, so that the gradient of a length of 0 i
 LEAST_STD = 0.05  # of an expression: rarer ones are not bound tighter
 LIP_BIAS = 2.0  # mm that the face may lie in front of the opened mouth
 STRONG = (*range(17, 27), *range(48, 60))  # brows and outer lips among the 68
-# Unit features (B, D) of faces in pictures (B, 3, S, S) at five points (B, 5, 2): eyes, nose, mouth corners.
-Recognition = Callable[[Tensor, Tensor], Tensor]
 GREY = (0.299, 0.587, 0.114)
 
 
@@ -55,7 +54,7 @@ def length(vectors: Float[Tensor, "*N C"]) -> Float[Tensor, "*N"]:
 
 
 def identity_loss(
-    recognition: Recognition,
+    recognition: FaceFeatures,
     rendering: Rendering,
     targets: Targets,
     points: Float[Tensor, "B 478 2"],
@@ -73,12 +72,6 @@ def identity_loss(
         wanted = recognition((targets.photos * there).permute(0, 3, 1, 2), five_points(targets.landmarks))
     found = recognition((rendering.image * there).permute(0, 3, 1, 2), five_points(points))
     return (1 - (wanted * found).sum(-1)).mean()
-
-
-def five_points(points: Float[Tensor, "B 478 2"]) -> Float[Tensor, "B 5 2"]:
-    """Middles of the eyes (image left first), tip of the nose, corners of the mouth (image left first)."""
-    right, left = points[:, [33, 133]].mean(1), points[:, [362, 263]].mean(1)
-    return torch.stack([right, left, points[:, 4], points[:, 61], points[:, 291]], dim=1)
 
 
 def skin_weight(probability: Float[Tensor, "*N"], threshold: float = 0.5) -> Float[Tensor, "*N"]:
@@ -237,10 +230,10 @@ class LossTools:
     probe: FaceProbe
     prior: ExpressionPrior
     patch: MouthPatch
-    recognition: Recognition | None = None
+    recognition: FaceFeatures | None = None
 
     @classmethod
-    def of(cls, model: FaceModel, recognition: Recognition | None = None) -> "LossTools":
+    def of(cls, model: FaceModel, recognition: FaceFeatures | None = None) -> "LossTools":
         """Prepare a model."""
         return cls(FaceProbe.of(model), model.expression_prior, MouthPatch.make(), recognition)
 

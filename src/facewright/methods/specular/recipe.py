@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from facewright.core.device import resolve_device
+from facewright.detection.recognition import shipped_features
 from facewright.methods.specular.train import SpecularTask, load_task
 from facewright.training.recipe import Recipe, Scale
 from facewright.training.settings import TrainingSettings
@@ -14,10 +16,14 @@ class SpecularOptions:
 
     examples: tuple[Path, ...] = (Path("build/specular_examples"),)
     """Folders of scripts/prepare_specular.py."""
+    identity: bool = False
+    """With the identity loss, by the shipped recognition network; scale full always has it."""
 
 
 def _task(options: SpecularOptions, scale: Scale, settings: TrainingSettings) -> SpecularTask:
-    return load_task(options.examples, scale, batch=settings.batch)
+    wanted = options.identity or scale == "full"
+    recognition = shipped_features(resolve_device(settings.device)) if wanted else None
+    return load_task(options.examples, scale, batch=settings.batch, recognition=recognition)
 
 
 RECIPE = Recipe(

@@ -11,12 +11,12 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from facewright.core.errors import InputError
+from facewright.detection.recognition import FaceFeatures
 from facewright.fitting.records import select_rows
 from facewright.image.color import srgb_from_linear
 from facewright.methods.specular.examples import FACE, GREY, MOUTH, TRUTH, Examples
 from facewright.methods.specular.losses import (
     LossTools,
-    Recognition,
     Targets,
     landmark_loss,
     paper_losses,
@@ -173,7 +173,7 @@ class SpecularTask:
         model: FaceModel,
         examples: Examples,
         training: SpecularTraining | None = None,
-        recognition: Recognition | None = None,
+        recognition: FaceFeatures | None = None,
     ) -> None:
         self.training = training or SpecularTraining()
         self.model, self.examples = model, examples
@@ -400,7 +400,7 @@ def load_task(
     scale: Scale,
     *,
     batch: int | None = None,
-    recognition: Recognition | None = None,
+    recognition: FaceFeatures | None = None,
     model: FaceModel | None = None,
 ) -> SpecularTask:
     """The task of a scale on prepared examples.
