@@ -1,16 +1,18 @@
 # Every target sets itself up in a fresh clone: .venv is made on first use and again when the pins change.
 PYTHON ?= python3
+# Where else to look for packages. PyPI's PyTorch for Linux has CUDA in it, several gigabytes; without a GPU:
+# make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
 BIN := .venv/bin
 
 .PHONY: demo test lint bench setup clean
 
 setup: .venv/.ready
 
-# A few minutes the first time: PyTorch and what it needs are about 1.6 GB on disk.
 .venv/.ready: pyproject.toml constraints.txt
-	@echo 'setting up .venv: a few minutes and about 1.6 GB the first time'
+	@echo 'setting up .venv: a few minutes the first time, and 1.6 GB with a CPU build of PyTorch'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check $(addprefix --extra-index-url ,$(TORCH_INDEX)) -c constraints.txt torch
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
