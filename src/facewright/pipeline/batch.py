@@ -57,7 +57,7 @@ class Engine(Protocol):
         """Heads of one photo, the main face first."""
         ...
 
-    def reconstruct_together(self, photos: Sequence[Photograph]) -> Sequence[Saveable | FacewrightError]:
+    def reconstruct_together(self, photos: Sequence[Photograph]) -> Sequence[Saveable | Exception]:
         """One head, or the reason why there is none, for each photo of one person."""
         ...
 

@@ -114,13 +114,14 @@ class Reconstructor:
             logger("pipeline").warning("a face is left out: %s", error)
         return heads
 
-    def reconstruct_together(self, photos: Sequence[Photograph]) -> list[Reconstruction | FacewrightError]:
+    def reconstruct_together(self, photos: Sequence[Photograph]) -> list[Reconstruction | Exception]:
         """Heads of one person in several photos: one identity and albedo, an own expression and pose each.
 
         Returns:
-            For each photo its head, or the reason why there is none.
+            For each photo its head, or the reason why there is none; whatever a finder raises for one photo
+            is no reason to leave out the others.
         """
-        results: dict[int, Reconstruction | FacewrightError] = {}
+        results: dict[int, Reconstruction | Exception] = {}
         seen: dict[int, tuple[Photograph, Landmarks, dict[str, float]]] = {}
         for index, photo in enumerate(photos):
             clock = StageClock()
@@ -129,7 +130,7 @@ class Reconstructor:
                 with clock.stage("detection"):
                     face = find_faces(self.finder, moved)[0]
                 seen[index] = (moved, face, clock.seconds)
-            except FacewrightError as error:
+            except Exception as error:
                 results[index] = error
         if seen:
             found, faces, seconds = (list(column) for column in zip(*seen.values(), strict=True))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from facewright.core.errors import AssetError, FacewrightError, HiddenFaceError, NoFaceError, OutputError
+from facewright.core.errors import AssetError, HiddenFaceError, NoFaceError, OutputError
 from facewright.core.files import atomic_folder, only_writer
 from facewright.image.io import Photograph
 from facewright.pipeline.batch import Summary, run_batch
@@ -63,9 +63,9 @@ class Engine:
             return [Head("first", photo.sha256), Head("full")]
         return [Head(f"{photo.name} {index}", photo.sha256) for index in range(red if all_faces else 1)]
 
-    def reconstruct_together(self, photos: Sequence[Photograph]) -> Sequence[Head | FacewrightError]:
+    def reconstruct_together(self, photos: Sequence[Photograph]) -> Sequence[Head | Exception]:
         return [
-            {0: NoFaceError("none"), 9: HiddenFaceError("hardly", 0)}.get(
+            {0: NoFaceError("none"), 9: HiddenFaceError("hardly", 0), 100: ZeroDivisionError("a bug")}.get(
                 round(float(photo.pixels[0].max() * 255)), Head(photo.name, photo.sha256)
             )
             for photo in photos
@@ -268,6 +268,14 @@ def test_together_is_done_as_a_whole(tmp_path: Path) -> None:
     assert run(out, paths[:2], together=True) == Summary(0, 2, 0)
     photo(tmp_path / "b.png", 3)
     assert run(out, paths[:2], together=True) == Summary(2, 0, 0)
+
+
+def test_an_error_nobody_foresaw_leaves_the_others_of_its_group(tmp_path: Path) -> None:
+    paths = [photo(tmp_path / "a.png", 1), photo(tmp_path / "b.png", 100)]
+    assert run(tmp_path / "out", paths, together=True) == Summary(1, 0, 1)
+    told = entries(tmp_path / "out")
+    assert "internal error" in told["b.png"]["reason"]
+    assert told["a.png"]["status"] == "done"
 
 
 def test_a_group_of_photos_has_a_short_report(tmp_path: Path) -> None:

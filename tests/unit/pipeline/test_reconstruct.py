@@ -32,7 +32,7 @@ SIZE = 64  # of the texture
 
 @dataclass
 class Finder:
-    """Finds as many faces as the photo's red value says."""
+    """Finds as many faces as the photo's red value says; 200 is a crash."""
 
     points: torch.Tensor
     calls: list[int] = field(default_factory=list)
@@ -40,6 +40,8 @@ class Finder:
     def __call__(self, photo: torch.Tensor) -> list[Landmarks]:
         count = round(float(photo[0, 0, 0] * 255))
         self.calls.append(count)
+        if count == 200:
+            raise ZeroDivisionError("a bug")
         boxes = [torch.cat([p.amin(0), p.amax(0)]) for p in self.points]
         return [Landmarks(self.points[i], 1.0, boxes[i]) for i in range(count)]
 
@@ -96,6 +98,14 @@ def test_a_weak_photo_leaves_the_others_of_its_group(engine: Reconstructor) -> N
         assert torch.equal(head.parameters.identity, expected.parameters.identity)
     (only,) = engine.reconstruct_together([photo(1, 1)])
     assert isinstance(only, HiddenFaceError)
+
+
+def test_a_photo_that_crashes_the_finder_leaves_the_others_of_its_group(engine: Reconstructor) -> None:
+    first, broken = engine.reconstruct_together([photo(1), photo(200)])
+    assert isinstance(first, Reconstruction)
+    assert isinstance(broken, ZeroDivisionError)
+    with pytest.raises(ZeroDivisionError):  # the control: it does crash
+        engine.reconstruct(photo(200))
 
 
 def test_a_weak_face_leaves_the_others_of_its_photo(
