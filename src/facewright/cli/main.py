@@ -65,6 +65,10 @@ def main(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return SOME_FAILED
+    except OSError as error:  # of a file that a command was given, or of the system: one line, too
+        logger("cli").debug("stopped", exc_info=error)
+        sys.stderr.write(f"facewright: {error}: check the path and its permissions.\n")
+        return USAGE
 
 
 def _commands(arguments: Sequence[str]) -> Any:

@@ -147,6 +147,43 @@ def test_the_demo_looks_where_the_report_says(
     assert str(tmp_path / "first_2" / "overview.png") in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("option", ["--model", "--mediapipe"])
+def test_a_file_that_may_not_be_read_gets_one_line(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def denied(self: Path, *arguments: object, **options: object) -> object:
+        if self == closed:
+            raise PermissionError(13, "Permission denied", str(self))
+        return opened(self, *arguments, **options)
+
+    closed, opened, out = tmp_path / "own.safetensors", Path.open, tmp_path / "out"
+    closed.write_bytes(b"a")
+    monkeypatch.setattr("facewright.detection.mediapipe.MediaPipeLandmarker.load", lambda _: list)
+    monkeypatch.setattr(Path, "open", denied)
+    assert main(["reconstruct", "a.jpg", "--out", str(out), option, str(closed)]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "Permission denied" in told
+    assert str(closed) in told
+
+
+def test_an_error_of_the_system_gets_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("facewright.cli.reconstruct.reconstruct_into", failing)
+    error: Exception = OSError(5, "Input/output error", "/dev/photo")
+    assert main(["reconstruct", "a.jpg", "--out", "x"]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "/dev/photo" in told
+    error = ZeroDivisionError("a bug")  # the control: a mistake of ours is not hidden
+    with pytest.raises(ZeroDivisionError):
+        main(["reconstruct", "a.jpg", "--out", "x"])
+
+
 def test_interruption(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
