@@ -72,6 +72,7 @@ def read_weights(path: Path, network_class: type[Network], settings_class: type)
         with torch.device("meta"):  # shapes without memory, until the file is known to hold what they ask for
             network = network_class(settings)
         _compare_shapes(network, tensors)
+        _refuse_not_finite(tensors)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise AssetError(f"{path} does not hold a whole {network_class.__name__} ({first_line}).") from error
@@ -80,6 +81,12 @@ def read_weights(path: Path, network_class: type[Network], settings_class: type)
         # What is not floating point (batch norm's counters of training steps) is not kept in files.
         tensor.copy_(tensors[name]) if name in tensors else tensor.zero_()
     return network.eval()
+
+
+def _refuse_not_finite(tensors: Mapping[str, Tensor]) -> None:
+    spoilt = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
+    if spoilt:
+        raise ValueError(f"NaN or infinity in {spoilt[:3]}")
 
 
 def _compare_shapes(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from facewright.core.errors import AssetError
@@ -89,6 +90,21 @@ def test_reading_leaves_the_random_numbers_of_the_caller_alone(written: tuple[Fa
     torch.manual_seed(1)
     read_weights(written[1], FaceNetwork, FaceNetworkSettings)
     assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.5])
+def test_weights_that_are_not_finite_are_refused(written: tuple[FaceNetwork, Path], value: float):
+    path = written[1]
+    with safe_open(path, framework="pt") as handle:
+        header = handle.metadata()
+    tensors = load_file(path)
+    tensors["backbone.stem.0.weight"].view(-1)[7] = value
+    save_file(tensors, path, metadata=header)
+    if value == 0.5:  # the control
+        assert read_weights(path, FaceNetwork, FaceNetworkSettings).settings == SMALL
+        return
+    with pytest.raises(AssetError, match="NaN or infinity"):
+        read_weights(path, FaceNetwork, FaceNetworkSettings)
 
 
 def test_missing_tensor_and_cut_file_are_refused(written: tuple[FaceNetwork, Path]):
