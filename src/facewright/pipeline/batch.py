@@ -26,6 +26,8 @@ from facewright.pipeline.inputs import PhotoInput, content_digest
 from facewright.pipeline.report import REPORT, Entry, Report, Summary
 from facewright.pipeline.settings import BatchSettings
 
+# What PyTorch says in a RuntimeError, on a CPU and on CUDA, where Python has MemoryError.
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 MAX_TOLD = 200  # characters of an error that was not foreseen
 MANY, MANY_SIDE = 8, 1536  # more photos of one person than this are held at a smaller size
 SETTLED_ERRORS = (
@@ -320,7 +322,7 @@ class _Run:
     def _failure(self, task: _Task, error: Exception, start: float) -> Entry:
         if isinstance(error, FacewrightError):
             reason = str(error)
-        elif isinstance(error, MemoryError):
+        elif _is_out_of_memory(error):
             reason = "not enough memory for this file: make it smaller, or close other programs."
         else:
             told = f"{type(error).__name__}: {error}"[:MAX_TOLD]
@@ -349,3 +351,10 @@ class _Run:
     def _advance(self) -> None:
         if self.bar:
             self.bar.advance()
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    told = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in told for words in OUT_OF_MEMORY)
+    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from facewright.core.errors import AssetError, HiddenFaceError, NoFaceError, OutputError
@@ -117,6 +118,25 @@ def test_one_bad_file_never_stops_the_rest(tmp_path: Path) -> None:
     assert "0 bytes" in found["f.png"][2]
     assert "no file" in found["missing.png"][2]
     assert found["e.png"] == ("done", None, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "not enough memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes"), "not enough memory"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB."), "not enough memory"),
+        (RuntimeError("a bug"), "internal error"),  # the control
+        (ValueError("out of memory"), "internal error"),
+    ],
+)
+def test_no_memory_is_told_as_such(tmp_path: Path, error: Exception, words: str) -> None:
+    class Small(Engine):
+        def reconstruct(self, photo, *, all_faces):
+            raise error
+
+    assert run(tmp_path / "out", [photo(tmp_path / "a.png", 1)], Small()) == Summary(0, 0, 1)
+    assert words in entries(tmp_path / "out")["a.png"]["reason"]
 
 
 def test_two_runs_do_not_write_one_folder(tmp_path: Path) -> None:
