@@ -4,7 +4,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -168,6 +168,32 @@ def only_writer(folder: Path) -> Iterator[None]:
     finally:
         Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
+
+
+def sweep(folder: Path, names: Collection[str]) -> None:
+    """Remove what a killed run left in a folder that we alone write to (``only_writer``).
+
+    A result that was about to be replaced comes back where its successor is not there.
+
+    Args:
+        folder: of results.
+        names: files of a result; a folder with any other file in it is not ours and stays.
+
+    Raises:
+        OutputError: the folder cannot be read or written to.
+    """
+    known = {*names, *(f".{name}{PARTIAL}" for name in names)}
+    with output_errors(folder):
+        for probe in folder.glob(f".facewright-*{PARTIAL}"):
+            probe.unlink(missing_ok=True)
+        for left in folder.glob(f".?*{PARTIAL}"):
+            if left.is_symlink() or not left.is_dir() or any(f.name not in known for f in left.iterdir()):
+                continue
+            target = folder / left.name[1:].removesuffix(PARTIAL).removesuffix(".replaced")
+            if left.name == f".{target.name}.replaced{PARTIAL}" and not target.exists():
+                left.rename(target)
+            else:
+                shutil.rmtree(left)
 
 
 def make_writable_folder(path: Path) -> None:

@@ -16,7 +16,7 @@ from facewright.core.errors import (
     OutputError,
     SeveralFacesError,
 )
-from facewright.core.files import make_writable_folder, only_writer, output_errors
+from facewright.core.files import make_writable_folder, only_writer, output_errors, sweep
 from facewright.core.log import logger
 from facewright.core.names import FolderNames
 from facewright.core.progress import ProgressBar
@@ -121,6 +121,7 @@ def run_batch(
     """
     make_writable_folder(out)
     with only_writer(out), ProgressBar(len(photos), shown=progress) as bar:
+        sweep(out, kind.folder.files)
         run = _Run(out, engine, settings, made_with, bar if progress else None, kind)
         summary = run(photos)
     return replace(summary, report_problem=run.report_problem)

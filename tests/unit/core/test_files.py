@@ -153,6 +153,24 @@ def test_json_refuses_what_json_cannot_hold(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a.json"]
 
 
+def test_a_sweep_takes_what_a_killed_run_left_and_nothing_else(tmp_path: Path) -> None:
+    ours = (".half.partial", ".done.replaced.partial", ".lost.replaced.partial")
+    for name in (*ours, ".mine.partial", "done"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "head.obj").write_text(name)
+    (tmp_path / ".half.partial" / ".head.glb.partial").touch()
+    (tmp_path / ".mine.partial" / "thesis.txt").touch()
+    (tmp_path / ".link.partial").symlink_to("done")
+    (tmp_path / ".facewright-1.partial").touch()
+    with files.only_writer(tmp_path):
+        files.sweep(tmp_path, ("head.obj", "head.glb"))
+        assert (tmp_path / ".facewright.lock.partial").exists()
+    assert names(tmp_path) == [".link.partial", ".mine.partial", "done", "lost"]
+    assert (tmp_path / "done" / "head.obj").read_text() == "done"
+    assert (tmp_path / "lost" / "head.obj").read_text() == ".lost.replaced.partial"
+    assert names(tmp_path / ".mine.partial") == ["head.obj", "thesis.txt"]
+
+
 def test_writable_folder(tmp_path: Path) -> None:
     files.make_writable_folder(tmp_path / "a" / "b")
     assert names(tmp_path / "a" / "b") == []

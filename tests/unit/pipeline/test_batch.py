@@ -197,6 +197,14 @@ def test_interruption_keeps_what_is_finished(tmp_path: Path) -> None:
     assert run(out, paths) == Summary(2, 1, 0)
 
 
+def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
+    path, out = photo(tmp_path / "a.png", 1), tmp_path / "out"
+    (out / ".gone.partial").mkdir(parents=True)
+    (out / ".gone.partial" / "head.obj").write_text("half")
+    assert run(out, [path]) == Summary(1, 0, 0)
+    assert sorted(entry.name for entry in out.iterdir()) == ["a", "report.json"]
+
+
 def test_equal_stems_do_not_overwrite_one_another(tmp_path: Path) -> None:
     first, second = photo(tmp_path / "1" / "a.png", 1), photo(tmp_path / "2" / "a.png", 1, green=3)
     third = photo(tmp_path / "3" / "A.png", 1, green=4)
