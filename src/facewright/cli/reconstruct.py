@@ -127,7 +127,7 @@ def reconstruct_into(
     from facewright.core.device import resolve_device
     from facewright.pipeline.batch import Engine, run_batch
     from facewright.pipeline.methods import require_weights
-    from facewright.pipeline.versions import made_with
+    from facewright.pipeline.versions import computed_with, made_with
 
     require_weights(settings.method, Path(settings.weights) if settings.weights else None)
     target = resolve_device(device)
@@ -145,4 +145,5 @@ def reconstruct_into(
 
         return Reconstructor.load(settings, target, finder=finder)
 
-    return run_batch(expand_inputs(photos), out, engine, batch, versions)
+    computed_on = computed_with(target)
+    return run_batch(expand_inputs(photos), out, engine, batch, versions, computed_on=computed_on)

@@ -101,6 +101,7 @@ def run_batch(
     *,
     progress: bool = True,
     kind: InputKind = PHOTOS,
+    computed_on: Mapping[str, str] | None = None,
 ) -> Summary:
     """Reconstruct the photos that are not done yet into ``out``, one folder a head, and report on each.
 
@@ -112,6 +113,7 @@ def run_batch(
         made_with: versions and settings (JSON values) that a result depends on.
         progress: False draws no bar and prints no lines.
         kind: of input and result; ``together`` is for photos only.
+        computed_on: device and renderer, for the report.
 
     Returns:
         How many were done; ``report_problem`` says that the results are there but the report is not.
@@ -123,6 +125,7 @@ def run_batch(
     with only_writer(out), ProgressBar(len(photos), shown=progress) as bar:
         sweep(out, kind.folder.files)
         run = _Run(out, engine, settings, made_with, bar if progress else None, kind)
+        run.computed_on = computed_on or {}
         summary = run(photos)
     return replace(summary, report_problem=run.report_problem)
 
@@ -141,6 +144,7 @@ class _Run:
         self.out, self.settings, self.made_with, self.bar = out, settings, made_with, bar
         self.report = Report(out)
         self.report_problem = ""
+        self.computed_on: Mapping[str, str] = {}
         with output_errors(out):
             present = [path.name for path in out.iterdir()]
         self._names = FolderNames([REPORT, *self._listed()], present)
@@ -318,6 +322,7 @@ class _Run:
             seconds=round(time.perf_counter() - start, 3),
             photo_sha256=task.digest,
             made_with=task.made_with,
+            computed_on=self.computed_on,
         )
 
     def _failure(self, task: _Task, error: Exception, start: float) -> Entry:

@@ -32,6 +32,7 @@ class Entry:
         photo_sha256: of the file that was read.
         made_with: versions and settings; other ones make another result.
         warnings: reasons to look twice at the heads, one line each.
+        computed_on: device and renderer; other ones make the same result.
     """
 
     input: str
@@ -44,6 +45,7 @@ class Entry:
     photo_sha256: str = ""
     made_with: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    computed_on: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from facewright.models.face_model import FaceModel
 from facewright.pipeline.folders import is_head_folder
 from facewright.pipeline.overview import OverviewContent, draw_overview
 from facewright.pipeline.settings import ReconstructionSettings
+from facewright.pipeline.versions import computed_with
 from facewright.scene.parameters import HeadParameters
 from facewright.uv.bake import bake
 from facewright.uv.chart import UvChart
@@ -142,6 +143,7 @@ class Reconstruction:
             seconds={name: round(value, 4) for name, value in seconds.items()},
             notes={
                 "settings": asdict(self.settings),
+                "computed_on": computed_with(self.model.device),
                 "photo_sha256": self.photo.sha256,
                 "landmark_residual": self.residual,
                 "warnings": list(self.warnings),

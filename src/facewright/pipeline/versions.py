@@ -2,12 +2,15 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import facewright
 from facewright.core.assets import read_manifest, sha256
 from facewright.core.errors import AssetError
 from facewright.pipeline.settings import BatchSettings, ReconstructionSettings
+
+if TYPE_CHECKING:
+    import torch
 
 
 def made_with(settings: ReconstructionSettings, batch: BatchSettings) -> dict[str, Any]:
@@ -31,6 +34,13 @@ def version_values() -> dict[str, Any]:
     """
     assets = {name: entry["sha256"][:16] for name, entry in sorted(read_manifest().items())}
     return {"facewright": facewright.__version__, "assets": assets}
+
+
+def computed_with(device: "torch.device") -> dict[str, str]:
+    """Device and renderer, which say how long a result took but do not change it."""
+    from facewright.render.backends import automatic_backend  # torch comes with it
+
+    return {"device": device.type, "renderer": automatic_backend(device.type)}
 
 
 def _checksum(file: Path, what: str) -> str:

@@ -131,11 +131,11 @@ def test_one_bad_file_never_stops_the_rest(tmp_path: Path) -> None:
     ],
 )
 def test_no_memory_is_told_as_such(tmp_path: Path, error: Exception, words: str) -> None:
-    class Small(Engine):
-        def reconstruct(self, photo, *, all_faces):
-            raise error
+    def broken() -> Engine:
+        raise error
 
-    assert run(tmp_path / "out", [photo(tmp_path / "a.png", 1)], Small()) == Summary(0, 0, 1)
+    inputs = expand_inputs([photo(tmp_path / "a.png", 1)])
+    assert run_batch(inputs, tmp_path / "out", broken, BatchSettings(), {}, progress=False).failed == 1
     assert words in entries(tmp_path / "out")["a.png"]["reason"]
 
 
@@ -158,6 +158,16 @@ def test_warnings_reach_the_report_and_the_terminal(
     assert told["aside.png"]["warnings"] == ["face 1: it looks away.", "face 2: it looks away."]
     assert told["front.png"]["warnings"] == []
     assert f"warning  {paths[0]}: face 2: it looks away." in capsys.readouterr().err.splitlines()
+
+
+def test_the_report_says_where_it_was_computed_and_another_place_redoes_nothing(tmp_path: Path) -> None:
+    inputs, out = expand_inputs([photo(tmp_path / "a.png", 1)]), tmp_path / "out"
+    for place, expected in (("cuda", Summary(1, 0, 0)), ("cpu", Summary(0, 1, 0))):
+        where = {"device": place}
+        assert (
+            run_batch(inputs, out, Engine, BatchSettings(), {}, progress=False, computed_on=where) == expected
+        )
+        assert entries(out)["a.png"]["computed_on"] == {"device": "cuda"}
 
 
 def test_resume_does_only_what_is_not_done(tmp_path: Path) -> None:

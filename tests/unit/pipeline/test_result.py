@@ -54,6 +54,11 @@ def head() -> Reconstruction:
     )
 
 
+def test_the_notes_say_what_computed_it(head: Reconstruction) -> None:
+    notes = head.saved_parameters({}).notes
+    assert notes["computed_on"] == {"device": "cpu", "renderer": "cpu"}
+
+
 def test_save_writes_every_file(head: Reconstruction, tmp_path: Path) -> None:
     head.save(tmp_path / "subject")
     assert sorted(path.name for path in (tmp_path / "subject").iterdir()) == FILES

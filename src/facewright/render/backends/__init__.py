@@ -75,7 +75,8 @@ def select_backend(name: BackendName, device: torch.device) -> Backend:
 
     Args:
         name: "auto" is ``cpu`` (numba) for CPU tensors, ``warp`` for CUDA tensors where warp-lang is
-            installed, and ``portable`` (torch) for all others; which one it took is in the debug log, once.
+            installed, and ``portable`` (torch) for all others; which one it took is in the debug log, once,
+            and a warning where it is a slow one.
         device: where the tensors are.
 
     Raises:
@@ -83,7 +84,7 @@ def select_backend(name: BackendName, device: torch.device) -> Backend:
         UnavailableError: "warp" was asked for and warp-lang is not installed.
     """
     if name == "auto":
-        name = _automatic(device.type)
+        name = automatic_backend(device.type)
     if name == "portable":
         from facewright.render.backends import portable
 
@@ -111,12 +112,17 @@ def select_backend(name: BackendName, device: torch.device) -> Backend:
 
 
 @lru_cache
-def _automatic(device_type: str) -> BackendName:
+def automatic_backend(device_type: str) -> BackendName:
+    """The backend that "auto" stands for on a type of device, such as "cuda"."""
     name: BackendName = "portable"
     if device_type == "cpu":
         name = "cpu"
     elif device_type == "cuda" and _has_warp():
         name = "warp"
+    if device_type == "cuda" and name == "portable":
+        logger("render").warning(
+            "CUDA without warp-lang is rendered by plain torch, much slower: pip install 'facewright[gpu]'."
+        )
     logger("render").debug("tensors on %s are rendered by the backend %r", device_type, name)
     return name
 
