@@ -1,5 +1,6 @@
 """Frames of a depth camera in front of known heads: colour, depth with noise, and the head itself."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,8 +32,8 @@ class FrameSettings:
         focal: px of depth.
         distance: mm to the head.
         noise: mm of depth, independent from pixel to pixel.
-        yaw: degrees, uniform within.
-        pitch: degrees, uniform within.
+        yaw: turn to the side at most, uniform within.
+        pitch: turn up or down at most, uniform within.
         field: mm, size of the deformation that the model does not know.
     """
 
@@ -41,8 +42,8 @@ class FrameSettings:
     focal: float = 400.0
     distance: float = 500.0
     noise: float = 1.0
-    yaw: float = 20.0
-    pitch: float = 10.0
+    yaw: float = math.radians(20)
+    pitch: float = math.radians(10)
     field: float = 1.0
 
     @property
@@ -77,7 +78,7 @@ def known_frame(model: FaceModel, settings: FrameSettings, seed: int) -> KnownFr
     head = random_head(model, ScanSettings(field=settings.field), generator)
     yaw = generator.uniform(-settings.yaw, settings.yaw)
     pitch = generator.uniform(-settings.pitch, settings.pitch)
-    turn = np.diag([1.0, -1.0, -1.0]) @ Rotation.from_euler("yx", [yaw, pitch], degrees=True).as_matrix()
+    turn = np.diag([1.0, -1.0, -1.0]) @ Rotation.from_euler("yx", [yaw, pitch]).as_matrix()
     truth = head @ turn.T + np.array([0.0, 0.0, settings.distance])
     vertices = torch.from_numpy(truth).float()
     depth = depth_picture(vertices, model.topology, settings, generator)

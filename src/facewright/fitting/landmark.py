@@ -85,9 +85,7 @@ def fit_landmarks(
     state = start(basis, rays, weights, person)
     observed = observe(basis, rays, weights, person, state.translation[:, 2].clone(), settings.common_errors)
     state = in_blocks(lambda seen, begun: _iterate(basis, seen, begun, settings), observed, state)
-    return _result(
-        model, basis, state, (landmarks, person), photo_camera(focal, principal, sizes), sizes, settings
-    )
+    return _result(model, basis, state, (landmarks, person), photo_camera(focal, principal, sizes), sizes)
 
 
 def _iterate(basis: LandmarkBasis, observed: Observed, state: State, settings: LandmarkFitSettings) -> State:
@@ -229,7 +227,6 @@ def _result(
     observed: tuple[Tensor, Tensor],
     camera: PerspectiveCamera,
     sizes: tuple[tuple[int, int], ...],
-    settings: LandmarkFitSettings,
 ) -> FaceFit:
     landmarks, person = observed
     batch = len(landmarks)
@@ -246,7 +243,7 @@ def _result(
     pixels = project_landmarks(parameters, points)
     keep = (~basis.contour).to(landmarks.dtype).expand(batch, -1)
     residual = landmark_error(pixels, landmarks, keep)
-    return FaceFit(parameters, sizes, points, pixels, landmarks, residual, settings.iterations)
+    return FaceFit(parameters, sizes, points, pixels, landmarks, residual)
 
 
 def _sizes(sizes: tuple[int, int] | Sequence[tuple[int, int]], batch: int) -> tuple[tuple[int, int], ...]:

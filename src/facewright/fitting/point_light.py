@@ -30,8 +30,10 @@ from facewright.scene.lighting import SH_CONSTANTS, PointLight, sh_basis
 from facewright.scene.material import SKIN_SHININESS
 
 DISTANCE = 1500.0  # mm from the head; a photo hardly tells
-# Angles (degrees) from the direction of the camera, and how many directions are tried at each.
-RINGS = ((0, 1), (20, 6), (45, 8), (70, 10), (95, 10))
+# Angles from the direction of the camera, and how many directions are tried at each.
+RINGS = tuple(
+    (math.radians(angle), number) for angle, number in ((0, 1), (20, 6), (45, 8), (70, 10), (95, 10))
+)
 TRIED_PIXELS = 600  # of a photo, while directions are compared
 TRIED_ROUNDS = 3
 LEAST_ROBUST = 0.25  # highlights are outliers for soft light alone: they must be heard at the start
@@ -242,8 +244,7 @@ def _directions(towards_camera: Float[Tensor, " 3"]) -> list[Float[Tensor, " 3"]
     """Unit vectors in rings around the direction of the camera."""
     across, up = _tangents(towards_camera)
     found = []
-    for angle, number in RINGS:
-        polar = math.radians(angle)
+    for polar, number in RINGS:
         for index in range(number):
             turn = 2 * math.pi * index / number
             side = math.cos(turn) * across + math.sin(turn) * up

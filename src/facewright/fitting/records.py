@@ -30,7 +30,6 @@ class FaceFit:
         detected_px: the points that the head was fitted to, pixels.
         residual: mean distance from the detected points, contour left out, as a fraction of the distance
             between the outer eye corners.
-        iterations: steps taken.
         clipped: share of the face's skin that is as bright or as dark as its photo can say; None if its
             pixels were not looked at.
     """
@@ -41,7 +40,6 @@ class FaceFit:
     landmarks_px: Float[Tensor, "B 478 2"]
     detected_px: Float[Tensor, "B 478 2"]
     residual: Float[Tensor, " B"]
-    iterations: int
     clipped: Float[Tensor, " B"] | None = None
 
     def select(self, index: int) -> "FaceFit":

@@ -1,5 +1,6 @@
 """Landmarks on a scan without a photo: look at it from several sides, detect, project back, and agree."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -23,7 +24,7 @@ from facewright.registration.surface import ScanSurface
 Finder = Callable[[Tensor], list[Landmarks]]
 
 SEARCH_SIZE, LOOK_SIZE = 320, 448  # px of the pictures that search for a face, and of those that look at it
-LOOKS = ((0.0, 0.0), (25.0, 0.0), (-25.0, 0.0))  # yaw and pitch in degrees
+LOOKS = ((0.0, 0.0), (math.radians(25), 0.0), (-math.radians(25), 0.0))  # yaw and pitch
 IRISES = 468  # from here on: they lie on the eyeball, which moves
 MIN_FACING = 0.25  # cosine below which a landmark is seen too flatly to be placed
 # mm that the landmarker is off at best along an axis, on a face of this eye distance
@@ -241,7 +242,7 @@ def _agreed(viewer: Viewer, sight: _Sight, model: FaceModel, finder: Finder) -> 
     steady = steady_landmarks(model)
     seen: list[ndarray] = []
     for yaw, pitch in LOOKS:
-        turn = _turn(np.radians(yaw), np.radians(pitch))
+        turn = _turn(yaw, pitch)
         head_axes = sight.rotation  # rows: the head's axes in the scan's frame
         back, up = turn @ [0.0, 0, 1] @ head_axes, turn @ [0.0, 1, 0] @ head_axes
         view = viewer.look(looking(back, up), sight.centre, 1.25 * sight.radius, LOOK_SIZE)
