@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -126,7 +126,10 @@ def run_batch(
         sweep(out, kind.folder.files)
         run = _Run(out, engine, settings, made_with, bar if progress else None, kind)
         run.computed_on = computed_on or {}
-        summary = run(photos)
+        try:
+            summary = run(photos)
+        finally:  # of an interruption, too
+            run.write_report()
     return replace(summary, report_problem=run.report_problem)
 
 
@@ -153,11 +156,11 @@ class _Run:
 
     def __call__(self, photos: Sequence[PhotoInput]) -> Summary:
         tasks = self._plan(photos)
-        if self.settings.together and not self.settings.force and all(map(self._is_settled, tasks)):
-            return self._retold(tasks)
-        finished = [task.photo.key for task in tasks if self._is_done(task)]
-        if self.settings.force or (self.settings.together and len(finished) < len(tasks)):
-            finished = []
+        finished = set() if self.settings.force else {t.photo.key for t in tasks if self._is_done(t)}
+        if self.settings.together and len(finished) < len(tasks):
+            if not self.settings.force and all(self._is_settled(task, finished) for task in tasks):
+                return self._retold(tasks)
+            finished = set()
         pending = [task for task in tasks if task.photo.key not in finished]
         for _ in finished:
             self._advance()
@@ -204,11 +207,11 @@ class _Run:
             and all(self.kind.folder.is_whole(self.out / name, task.digest) for name in entry.folders)
         )
 
-    def _is_settled(self, task: _Task) -> bool:
+    def _is_settled(self, task: _Task, finished: Collection[str]) -> bool:
         """Done, or failed in the same group of photos: doing it again would give the same."""
         entry = self.report.entries.get(task.photo.key)
         same = entry is not None and entry.made_with == task.made_with and entry.photo_sha256 == task.digest
-        return same and (self._is_done(task) or (entry is not None and entry.error in SETTLED_ERRORS))
+        return same and (task.photo.key in finished or (entry is not None and entry.error in SETTLED_ERRORS))
 
     def _retold(self, tasks: Sequence[_Task]) -> Summary:
         entries = [self.report.entries[task.photo.key] for task in tasks]
@@ -347,12 +350,19 @@ class _Run:
             self.bar.line(f"{entry.status}  {told}")
             for warning in entry.warnings:
                 self.bar.line(f"warning  {entry.input}: {warning}")
+        self._reported(lambda: self.report.record(entry))
+        self._advance()
+
+    def write_report(self) -> None:
+        """Write what the report does not have yet; that it cannot be written is kept as a problem."""
+        self._reported(self.report.finish)
+
+    def _reported(self, write: Callable[[], None]) -> None:
         try:
-            self.report.record(entry)
+            write()
             self.report_problem = ""
         except OutputError as error:
             self.report_problem = str(error)
-        self._advance()
 
     def _advance(self) -> None:
         if self.bar:

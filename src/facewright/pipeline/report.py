@@ -1,7 +1,9 @@
 """``report.json``: what became of each input, and where its results are."""
 
 import json
-from collections.abc import Mapping
+import math
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +16,7 @@ REPORT = "report.json"
 FORMAT = "facewright-report"
 FORMAT_VERSION = 1
 MAX_BYTES = 256 << 20
+WRITING_PAUSE = 20  # times as long as writing the report took
 
 
 @dataclass(frozen=True)
@@ -66,22 +69,45 @@ class Summary:
 
 
 class Report:
-    """The entries of an output folder, in the order in which inputs first came, written after each change."""
+    """The entries of an output folder, in the order in which inputs first came."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self.folder = folder
         self.entries = read_report(folder)
+        self._clock, self._due = clock, -math.inf
+        self._unwritten = False
 
     def record(self, entry: Entry) -> None:
-        """Add or replace the entry of an input and write the report.
+        """Add or replace the entry of an input, and write the report if it has not just been written.
+
+        It is written whole, which takes the longer the more entries it has: never more than a twentieth of
+        the time goes into it. ``finish`` writes what is left.
 
         Raises:
             OutputError: the report cannot be written; the entry is kept and written with the next one.
         """
         self.entries[entry.path] = entry
+        self._unwritten = True
+        start = self._clock()
+        if start >= self._due:
+            try:
+                self.finish()
+            finally:
+                end = self._clock()
+                self._due = end + WRITING_PAUSE * (end - start)
+
+    def finish(self) -> None:
+        """Write the report if it lacks an entry.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if not self._unwritten:
+            return
         listed = [asdict(item) for item in self.entries.values()]
         content = {"format": FORMAT, "format_version": FORMAT_VERSION, "facewright": facewright.__version__}
         write_json(self.folder / REPORT, {**content, "inputs": listed})
+        self._unwritten = False
 
 
 def read_report(folder: Path) -> dict[str, Entry]:

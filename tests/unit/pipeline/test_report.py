@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from facewright.core.errors import OutputError
+from facewright.core.files import write_json
 from facewright.pipeline.report import Entry, Report
 
 
@@ -16,10 +18,48 @@ def test_round_trip_keeps_order_and_replaces(tmp_path: Path) -> None:
     report = Report(tmp_path)
     for item in (entry("b"), entry("a"), entry("b", status="failed", folders=(), reason="no face")):
         report.record(item)
+    report.finish()
     again = Report(tmp_path)
     assert list(again.entries) == ["/photos/b", "/photos/a"]
     assert again.entries == report.entries
     assert again.entries["/photos/b"].reason == "no face"
+
+
+def test_a_long_report_is_not_written_after_every_photo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(path: Path, value: object) -> None:
+        now[0] += 1
+        written.append(now[0])
+        write_json(path, value)
+
+    now, written = [0.0], []
+    monkeypatch.setattr("facewright.pipeline.report.write_json", slow)
+    report = Report(tmp_path, clock=lambda: now[0])
+    for index in range(100):
+        report.record(entry(str(index)))
+        now[0] += 0.5  # a photo
+    assert written == [1, 22, 43]  # after writing for one second, twenty for the photos
+    report.finish()
+    assert len(written) == 4
+    report.finish()
+    assert len(written) == 4, "nothing new, nothing written"
+    assert len(Report(tmp_path).entries) == 100
+
+
+def test_an_entry_that_could_not_be_written_is_written_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, value: object) -> None:
+        raise OutputError("the disk is full.")
+
+    monkeypatch.setattr("facewright.pipeline.report.write_json", full)
+    report = Report(tmp_path)
+    with pytest.raises(OutputError):
+        report.record(entry("a"))
+    monkeypatch.undo()
+    report.finish()
+    assert list(Report(tmp_path).entries) == ["/photos/a"]
 
 
 @pytest.mark.parametrize(
