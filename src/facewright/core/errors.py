@@ -3,6 +3,8 @@
 A message says what was expected, what came, and what to do next. ``assert`` is never used for input.
 """
 
+from collections.abc import Sequence
+
 
 class FacewrightError(Exception):
     """Base of all errors raised on purpose; its text is one clear line for a user."""
@@ -13,11 +15,11 @@ class InputError(FacewrightError, ValueError):
 
 
 class HiddenFaceError(InputError):
-    """Too little of a face lies in its photo; ``face`` is its number among those that were given."""
+    """Too little of faces lies in their photos; ``faces`` are their numbers among those that were given."""
 
-    def __init__(self, message: str, face: int) -> None:
+    def __init__(self, message: str, faces: Sequence[int]) -> None:
         super().__init__(message)
-        self.face = face
+        self.faces = tuple(faces)
 
 
 class ImageError(InputError):

@@ -27,6 +27,7 @@ from facewright.scene.parameters import HeadParameters
 
 # A photo whose channels differ by less than this part of their brightness is grey.
 GREY = 0.03
+LEAST_PIXELS = 50  # of skin that are looked at
 BLACK = 0.0016  # linear: 5 of 255
 CLIPPED = 0.95  # linear: 249 of 255, and some room for what JPEG does to white
 
@@ -140,9 +141,16 @@ def sample_pixels(
     """Pixels of each crop that show skin of the face, with what the model says of them.
 
     Raises:
-        HiddenFaceError: hardly any pixel of a face lies in its photo.
+        HiddenFaceError: hardly any pixel of some faces lies in their photos.
     """
     fragments, weight = skin_weight(model, crops, parameters)
+    chosen = torch.zeros_like(weight, dtype=torch.bool)
+    chosen[:, ::step, ::step] = weight[:, ::step, ::step] > 0.1
+    hidden = torch.nonzero(chosen.sum((1, 2)) < LEAST_PIXELS)[:, 0].tolist()
+    if hidden:
+        raise HiddenFaceError(
+            f"faces {hidden} hardly lie in their photos: leave out their photometric refinement.", hidden
+        )
     vertices = model.vertices(parameters.identity, parameters.expression)
     camera = parameters.pose.camera_from_head(vertices)
     faces = model.topology.faces
@@ -154,7 +162,7 @@ def sample_pixels(
             crops.images[row],
             select_rows(fragments, slice(row, row + 1)),
             (normals[row], points[row], weight[row]),
-            (step, row),
+            chosen[row],
         )
         for row in range(len(crops.images))
     ]
@@ -165,16 +173,9 @@ def _one_photo(
     image: Tensor,
     fragments: Fragments,
     surface: tuple[Tensor, Tensor, Tensor],
-    step_and_number: tuple[int, int],
+    chosen: Tensor,
 ) -> PixelSamples:
     normals, points, weight = surface
-    step, number = step_and_number
-    chosen = torch.zeros_like(weight, dtype=torch.bool)
-    chosen[::step, ::step] = weight[::step, ::step] > 0.1
-    if int(chosen.sum()) < 50:
-        raise HiddenFaceError(
-            f"face {number} hardly lies in its photo: leave out its photometric refinement.", number
-        )
     corners = model.topology.faces[fragments.triangle[0][chosen].long()]
     bary = fragments.barycentric[0][chosen]
     albedo = (model.diffuse_mean[corners] * bary[..., None]).sum(1)

@@ -150,12 +150,13 @@ class Reconstructor:
                     [photos[i] for i in left], [faces[i] for i in left], clock
                 )
             except HiddenFaceError as error:
-                index = left.pop(error.face)
-                told = (
-                    f"too little of the face lies in {photos[index].name}: expected a face that is mostly in "
-                    "the photo; --no-photometric makes a rougher head of it."
-                )
-                results[index] = HiddenFaceError(told, index)
+                for index in [left[row] for row in error.faces]:
+                    told = (
+                        f"too little of the face lies in {photos[index].name}: expected a face that is "
+                        "mostly in the photo; --no-photometric makes a rougher head of it."
+                    )
+                    results[index] = HiddenFaceError(told, [index])
+                    left.remove(index)
                 continue
             share = {name: value / len(left) for name, value in clock.seconds.items()}
             for index, fit in zip(left, fits, strict=True):

@@ -143,20 +143,23 @@ def test_the_shape_follows_the_shading_only_when_asked(model, basis, scene):
     assert torch.equal(still.parameters.pose.rotation, start.parameters.pose.rotation)
 
 
-def test_a_face_outside_its_photo_is_named(model, basis, scene):
+@pytest.mark.parametrize(("offsets", "hidden"), [((0.0, 2000.0), (1,)), ((2000.0, 2000.0), (0, 1))])
+def test_all_faces_outside_their_photos_are_named_at_once(model, basis, scene, offsets, hidden):
     truth, photos = scene
     fit = fitted(model, basis, truth)
     camera = fit.parameters.camera
-    away = replace(camera, principal=camera.principal + torch.tensor([[0.0, 0.0], [2000.0, 0.0]]))  # pyright: ignore[reportAttributeAccessIssue]
+    shift = torch.tensor([[offset, 0.0] for offset in offsets])
+    away = replace(camera, principal=camera.principal + shift)  # pyright: ignore[reportAttributeAccessIssue]
     moved = replace(
         fit,
         parameters=replace(fit.parameters, camera=away),
-        landmarks_px=fit.landmarks_px + torch.tensor([[[0.0, 0.0]], [[2000.0, 0.0]]]),
+        landmarks_px=fit.landmarks_px + shift[:, None],
     )
-    refine_photometric(model, photos, fit, basis=basis)  # the control
+    quick = PhotometricFitSettings(shape=None)
+    refine_photometric(model, photos, fit, basis=basis, settings=quick)  # the control
     with pytest.raises(HiddenFaceError) as caught:
-        refine_photometric(model, photos, moved, basis=basis)
-    assert caught.value.face == 1
+        refine_photometric(model, photos, moved, basis=basis, settings=quick)
+    assert caught.value.faces == hidden
 
 
 def test_wrong_photos_are_refused(model, basis, scene):

@@ -66,7 +66,7 @@ class Engine:
 
     def reconstruct_together(self, photos: Sequence[Photograph]) -> Sequence[Head | Exception]:
         return [
-            {0: NoFaceError("none"), 9: HiddenFaceError("hardly", 0), 100: ZeroDivisionError("a bug")}.get(
+            {0: NoFaceError("none"), 9: HiddenFaceError("hardly", [0]), 100: ZeroDivisionError("a bug")}.get(
                 round(float(photo.pixels[0].max() * 255)), Head(photo.name, photo.sha256)
             )
             for photo in photos

@@ -60,10 +60,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No light is fitted; a face hardly lies in its photo if the photo's green says which one."""
 
     def refine(model, photos, fit, *, groups, basis, settings):
+        calls.append(len(photos))
+        found = []
         for number, pixels in enumerate(photos):
             hidden = round(float(pixels[1, 0, 0] * 255))
             if hidden and abs(float(fit.detected_px[number, 0, 0]) - hidden_x[hidden - 1]) < 1e-3:
-                raise HiddenFaceError("hardly", number)
+                found.append(number)
+        if found:
+            raise HiddenFaceError("hardly", found)
         return fit
 
     monkeypatch.setattr(stages, "refine_photometric", refine)
@@ -71,12 +75,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 hidden_x: list[float] = []
+calls: list[int] = []  # photos of each fit
 
 
 @pytest.fixture(autouse=True)
 def known(engine: Reconstructor) -> None:
     assert isinstance(engine.finder, Finder)
     hidden_x[:] = engine.finder.points[:, 0, 0].tolist()
+    calls.clear()
 
 
 def photo(faces: int, hidden: int = 0, *, focal: float | None = None) -> Photograph:
@@ -98,6 +104,12 @@ def test_a_weak_photo_leaves_the_others_of_its_group(engine: Reconstructor) -> N
         assert torch.equal(head.parameters.identity, expected.parameters.identity)
     (only,) = engine.reconstruct_together([photo(1, 1)])
     assert isinstance(only, HiddenFaceError)
+
+
+def test_all_weak_photos_of_a_group_are_left_out_at_once(engine: Reconstructor) -> None:
+    results = engine.reconstruct_together([photo(1, 1), photo(1), photo(1, 1), photo(1)])
+    assert [isinstance(result, Reconstruction) for result in results] == [False, True, False, True]
+    assert calls == [4, 2]
 
 
 def test_a_photo_that_crashes_the_finder_leaves_the_others_of_its_group(engine: Reconstructor) -> None:
