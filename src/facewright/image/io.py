@@ -19,12 +19,12 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
 from facewright.core.errors import ImageError
-from facewright.core.log import logger
 
 # Formats that Pillow decodes itself; PostScript and the like, which start other programs, are not here.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JPEG2000", "PPM", "TGA")
 # What is reduced as it is; everything else is brought to one of these before.
 PLAIN_MODES = ("RGB", "L", "CMYK")
+DARK = 32  # of 255; nothing in a photo is brighter where 12-bit values lie in 16 bits
 STRIP_PIXELS = 4 << 20
 EXIF_IFD, ORIENTATION, FOCAL_35MM = 0x8769, 0x0112, 0xA405
 EXIF_WIDTH, EXIF_HEIGHT = 0xA002, 0xA003
@@ -82,6 +82,7 @@ class Photograph:
         focal: focal length in pixels of ``pixels`` if the camera noted it, else None.
         name: file name, for messages.
         sha256: of the file, "" if nobody told.
+        notes: what could not be used of the file, or looks odd, one line each.
     """
 
     pixels: Float[Tensor, "3 H W"]
@@ -90,6 +91,7 @@ class Photograph:
     focal: float | None = None
     name: str = "photo"
     sha256: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def read_photo(path: Path, limits: PhotoLimits | None = None) -> Photograph:
@@ -211,30 +213,38 @@ def _decode(image: Image.Image, name: str, limits: PhotoLimits) -> Photograph:
         image.draft(None, _fitted((width, height), limits.working_side))
     image.load()
     # Only now: Pillow turns TIFFs upright itself while it loads them, and then forgets their orientation.
-    orientation, focal_35mm = _metadata(image, (width, height), name)
-    rgb = _to_srgb(image, limits.working_side, name)
+    notes: list[str] = []
+    orientation, focal_35mm = _metadata(image, (width, height), notes)
+    rgb = _to_srgb(image, limits.working_side, name, notes)
     if orientation in UPRIGHT:
         rgb = rgb.transpose(UPRIGHT[orientation])
     size = (width, height) if orientation >= 5 else (height, width)
-    pixels = torch.from_numpy(np.array(rgb, dtype=np.uint8)).permute(2, 0, 1).contiguous().float().div_(255)
+    values = np.array(rgb, dtype=np.uint8)
+    if values.max() < DARK:
+        notes.append(
+            f"its brightest pixel has {values.max()} of 255: if its camera wrote values of fewer bits than "
+            "the file has room for, export it as 8 bit."
+        )
+    pixels = torch.from_numpy(values).permute(2, 0, 1).contiguous().float().div_(255)
     working_diagonal = math.hypot(*pixels.shape[-2:])
     focal = focal_35mm / DIAGONAL_35MM * working_diagonal if focal_35mm else None
-    return Photograph(pixels, size, max(size) / max(pixels.shape[-2:]), focal, name)
+    scale = max(size) / max(pixels.shape[-2:])
+    return Photograph(pixels, size, scale, focal, name, notes=tuple(notes))
 
 
-def _metadata(image: Image.Image, size: tuple[int, int], name: str) -> tuple[int, float | None]:
+def _metadata(image: Image.Image, size: tuple[int, int], notes: list[str]) -> tuple[int, float | None]:
     """EXIF orientation (1 if it has none that makes sense) and 35 mm equivalent of a loaded picture."""
     try:
         exif = image.getexif()
         noted = exif.get(ORIENTATION, 1)
         focal = _focal_35mm(exif.get_ifd(EXIF_IFD), size)
     except METADATA_ERRORS as error:
-        logger("image").warning("%s: its EXIF data is damaged (%s) and left aside.", name, error)
+        notes.append(f"its EXIF data is damaged ({error}) and left aside.")
         return 1, None
     return (noted if isinstance(noted, int) and 1 <= noted <= 8 else 1), focal
 
 
-def _to_srgb(image: Image.Image, side: int, name: str) -> Image.Image:
+def _to_srgb(image: Image.Image, side: int, name: str, notes: list[str]) -> Image.Image:
     """RGB whose longer side is at most ``side``; reduced by whole factors first, strip by strip."""
     factor = max(1, max(image.size) // side)
     if factor > 1 or image.mode not in PLAIN_MODES or "transparency" in image.info:
@@ -250,7 +260,7 @@ def _to_srgb(image: Image.Image, side: int, name: str) -> Image.Image:
         small = image
     profile = image.info.get("icc_profile")
     if profile:
-        small = _apply_profile(small, profile, name)
+        small = _apply_profile(small, profile, notes)
     rgb = small if small.mode == "RGB" else small.convert("RGB")
     if max(rgb.size) <= side:
         return rgb
@@ -283,16 +293,14 @@ def _plain(image: Image.Image, name: str) -> Image.Image:
     return image if image.mode in PLAIN_MODES else image.convert("L" if image.mode == "1" else "RGB")
 
 
-def _apply_profile(image: Image.Image, profile: bytes, name: str) -> Image.Image:
+def _apply_profile(image: Image.Image, profile: bytes, notes: list[str]) -> Image.Image:
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "sRGB" in ImageCms.getProfileName(source):
             return image
         converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
-        logger("image").warning(
-            "%s: its colour profile cannot be used (%s); colours are taken as sRGB.", name, error
-        )
+        notes.append(f"its colour profile cannot be used ({error}): colours are taken as sRGB.")
         return image
     return image if converted is None else converted
 
@@ -348,6 +356,8 @@ def _too_large(name: str, count: int, limits: PhotoLimits) -> str:
 
 
 def _hint(data: bytes) -> str:
+    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "it is a TIFF of a kind that is not read, such as floating-point colour: export it as 8 bit"
     if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"mif1", b"hevc"):
         return "HEIC photos must be exported as JPEG first"
     return "expected JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF"

@@ -59,4 +59,4 @@ def find_faces(finder: Finder, photo: Photograph) -> list[Landmarks]:
             f": expected a face that is at least about {least:.0f} pixels wide in this photo and looks not "
             "too far away from the camera"
         )
-    raise NoFaceError(f"{told}.")
+    raise NoFaceError(" ".join([f"{told}.", *(f"Besides, {note}" for note in photo.notes)]))

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from facewright.core.device import DeviceName, resolve_device
 from facewright.core.errors import FacewrightError, HiddenFaceError
-from facewright.core.log import logger
 from facewright.core.progress import StageClock
 from facewright.detection import Landmarks
 from facewright.detection.landmark_errors import load_landmark_errors
@@ -93,7 +92,7 @@ class Reconstructor:
         Args:
             photo: from ``read_photo`` or ``photograph_from_array``.
             all_faces: every face; otherwise only the main one. Of several, one that cannot be fitted is left
-                out with a warning.
+                out, and the first of the others has a warning of it.
 
         Raises:
             NoFaceError: no face was found.
@@ -110,9 +109,8 @@ class Reconstructor:
         hidden = [result for result in results if not isinstance(result, Reconstruction)]
         if not heads:
             raise hidden[0]
-        for error in hidden:
-            logger("pipeline").warning("a face is left out: %s", error)
-        return heads
+        left_out = (f"another face is left out: {error}" for error in hidden)
+        return [replace(heads[0], warnings=(*heads[0].warnings, *left_out)), *heads[1:]]
 
     def reconstruct_together(self, photos: Sequence[Photograph]) -> list[Reconstruction | Exception]:
         """Heads of one person in several photos: one identity and albedo, an own expression and pose each.
@@ -226,7 +224,7 @@ class Reconstructor:
             residual=float(fit.residual[0]),
             seconds=seconds,
             settings=self.settings,
-            warnings=doubts(fit.parameters.pose, float(fit.residual[0]), clipped),
+            warnings=(*photo.notes, *doubts(fit.parameters.pose, float(fit.residual[0]), clipped)),
         )
 
 

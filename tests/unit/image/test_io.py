@@ -92,6 +92,32 @@ def test_damaged_exif_does_not_keep_a_photo_from_being_read(tmp_path: Path) -> N
     assert turned > 0  # and what survived was heeded
 
 
+def test_what_cannot_be_used_of_a_file_is_noted(tmp_path: Path) -> None:
+    image, dark = Image.fromarray(picture()), Image.fromarray(picture() // 16)
+    assert read_photo(saved(tmp_path / "fine.png", image)).notes == ()  # the control
+    cases = {
+        "exif.png": (image, {"exif": b"Exif\0\0nonsense"}, "EXIF data is damaged"),
+        "profile.png": (image, {"icc_profile": b"no profile"}, "colour profile"),
+        "dark.tif": (dark, {}, "fewer bits"),
+    }
+    for name, (stored, options, words) in cases.items():
+        (note,) = read_photo(saved(tmp_path / name, stored, **options)).notes
+        assert words in note, name
+        assert "\n" not in note
+
+
+def test_a_valid_tiff_that_is_not_read_is_told_from_one_that_is_none(tmp_path: Path) -> None:
+    # The header of a float32 RGB picture: Pillow knows no mode for it.
+    tags = [(256, 64), (257, 48), (258, 32), (259, 1), (262, 2), (273, 200), (277, 3), (278, 48)]
+    tags += [(279, 64 * 48 * 12), (339, 3)]
+    rows = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    data = b"II*\0" + struct.pack("<IH", 8, len(tags)) + rows + struct.pack("<I", 0)
+    (tmp_path / "float.tif").write_bytes(data.ljust(200, b"\0") + bytes(64 * 48 * 12))
+    refused(tmp_path / "float.tif", "TIFF of a kind")
+    (tmp_path / "other.tif").write_bytes(b"not a picture")
+    refused(tmp_path / "other.tif", "expected JPEG")
+
+
 def sixteen_bit_png(path: Path, channels: int) -> Path:
     """Pillow cannot write 16-bit RGB, so the chunks are written here."""
     values = picture().astype(np.uint16) * 257

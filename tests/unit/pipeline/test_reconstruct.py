@@ -120,16 +120,25 @@ def test_a_photo_that_crashes_the_finder_leaves_the_others_of_its_group(engine: 
         engine.reconstruct(photo(200))
 
 
-def test_a_weak_face_leaves_the_others_of_its_photo(
-    engine: Reconstructor, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert len(engine.reconstruct(photo(3), all_faces=True)) == 3
-    assert not caplog.records
+def test_a_weak_face_leaves_the_others_of_its_photo(engine: Reconstructor) -> None:
+    whole = engine.reconstruct(photo(3), all_faces=True)
+    assert len(whole) == 3
+    assert not any("left out" in warning for head in whole for warning in head.warnings)
     heads = engine.reconstruct(photo(3, 2), all_faces=True)
     assert [float(head.detected_px[0, 0]) for head in heads] == [hidden_x[0], hidden_x[2]]
-    assert "left out" in caplog.text
+    assert [sum("left out" in warning for warning in head.warnings) for head in heads] == [1, 0]
     with pytest.raises(HiddenFaceError, match=r"11\.png"):
         engine.reconstruct(photo(1, 1))
+
+
+def test_what_is_noted_of_a_photo_is_told_with_its_head_or_with_the_lack_of_one(
+    engine: Reconstructor,
+) -> None:
+    noted = replace(photo(1), notes=("its EXIF data is damaged.",))
+    assert noted.notes[0] in engine.reconstruct(noted)[0].warnings
+    assert noted.notes[0] not in engine.reconstruct(photo(1))[0].warnings  # the control
+    with pytest.raises(NoFaceError, match="its EXIF data is damaged"):
+        engine.reconstruct(replace(photo(0), notes=noted.notes))
 
 
 def test_a_known_focal_length_counts_beside_unknown_ones(engine: Reconstructor) -> None:
