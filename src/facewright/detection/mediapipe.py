@@ -10,7 +10,10 @@ from torch import Tensor
 
 from facewright.core.errors import AssetError, UnavailableError
 
+from .landmark_errors import COUNT
 from .records import Landmarks
+
+MAX_TOLD = 200  # characters of MediaPipe's own messages
 
 
 class MediaPipeLandmarker:
@@ -49,14 +52,31 @@ class MediaPipeLandmarker:
             raise AssetError(f"{path} is not a MediaPipe face_landmarker.task bundle ({error}).") from error
 
     def __call__(self, photo: Float[Tensor, "3 H W"]) -> list[Landmarks]:
-        """Landmarks of the faces of a photo (sRGB in [0, 1]), the largest first."""
+        """Landmarks of the faces of a photo (sRGB in [0, 1]), the largest first.
+
+        Raises:
+            UnavailableError: MediaPipe itself fails.
+            AssetError: the bundle does not have the 478 points.
+        """
         mediapipe: Any = importlib.import_module("mediapipe")
 
         pixels = (photo.detach().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().cpu().numpy()
         image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels)
         extent = torch.tensor([photo.shape[2], photo.shape[1]], dtype=torch.float32)
+        try:
+            faces = self._model.detect(image).face_landmarks
+        except (RuntimeError, ValueError, OSError) as error:
+            told = " ".join(str(error).split())[:MAX_TOLD]
+            raise UnavailableError(
+                f"MediaPipe failed ({told}): leave out --mediapipe to use the shipped landmarker."
+            ) from error
         found = []
-        for face in self._model.detect(image).face_landmarks:
+        for face in faces:
+            if len(face) != COUNT:
+                raise AssetError(
+                    f"expected a MediaPipe bundle that finds {COUNT} points of a face (irises included), got "
+                    f"{len(face)}: use face_landmarker.task."
+                )
             points = (torch.tensor([(point.x, point.y) for point in face]) * extent).to(photo.device)
             found.append(Landmarks(points, 1.0, torch.cat([points.amin(0), points.amax(0)])))
         return sorted(found, key=lambda face: float((face.box[2:] - face.box[:2]).prod()), reverse=True)
