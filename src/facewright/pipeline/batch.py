@@ -17,6 +17,7 @@ from facewright.core.errors import (
     SeveralFacesError,
 )
 from facewright.core.files import make_writable_folder, only_writer, output_errors, sweep
+from facewright.core.lazy import LazySequence
 from facewright.core.log import logger
 from facewright.core.names import FolderNames
 from facewright.core.progress import ProgressBar
@@ -29,7 +30,7 @@ from facewright.pipeline.settings import BatchSettings
 # What PyTorch says in a RuntimeError, on a CPU and on CUDA, where Python has MemoryError.
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 MAX_TOLD = 200  # characters of an error that was not foreseen
-MANY, MANY_SIDE = 8, 1536  # more photos of one person than this are held at a smaller size
+HELD = 8  # photos of one person that lie in memory; the others are read again whenever they are needed
 SETTLED_ERRORS = (
     ImageError.__name__,
     NoFaceError.__name__,
@@ -60,7 +61,10 @@ class Engine(Protocol):
         ...
 
     def reconstruct_together(self, photos: Sequence[Photograph]) -> Sequence[Saveable | Exception]:
-        """One head, or the reason why there is none, for each photo of one person."""
+        """One head, or the reason why there is none, for each photo of one person.
+
+        The photos are read, and the heads may be made, when they are asked for.
+        """
         ...
 
 
@@ -240,27 +244,33 @@ class _Run:
         return failed
 
     def _all_together(self, tasks: Sequence[_Task]) -> int:
-        photos: list[Photograph] = []
+        first: list[Photograph] = []
         readable: list[tuple[_Task, float]] = []
         failed = 0
-        limits = PhotoLimits(working_side=MANY_SIDE) if len(tasks) > MANY else PhotoLimits()
         for task in tasks:
             start = time.perf_counter()
             try:
-                photos.append(self._read(task, limits))
+                photo = self._read(task)
+                first += [photo] * (len(first) < HELD)
                 readable.append((task, time.perf_counter() - start))
             except Exception as error:
                 failed += 1
                 self._finish(self._failure(task, error, start))
         start = time.perf_counter()
+        results: Sequence[Saveable | Exception] = []
+        photos = LazySequence(
+            len(readable), lambda index: first[index] if index < HELD else self._read(readable[index][0])
+        )
         try:
-            results = self._loaded().reconstruct_together(photos) if photos else []
+            if readable:
+                results = self._loaded().reconstruct_together(photos)
         except Exception as error:
             results = [error] * len(readable)
         share = (time.perf_counter() - start) / max(1, len(readable))
-        for (task, spent), result in zip(readable, results, strict=True):
+        for number, (task, spent) in enumerate(readable):
             start = time.perf_counter() - spent - share
             try:
+                result = results[number]
                 if isinstance(result, Exception):
                     raise result
                 entry = self._save(task, [result], start)
@@ -280,13 +290,12 @@ class _Run:
             raise self._engine
         return self._engine
 
-    def _read(self, task: _Task, limits: PhotoLimits | None = None) -> Any:
+    def _read(self, task: _Task) -> Any:
         if task.photo.problem:
             raise task.photo.problem
         if self.bar:
             self.bar.name(task.photo.path.name)
-        read = read_photo(task.photo.path, limits) if limits else self.kind.read(task.photo.path)
-        return replace(read, sha256=task.digest)
+        return replace(self.kind.read(task.photo.path), sha256=task.digest)
 
     def _save(self, task: _Task, heads: Sequence[Saveable], start: float) -> Entry:
         saved: list[str] = []

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from facewright.core.device import DeviceName, resolve_device
-from facewright.core.errors import FacewrightError, HiddenFaceError
+from facewright.core.errors import HiddenFaceError
+from facewright.core.lazy import LazySequence
 from facewright.core.progress import StageClock
 from facewright.detection import Landmarks
 from facewright.detection.landmark_errors import load_landmark_errors
@@ -32,6 +33,27 @@ from facewright.pipeline.result import Reconstruction
 from facewright.pipeline.settings import ReconstructionSettings
 from facewright.uv.head_chart import HeadChart
 from facewright.uv.head_texture import TextureSettings, head_texture
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A face that was found, and what its photo says besides its pixels: size (height, width), focal (px)."""
+
+    face: Landmarks
+    name: str
+    size: tuple[int, int]
+    focal: float | None
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A head that was fitted to a face."""
+
+    seen: _Seen
+    fit: FaceFit
+    albedo: Float[Tensor, "S S 3"]
+    seconds: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -98,13 +120,9 @@ class Reconstructor:
             NoFaceError: no face was found.
             HiddenFaceError: too little of each face lies in the photo.
         """
-        clock = StageClock()
-        photo = replace(photo, pixels=photo.pixels.to(self.device))
-        with clock.stage("detection"):
-            faces = find_faces(self.finder, photo)
-        chosen = faces if all_faces else faces[:1]
-        share = {name: value / len(chosen) for name, value in clock.seconds.items()}
-        results = [self._fitted([photo], [face], [share])[0] for face in chosen]
+        photo = self._moved(photo)
+        faces = self._seen(photo, None if all_faces else 1)
+        results = [self._fitted([photo], [face])[0] for face in faces]
         heads = [result for result in results if isinstance(result, Reconstruction)]
         hidden = [result for result in results if not isinstance(result, Reconstruction)]
         if not heads:
@@ -112,68 +130,80 @@ class Reconstructor:
         left_out = (f"another face is left out: {error}" for error in hidden)
         return [replace(heads[0], warnings=(*heads[0].warnings, *left_out)), *heads[1:]]
 
-    def reconstruct_together(self, photos: Sequence[Photograph]) -> list[Reconstruction | Exception]:
+    def reconstruct_together(self, photos: Sequence[Photograph]) -> Sequence[Reconstruction | Exception]:
         """Heads of one person in several photos: one identity and albedo, an own expression and pose each.
 
+        Args:
+            photos: each is asked for when it is needed, four or five times, and not kept in between: of a
+                ``LazySequence`` few lie in memory at once.
+
         Returns:
-            For each photo its head, or the reason why there is none; whatever a finder raises for one photo
-            is no reason to leave out the others.
+            For each photo its head, made when it is asked for, or the reason why there is none; whatever a
+            finder raises for one photo is no reason to leave out the others.
         """
-        results: dict[int, Reconstruction | Exception] = {}
-        seen: dict[int, tuple[Photograph, Landmarks, dict[str, float]]] = {}
-        for index, photo in enumerate(photos):
-            clock = StageClock()
-            moved = replace(photo, pixels=photo.pixels.to(self.device))
+        found: list[_Seen | Exception] = []
+        for index in range(len(photos)):
             try:
-                with clock.stage("detection"):
-                    face = find_faces(self.finder, moved)[0]
-                seen[index] = (moved, face, clock.seconds)
+                found.append(self._seen(self._moved(photos[index]), 1)[0])
             except Exception as error:
-                results[index] = error
-        if seen:
-            found, faces, seconds = (list(column) for column in zip(*seen.values(), strict=True))
-            results.update(zip(seen, self._fitted(found, faces, seconds), strict=True))
-        return [results[index] for index in range(len(photos))]
+                found.append(error)
+        return self._fitted(LazySequence(len(photos), lambda index: self._moved(photos[index])), found)
+
+    def _moved(self, photo: Photograph) -> Photograph:
+        return replace(photo, pixels=photo.pixels.to(self.device))
+
+    def _seen(self, photo: Photograph, count: int | None) -> list[_Seen]:
+        """The first faces of a photo."""
+        clock = StageClock()
+        with clock.stage("detection"):
+            faces = find_faces(self.finder, photo)[:count]
+        share = {name: value / len(faces) for name, value in clock.seconds.items()}
+        height, width = photo.pixels.shape[-2:]
+        return [_Seen(face, photo.name, (height, width), photo.focal, share) for face in faces]
 
     def _fitted(
-        self, photos: list[Photograph], faces: list[Landmarks], seconds: list[dict[str, float]]
-    ) -> list[Reconstruction | FacewrightError]:
+        self, photos: Sequence[Photograph], found: Sequence[_Seen | Exception]
+    ) -> Sequence[Reconstruction | Exception]:
         """One person in one or more photos; a face that hardly lies in its photo is left out of the fit."""
-        results: dict[int, Reconstruction | FacewrightError] = {}
-        left = list(range(len(photos)))
+        results: dict[int, _Fitted | Exception] = {
+            index: face for index, face in enumerate(found) if isinstance(face, Exception)
+        }
+        faces = {index: face for index, face in enumerate(found) if isinstance(face, _Seen)}
         clock = StageClock()
-        while left:
+        while faces:
+            chosen = list(faces)
             try:
-                fits, albedo = self._fit_one_person(
-                    [photos[i] for i in left], [faces[i] for i in left], clock
-                )
+                fits, albedo = self._fit_one_person(_pixels(photos, chosen), list(faces.values()), clock)
             except HiddenFaceError as error:
-                for index in [left[row] for row in error.faces]:
+                for row in error.faces:
                     told = (
-                        f"too little of the face lies in {photos[index].name}: expected a face that is "
+                        f"too little of the face lies in {faces[chosen[row]].name}: expected a face that is "
                         "mostly in the photo; --no-photometric makes a rougher head of it."
                     )
-                    results[index] = HiddenFaceError(told, [index])
-                    left.remove(index)
+                    results[chosen[row]] = HiddenFaceError(told, [chosen[row]])
+                    del faces[chosen[row]]
                 continue
-            share = {name: value / len(left) for name, value in clock.seconds.items()}
-            for index, fit in zip(left, fits, strict=True):
-                spent = {**seconds[index], **share}
-                results[index] = self._head(photos[index], faces[index], fit, albedo, spent)
+            share = {name: value / len(faces) for name, value in clock.seconds.items()}
+            for (index, face), fit in zip(faces.items(), fits, strict=True):
+                results[index] = _Fitted(face, fit, albedo, {**face.seconds, **share})
             break
-        return [results[index] for index in range(len(photos))]
+
+        def head(index: int) -> Reconstruction | Exception:
+            result = results[index]
+            return self._head(photos[index], result) if isinstance(result, _Fitted) else result
+
+        return LazySequence(len(found), head)
 
     def _fit_one_person(
-        self, photos: list[Photograph], faces: list[Landmarks], clock: StageClock
+        self, pixels: Sequence[Tensor], faces: list[_Seen], clock: StageClock
     ) -> tuple[list[FaceFit], Float[Tensor, "S S 3"]]:
         """The fit of each photo, and the albedo map of all."""
-        points = torch.stack([face.points for face in faces]).to(self.device)
-        sizes = [(photo.pixels.shape[-2], photo.pixels.shape[-1]) for photo in photos]
-        groups = torch.zeros(len(photos), dtype=torch.int64, device=self.device)
-        focal, texture = self._focal(photos), TextureSettings(size=self.settings.texture_size)
+        points = torch.stack([seen.face.points for seen in faces]).to(self.device)
+        sizes = [seen.size for seen in faces]
+        groups = torch.zeros(len(faces), dtype=torch.int64, device=self.device)
+        focal, texture = self._focal(faces), TextureSettings(size=self.settings.texture_size)
         if self.method is not None:
             with clock.stage(self.method.name):
-                pixels = [photo.pixels for photo in photos]
                 found = self.method.reconstruct(pixels, points, focal=focal, groups=groups)
             fit = found.fit
             if found.shininess is not None:  # one person, one texture
@@ -183,33 +213,31 @@ class Reconstructor:
                 fit = fit_landmarks(self.model, points, sizes, focal=focal, groups=groups, basis=self.basis)
         if self.method is None and self.settings.photometric:
             with clock.stage("photometric fit"):
-                pixels = [photo.pixels for photo in photos]
                 light = PointLightPrior() if self.settings.point_light else None
                 shape = ShapeSettings() if self.settings.refine_shape else None
                 how = PhotometricFitSettings(point_light=light, shape=shape)
                 fit = refine_photometric(
                     self.model, pixels, fit, groups=groups, basis=self.basis, settings=how
                 )
-        singles = [fit.select(index) for index in range(len(photos))]
+        singles = [fit.select(index) for index in range(len(faces))]
         with clock.stage("texture"):
             parameters = [single.parameters for single in singles]
             albedo = head_texture(
                 self.model,
-                [photo.pixels for photo in photos],
+                pixels,
                 parameters,
                 chart=self.chart,
                 settings=texture,
             )
         return singles, albedo
 
-    def _focal(self, photos: list[Photograph]) -> Float[Tensor, " B"]:
+    def _focal(self, faces: list[_Seen]) -> Float[Tensor, " B"]:
         """Focal lengths in pixels, NaN where a photo does not tell."""
-        known = [float("nan") if photo.focal is None else photo.focal for photo in photos]
+        known = [float("nan") if seen.focal is None else seen.focal for seen in faces]
         return torch.tensor(known, device=self.device)
 
-    def _head(
-        self, photo: Photograph, face: Landmarks, fit: FaceFit, albedo: Tensor, seconds: dict[str, float]
-    ) -> Reconstruction:
+    def _head(self, photo: Photograph, fitted: _Fitted) -> Reconstruction:
+        face, fit = fitted.seen.face, fitted.fit
         x0, y0, x1, y1 = (float(side) for side in face.box)
         clipped = 0.0 if fit.clipped is None else float(fit.clipped[0])
         return Reconstruction(
@@ -220,12 +248,16 @@ class Reconstructor:
             detected_px=face.points,
             fitted_px=fit.landmarks_px[0],
             landmarks_head=fit.landmarks_head[0],
-            albedo=albedo,
+            albedo=fitted.albedo,
             residual=float(fit.residual[0]),
-            seconds=seconds,
+            seconds=fitted.seconds,
             settings=self.settings,
             warnings=(*photo.notes, *doubts(fit.parameters.pose, float(fit.residual[0]), clipped)),
         )
+
+
+def _pixels(photos: Sequence[Photograph], chosen: Sequence[int]) -> Sequence[Float[Tensor, "3 _ _"]]:
+    return LazySequence(len(chosen), lambda row: photos[chosen[row]].pixels)
 
 
 def reconstruct(

@@ -17,7 +17,7 @@ from facewright.uv.chart import UvChart
 from facewright.uv.chroma import calm_chroma, is_grey, without_color
 from facewright.uv.complete import CompletionSettings, complete
 from facewright.uv.head_chart import HeadChart
-from facewright.uv.unwrap import Illumination, UnwrapSettings, UvSamples, blend_samples, unwrap
+from facewright.uv.unwrap import Illumination, SampleBlend, UnwrapSettings, UvSamples, unwrap
 
 
 @dataclass(frozen=True)
@@ -74,21 +74,30 @@ def head_texture(
         raise InputError(
             f"the chart has {chart.chart.size} texels a side, the settings ask for {settings.size}."
         )
-    pairs = zip(photos, fits, strict=True)
-    seen = [unwrap_photo(model, chart.chart, photo, fit, settings=settings) for photo, fit in pairs]
     model_map = bake(chart.chart, model.diffuse_albedo(fits[0].diffuse)[0])
-    colored = [samples for samples in seen if not is_grey(samples)]
-    if not colored:
-        # Honest grey: a grey photo does not tell the colour of skin, so none is made up.
-        model_map = luminance(model_map)[..., None].expand(-1, -1, 3).contiguous()
-        colored = [without_color(samples) for samples in seen]
-    # Belief first: the colour of background or teeth must not run into the skin beside them.
-    skin = [believed(samples, model_map, chart, settings.belief) for samples in colored]
-    samples = blend_samples([calm_chroma(each, model_map, chart, settings.chroma) for each in skin])
+    # Honest grey: a grey photo does not tell the colour of skin, so none is made up.
+    grey_map = luminance(model_map)[..., None].expand(-1, -1, 3).contiguous()
+    colored, grey = SampleBlend(), SampleBlend()
+    for photo, fit in zip(photos, fits, strict=True):  # one after the other: a map a photo takes 20 MB
+        samples = unwrap_photo(model, chart.chart, photo, fit, settings=settings)
+        if not is_grey(samples):
+            colored.add(_own_skin(samples, model_map, chart, settings))
+        elif not colored.count:
+            grey.add(_own_skin(without_color(samples), grey_map, chart, settings))
+    blend, model_map = (colored, model_map) if colored.count else (grey, grey_map)
+    samples = blend.result()
     trust = chart.face + chart.rim + chart.scalp * settings.scalp + chart.eyes * settings.eyes
     samples = replace(samples, confidence=samples.confidence * trust.clamp(max=1))
     areas = (chart.face, chart.rim, chart.scalp, chart.eyes)
     return complete(chart.chart, samples, model_map, areas, mirror=chart.mirror, settings=settings.completion)
+
+
+def _own_skin(
+    samples: UvSamples, model_map: Float[Tensor, "S S 3"], chart: HeadChart, settings: TextureSettings
+) -> UvSamples:
+    # Belief first: the colour of background or teeth must not run into the skin beside them.
+    skin = believed(samples, model_map, chart, settings.belief)
+    return calm_chroma(skin, model_map, chart, settings.chroma)
 
 
 def unwrap_photo(

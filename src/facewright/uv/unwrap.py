@@ -1,6 +1,6 @@
 """A photo laid out over the texture map, with the light taken out of it and a confidence for each texel."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -138,27 +138,58 @@ def unwrap(
     return UvSamples(front.scatter(color), front.scatter(confidence[:, None]), inside, sharpness)
 
 
-def blend_samples(samples: Sequence[UvSamples]) -> UvSamples:
-    """Merge what several photos of one person say: the surer photo prevails, brightness is evened out.
+class SampleBlend:
+    """Merges what several photos of one person say, one after the other: only sums are kept.
+
+    The surer photo prevails; brightness and colour are brought to those of the surest one so far.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._reference: UvSamples | None = None
+        self._total = self._weight = self._unknown = torch.empty(0)
+
+    def add(self, samples: UvSamples) -> None:
+        """Merge one more photo."""
+        self.count += 1
+        # The fourth power: where one photo is much surer, the others would only blur it.
+        share = samples.confidence**4 + 1e-4 * samples.confidence
+        if self._reference is None:
+            self._reference = samples
+            self._total, self._weight = share * samples.color, share
+            self._unknown = 1 - samples.confidence
+            return
+        if samples.confidence.sum() > self._reference.confidence.sum():
+            self._total = self._total * _gain(self._reference, samples)
+            self._reference = samples
+        self._total = self._total + share * samples.color * _gain(samples, self._reference)
+        self._weight = self._weight + share
+        self._unknown = self._unknown * (1 - samples.confidence)
+
+    def result(self) -> UvSamples:
+        """What all photos say together; of one photo what it said.
+
+        Raises:
+            InputError: no photo was added.
+        """
+        if self._reference is None:
+            raise InputError("blending needs the samples of at least one photo, got none.")
+        if self.count == 1:
+            return self._reference
+        color = torch.where(self._weight > 0, self._total / self._weight.clamp_min(1e-12), 0)
+        return UvSamples(color, 1 - self._unknown)
+
+
+def blend_samples(samples: Iterable[UvSamples]) -> UvSamples:
+    """``SampleBlend`` of all.
 
     Raises:
         InputError: no samples.
     """
-    if not samples:
-        raise InputError("blending needs the samples of at least one photo, got none.")
-    if len(samples) == 1:
-        return samples[0]
-    reference = max(samples, key=lambda each: float(each.confidence.sum()))
-    total = torch.zeros_like(reference.color)
-    weight = torch.zeros_like(reference.confidence)
-    unknown = torch.ones_like(reference.confidence)
+    blend = SampleBlend()
     for each in samples:
-        # The fourth power: where one photo is much surer, the others would only blur it.
-        share = each.confidence**4 + 1e-4 * each.confidence
-        total += share * each.color * _gain(each, reference)
-        weight += share
-        unknown *= 1 - each.confidence
-    return UvSamples(torch.where(weight > 0, total / weight.clamp_min(1e-12), 0), 1 - unknown)
+        blend.add(each)
+    return blend.result()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from PIL import Image
 from facewright.core.errors import AssetError, HiddenFaceError, NoFaceError, OutputError
 from facewright.core.files import atomic_folder, only_writer
 from facewright.image.io import Photograph
-from facewright.pipeline.batch import Summary, run_batch
+from facewright.pipeline.batch import HELD, Summary, run_batch
 from facewright.pipeline.folders import HEAD_FILES, MARKER, is_head_folder
 from facewright.pipeline.inputs import expand_inputs
 from facewright.pipeline.settings import BatchSettings
@@ -322,6 +323,27 @@ def test_a_group_of_photos_has_a_short_report(tmp_path: Path) -> None:
     run(tmp_path / "many", paths, together=True)
     one, many = ((tmp_path / name / "report.json").stat().st_size for name in ("one", "many"))
     assert many < 32 * one
+
+
+def test_of_many_photos_of_one_person_few_lie_in_memory(tmp_path: Path) -> None:
+    class Counting(Engine):
+        def reconstruct_together(self, photos):
+            kept: list[weakref.ref[torch.Tensor]] = []
+            for _ in range(2):  # each photo is needed again
+                for number in range(len(photos)):
+                    picture = photos[number]
+                    assert picture.name == f"{number:02}.png"
+                    kept.append(weakref.ref(picture.pixels))
+                    del picture
+                    alive.append(len({id(pixels()) for pixels in kept if pixels() is not None}))
+            return super().reconstruct_together(photos)
+
+    alive: list[int] = []
+    paths = [photo(tmp_path / f"{index:02}.png", 1, green=index) for index in range(HELD + 6)]
+    assert run(tmp_path / "out", paths, Counting(), together=True) == Summary(len(paths), 0, 0)
+    assert max(alive) == HELD
+    assert alive[HELD - 1] == HELD  # the control: photos that are kept are counted
+    assert entries(tmp_path / "out")["13.png"]["status"] == "done"
 
 
 def test_seconds_of_a_group_are_divided(tmp_path: Path) -> None:

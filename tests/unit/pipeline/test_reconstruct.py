@@ -12,6 +12,7 @@ from tests.unit.fitting.miniature_head import build_model, draw_parameters, land
 from facewright.cli.main import main
 from facewright.cli.reconstruct import MethodName
 from facewright.core.errors import AssetError, HiddenFaceError, InputError, NoFaceError
+from facewright.core.lazy import LazySequence
 from facewright.detection import Landmarks
 from facewright.fitting.landmark_basis import landmark_basis
 from facewright.fitting.records import FaceFit
@@ -139,6 +140,25 @@ def test_what_is_noted_of_a_photo_is_told_with_its_head_or_with_the_lack_of_one(
     assert noted.notes[0] not in engine.reconstruct(photo(1))[0].warnings  # the control
     with pytest.raises(NoFaceError, match="its EXIF data is damaged"):
         engine.reconstruct(replace(photo(0), notes=noted.notes))
+
+
+def test_heads_of_a_group_are_made_when_they_are_asked_for(engine: Reconstructor) -> None:
+    def read(index: int) -> Photograph:
+        asked.append(index)
+        if index in gone:
+            raise OSError("gone")
+        return photo(1)
+
+    asked: list[int] = []
+    gone: set[int] = set()
+    heads = engine.reconstruct_together(LazySequence(3, read))
+    before = len(asked)
+    assert isinstance(heads[2], Reconstruction)
+    assert asked[before:] == [2]
+    gone.add(1)
+    with pytest.raises(OSError, match="gone"):
+        heads[1]
+    assert isinstance(heads[0], Reconstruction)  # one that cannot be made leaves the others
 
 
 def test_a_known_focal_length_counts_beside_unknown_ones(engine: Reconstructor) -> None:

@@ -140,6 +140,11 @@ def test_two_photos_know_more_than_one(chart, miniature, truth):
     assert relative_error(both, truth).median() < 0.03
     assert relative_error(darker, truth).median() > 0.2
     assert blend_samples([left]) is left
+    # The surest photo sets the brightness, whenever it comes; one that is not is brought to its level.
+    sure = UvSamples(left.color, left.confidence)
+    unsure = UvSamples(darker.color, darker.confidence * 0.6)
+    for order in ((sure, unsure), (unsure, sure)):
+        assert relative_error(blend_samples(order), truth).median() < 0.03
 
 
 def test_wrong_use_gets_a_clear_line(chart, miniature, truth):
