@@ -1,6 +1,7 @@
 """The two portraits and every bad input through the command line, as a user would."""
 
 import json
+import resource
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -164,7 +165,7 @@ def test_unusual_pictures_are_read(tmp_path: Path, portraits: dict[str, Path]) -
     assert read_parameters(out / "border/parameters.json").parameters.camera.size == (300, 250)
 
 
-def test_a_drawing_never_crashes(tmp_path: Path) -> None:
+def drawn_face() -> Image.Image:
     drawing = Image.new("RGB", (320, 320), "white")
     draw = ImageDraw.Draw(drawing)
     draw.ellipse((60, 40, 260, 290), fill="#f3c9a5", outline="black", width=4)
@@ -173,10 +174,50 @@ def test_a_drawing_never_crashes(tmp_path: Path) -> None:
         draw.ellipse((x - 7, 125, x + 7, 140), fill="black")
     draw.line((160, 150, 150, 195, 168, 195), fill="black", width=4)
     draw.arc((115, 190, 205, 250), 20, 160, fill="#a03030", width=7)
-    drawing.save(tmp_path / "drawing.png")
-    assert reconstruct(tmp_path / "out", tmp_path / "drawing.png") in (0, 1)
+    return drawing
+
+
+def test_a_drawing_is_no_face(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drawn_face().save(tmp_path / "drawing.png")
+    assert reconstruct(tmp_path / "out", tmp_path / "drawing.png") == 1
     entry = entries(tmp_path / "out")["drawing.png"]
-    assert entry["status"] == "done" or entry["error"] == "NoFaceError"
+    assert (entry["status"], entry["error"]) == ("failed", "NoFaceError")
+    assert "no face was found in drawing.png" in entry["reason"]
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_unusual_photos_by_the_whole_path(
+    tmp_path: Path, portraits: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it ships, but for a small map; half a face beyond the border is called too little of it."""
+    image = Image.open(portraits["astronaut"]).convert("RGB")
+    image.convert("CMYK").save(tmp_path / "cmyk.jpg", quality=95)
+    Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257).save(tmp_path / "grey.png")
+    image.resize((128, 128)).save(tmp_path / "tiny.png")
+    image.crop((0, 0, 230, 300)).save(tmp_path / "border.png")
+    drawn_face().save(tmp_path / "drawing.png")
+    photos, out = sorted(tmp_path.iterdir()), tmp_path / "out"
+    whole = ("--texture-size", "128")
+    assert reconstruct(out, *photos, options=whole) == 1
+    found = entries(out)
+    assert {name: entry["error"] for name, entry in found.items() if entry["status"] == "failed"} == {
+        "drawing.png": "NoFaceError"
+    }
+    maps = {
+        name: np.asarray(Image.open(out / name / "albedo.png").convert("RGB"), dtype=float)
+        for name in ("cmyk", "grey", "tiny", "border")
+    }
+    assert np.ptp(maps["grey"], axis=-1).mean() < 1  # a grey photo does not tell the colour of skin
+    for name in ("cmyk", "tiny", "border"):
+        assert np.ptp(maps[name], axis=-1).mean() > 20, name
+
+    monkeypatch.setattr("facewright.fitting.photometric.LEAST_PIXELS", 3400)  # of 3800 of a whole face
+    again = [tmp_path / "border.png", tmp_path / "cmyk.jpg"]
+    assert reconstruct(out, *again, options=(*whole, "--force")) == 1
+    found = entries(out)
+    assert found["border.png"]["error"] == "HiddenFaceError"
+    assert "too little of the face lies in border.png" in found["border.png"]["reason"]
+    assert found["cmyk.jpg"]["status"] == "done"
 
 
 def test_together_gives_one_identity(tmp_path: Path, portraits: dict[str, Path]) -> None:
@@ -208,7 +249,18 @@ def test_all_faces(tmp_path: Path, portraits: dict[str, Path]) -> None:
     assert left[0] < 450 < left[1]
 
 
+LOADED = (  # whatever a reconstruction reads
+    "base_head.safetensors",
+    "detector.safetensors",
+    "landmark_errors.safetensors",
+    "landmarker_first.safetensors",
+    "landmarker_second.safetensors",
+)
+
+
+@pytest.mark.parametrize("name", LOADED)
 def test_damaged_weights(
+    name: str,
     tmp_path: Path,
     portraits: dict[str, Path],
     repository: Path,
@@ -218,15 +270,31 @@ def test_damaged_weights(
     assets = tmp_path / "assets"
     assets.mkdir()
     for path in (repository / "src/facewright/assets").iterdir():
-        (assets / path.name).write_bytes(path.read_bytes())
-    weights = assets / "landmarker_second.safetensors"
+        (assets / path.name).symlink_to(path)
+    weights = assets / name
     data = bytearray(weights.read_bytes())
     data[len(data) // 2] ^= 1
+    weights.unlink()
     weights.write_bytes(bytes(data))
     monkeypatch.setattr("facewright.core.assets.assets_folder", lambda: assets)
     assert reconstruct(tmp_path / "out", portraits["astronaut"]) == 1
     assert "damaged" in capsys.readouterr().err
-    assert "landmarker_second.safetensors" in entries(tmp_path / "out")["astronaut.png"]["reason"]
+    assert name in entries(tmp_path / "out")["astronaut.png"]["reason"]
+    assert names(tmp_path / "out") == ["report.json"]
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.5])
+def test_a_damaged_model_of_ones_own(
+    kept: float, tmp_path: Path, portraits: dict[str, Path], repository: Path
+) -> None:
+    whole = (repository / "src/facewright/assets/base_head.safetensors").read_bytes()
+    model, out = tmp_path / "own.safetensors", tmp_path / "out"
+    model.write_bytes(whole[: int(kept * len(whole))])
+    assert reconstruct(out, portraits["astronaut"], options=(*QUICK, "--model", str(model))) == 1
+    entry = entries(out)["astronaut.png"]
+    assert entry["error"] == "AssetError"
+    assert str(model) in entry["reason"]
+    assert names(out) == ["report.json"]
 
 
 def test_full_disk(tmp_path: Path, portraits: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,6 +307,20 @@ def test_full_disk(tmp_path: Path, portraits: dict[str, Path], monkeypatch: pyte
     assert reconstruct(tmp_path / "out", portraits["astronaut"]) == 1
     monkeypatch.undo()
     assert "disk is full" in entries(tmp_path / "out")["astronaut.png"]["reason"]
+    assert names(tmp_path / "out") == ["report.json"]
+
+
+def test_a_limit_on_the_size_of_files(tmp_path: Path, portraits: dict[str, Path]) -> None:
+    """The system itself refuses to write on, in the middle of a file."""
+    assert reconstruct(tmp_path / "free", portraits["astronaut"]) == 0  # the control
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
+    try:
+        code = reconstruct(tmp_path / "out", portraits["astronaut"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert code == 1
+    assert "allowed file size" in entries(tmp_path / "out")["astronaut.png"]["reason"]
     assert names(tmp_path / "out") == ["report.json"]
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from tests.miniature_head import miniature_model, two_coloured_texture
 
+from facewright.cli.main import main
 from facewright.export import glb_of, head_asset
 from facewright.models.base import load_base_model
 
@@ -66,6 +67,16 @@ def test_a_whole_head_has_no_errors_and_no_warnings(whole_head, tmp_path):
     report = validated(content, tmp_path)
     assert report["issues"]["numErrors"] == report["issues"]["numWarnings"] == 0, report["issues"]["messages"]
     assert report["info"]["totalTriangleCount"] == len(model.topology.faces)
+
+
+@needs_node
+def test_a_head_that_the_command_wrote_has_no_errors_and_no_warnings(tmp_path, portraits):
+    options = ["--texture-size", "128", "--out", str(tmp_path)]
+    assert main(["reconstruct", str(portraits["astronaut"]), *options]) == 0
+    report = validated((tmp_path / "astronaut/head.glb").read_bytes(), tmp_path)
+    assert report["issues"]["numErrors"] == report["issues"]["numWarnings"] == 0, report["issues"]["messages"]
+    assert report["info"]["hasMorphTargets"]
+    assert report["info"]["hasTextures"]
 
 
 @needs_node

@@ -1,5 +1,6 @@
 """Exit codes and one line an error; what a command does is tested where it is done."""
 
+import errno
 import json
 import sys
 from pathlib import Path
@@ -68,6 +69,37 @@ def test_output_in_the_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     (tmp_path / "file").touch()
     assert main(["reconstruct", "a.jpg", "--out", str(tmp_path / "file")]) == 2
     assert "it is a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("action", "number", "words"),
+    [
+        ("mkdir", errno.EACCES, "permission denied"),
+        ("mkdir", errno.EROFS, "read-only"),
+        ("write_bytes", errno.EACCES, "permission denied"),
+        ("write_bytes", errno.ENOSPC, "disk is full"),
+    ],
+)
+def test_an_output_folder_that_the_system_refuses(
+    action: str,
+    number: int,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(self: Path, *arguments: object, **options: object) -> object:
+        if out in (self, self.parent):
+            raise OSError(number, "refused", str(self))
+        return allowed(self, *arguments, **options)
+
+    out, allowed = tmp_path / "out", getattr(Path, action)
+    monkeypatch.setattr(Path, action, refuse)
+    assert main(["reconstruct", "a.jpg", "--out", str(out)]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert words in told
+    assert not out.exists() or not list(out.iterdir())
 
 
 def test_missing_photo_and_empty_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,6 +47,24 @@ def test_a_long_report_is_not_written_after_every_photo(
     assert len(Report(tmp_path).entries) == 100
 
 
+def test_a_disk_that_is_full_in_the_middle_of_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Path, text: str, **_: object) -> None:
+        self.write_bytes(text.encode()[:40])
+        raise OSError(28, "No space left on device")
+
+    report = Report(tmp_path, clock=iter((0.0, 1.0, 2.0)).__next__)
+    report.record(entry("a"))
+    before = (tmp_path / "report.json").read_bytes()
+    monkeypatch.setattr(Path, "write_text", full)
+    report.record(entry("b"))
+    with pytest.raises(OutputError, match="disk is full"):
+        report.finish()
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+    assert (tmp_path / "report.json").read_bytes() == before
+
+
 def test_an_entry_that_could_not_be_written_is_written_in_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tests.miniature_head import miniature_model
 
 from facewright.core.errors import OutputError
@@ -52,6 +53,23 @@ def head() -> Reconstruction:
         seconds={"detection": 0.25},
         settings=ReconstructionSettings(),
     )
+
+
+def test_a_disk_that_is_full_when_the_overview_is_drawn(
+    head: Reconstruction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Image.Image, path: Path, **_: object) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    monkeypatch.setattr(Reconstruction, "overview", lambda _: Image.new("RGB", (8, 8)))
+    monkeypatch.setattr("facewright.pipeline.result.write_glb", lambda *_: None)
+    monkeypatch.setattr("facewright.pipeline.result.write_obj", lambda *_, **__: None)
+    monkeypatch.setattr("facewright.pipeline.result.write_unit_png", lambda *_: None)
+    with pytest.raises(OutputError, match="disk is full"):
+        head.save(tmp_path / "subject")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_notes_say_what_computed_it(head: Reconstruction) -> None:
