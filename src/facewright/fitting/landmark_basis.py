@@ -83,7 +83,7 @@ class LandmarkBasis:
 def landmark_basis(
     model: FaceModel, errors: LandmarkErrors | None = None, *, name: str = LANDMARK_SET
 ) -> LandmarkBasis:
-    """Reduce a face model to a landmark set; about 0.1 s, so keep it when fitting in a loop.
+    """Reduce a face model to a landmark set; many times a fit's work, so keep it when fitting in a loop.
 
     Args:
         model: face model.

@@ -101,23 +101,35 @@ def _front_surface(model: FaceModel, queries: ndarray) -> tuple[ndarray, ndarray
         faces_kept = np.arange(len(faces))
     corners = vertices[faces[faces_kept]]
     low, high = corners[..., :2].min(1), corners[..., :2].max(1)
-    near = ((high >= queries.min(0)) & (low <= queries.max(0))).all(1)
-    faces_kept, corners, low, high = faces_kept[near], corners[near], low[near], high[near]
-    triangle = np.full(len(queries), -1, dtype=np.int64)
-    weights = np.zeros((len(queries), 3))
-    for row, query in enumerate(queries):
-        hit = np.flatnonzero(((low <= query) & (query <= high)).all(1))
-        a, b, c = (corners[hit, k, :2] for k in range(3))
-        area = _cross(b - a, c - a)
-        inside = np.stack([_cross(b - query, c - query), _cross(c - query, a - query)], -1)
-        inside = inside / np.where(area == 0, 1, area)[:, None]
-        inside = np.concatenate([inside, 1 - inside.sum(1, keepdims=True)], 1)
-        good = np.flatnonzero((inside >= -1e-9).all(1) & (area != 0))
-        if len(good):
-            depth = (inside[good] * corners[hit[good], :, 2]).sum(1)
-            best = good[depth.argmax()]
-            triangle[row], weights[row] = faces_kept[hit[best]], inside[best]
+    row, hit = _box_hits(queries, low, high)
+    query = queries[row]
+    a, b, c = (corners[hit, k, :2] for k in range(3))
+    area = _cross(b - a, c - a)
+    inside = np.stack([_cross(b - query, c - query), _cross(c - query, a - query)], -1)
+    inside = inside / np.where(area == 0, 1, area)[:, None]
+    inside = np.concatenate([inside, 1 - inside.sum(1, keepdims=True)], 1)
+    good = (inside >= -1e-9).all(1) & (area != 0)
+    row, hit, inside = row[good], hit[good], inside[good]
+    depth = (inside * corners[hit, :, 2]).sum(1)
+    order = np.lexsort((-depth, row))
+    found, first = np.unique(row[order], return_index=True)
+    best = order[first]
+    triangle, weights = np.full(len(queries), -1, dtype=np.int64), np.zeros((len(queries), 3))
+    triangle[found], weights[found] = faces_kept[hit[best]], inside[best]
     return triangle, weights
+
+
+def _box_hits(queries: ndarray, low: ndarray, high: ndarray) -> tuple[ndarray, ndarray]:
+    """Pairs of a query and a box that holds it: looked for among the queries in the order of their x."""
+    order = queries[:, 0].argsort()
+    x = queries[order, 0]
+    first, end = x.searchsorted(low[:, 0], "left"), x.searchsorted(high[:, 0], "right")
+    box = np.repeat(np.arange(len(low)), end - first)
+    within = np.arange(len(box)) - np.repeat((end - first).cumsum() - (end - first), end - first)
+    query = order[first[box] + within]
+    y = queries[query, 1]
+    good = (low[box, 1] <= y) & (y <= high[box, 1])
+    return query[good], box[good]
 
 
 def _cross(a: ndarray, b: ndarray) -> ndarray:
