@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from facewright.data.sampling import ExpressionSettings, draw_expression
-from facewright.geometry.adjacency import EdgeTable, edge_table
 from facewright.geometry.rotation import rotation_from_axis_angle
 from facewright.image.color import srgb_from_linear
 from facewright.models.face_model import FaceModel
@@ -87,7 +86,6 @@ def camera_around(points: Tensor) -> PerspectiveCamera:
 
 def draw_head(
     model: FaceModel,
-    edges: EdgeTable,
     head: Head,
     pose: Pose,
     light: SphericalHarmonicsLight,
@@ -107,7 +105,6 @@ def draw_head(
         camera,
         Material(albedo=head.albedo[None]),
         Lighting(light),
-        edges=edges,
     )[0]
     coverage = drawing[..., 3]
     # The backdrop is laid behind in sRGB: it is a photograph as it is.
@@ -121,12 +118,11 @@ def draw_head(
 
 def render_faces(model: FaceModel, photos: PhotoSet, count: int, rng: np.random.Generator) -> PhotoSet:
     """``count`` renderings over backdrops without faces, among them parts of ``photos``."""
-    edges = edge_table(model.topology.faces)
     bank = backdrop_bank(photos, rng, BACKDROPS, SIZE) / 255.0
     images, points, expressions = [], [], []
     for backdrop in bank[rng.integers(0, len(bank), count)]:
         head, pose, light = random_head(model, rng), random_pose(rng), random_light(rng)
-        image, labels = draw_head(model, edges, head, pose, light, backdrop)
+        image, labels = draw_head(model, head, pose, light, backdrop)
         images.append(image.ravel())
         points.append(labels)
         expressions.append(np.concatenate([[0.0], head.expression[:-1]]))  # theirs: neutral first, no tongue

@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from facewright.geometry.adjacency import EdgeTable
 from facewright.geometry.mesh import Topology
 from facewright.geometry.normals import vertex_normals
+from facewright.render.antialias import antialias
 from facewright.render.fragments import Fragments
 from facewright.render.interpolate import interpolate
 from facewright.render.rasterize import rasterize
@@ -56,18 +56,16 @@ def draw_mesh(
     lighting: Lighting,
     *,
     settings: DrawSettings = DrawSettings(),
-    edges: EdgeTable | None = None,
 ) -> Float[Tensor, "B H W 4"]:
     """Draw a mesh; differentiable in every tensor given.
 
     Args:
         vertices_camera: mm, camera frame (``pose.camera_from_head(...)``).
-        topology: triangles and texture coordinates.
+        topology: triangles and texture coordinates; it sorts its edges once, so draw it again, not a copy.
         camera: its ``size`` is the size of the drawing.
         material: reflectance.
         lighting: light in the camera frame.
         settings: supersampling, culling, antialiasing.
-        edges: ``edge_table(topology.faces)`` if at hand; made here otherwise.
 
     Returns:
         Linear RGB multiplied by coverage, and coverage; 0 where empty. See ``over``.
@@ -84,9 +82,7 @@ def draw_mesh(
     colors = shade(fragments, vertices_camera, topology, material, lighting)
     drawing = torch.cat([colors, fragments.covered[..., None].to(colors.dtype)], dim=-1)
     if settings.antialias:
-        from facewright.render.antialias import antialias
-
-        drawing = antialias(drawing, fragments, pixels, topology.faces, edges=edges)
+        drawing = antialias(drawing, fragments, pixels, topology.faces, edges=topology.edges)
     if settings.supersample > 1:
         drawing = avg_pool2d(drawing.permute(0, 3, 1, 2), settings.supersample).permute(0, 2, 3, 1)
     return drawing

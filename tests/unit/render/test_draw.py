@@ -1,9 +1,12 @@
 """Texture look-up, visibility, and whole drawings of meshes with known appearance."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from facewright.core.errors import InputError
+from facewright.geometry.adjacency import EdgeTable, edge_table
 from facewright.geometry.mesh import Topology
 from facewright.render.draw import DrawSettings, Lighting, draw_mesh, over
 from facewright.render.rasterize import rasterize
@@ -95,6 +98,22 @@ def test_supersampling_and_antialiasing_agree_on_a_sphere(kind):
     assert float(drawings[0][..., 3].sum()) == pytest.approx(torch.pi * 10**2, rel=0.05)
     assert smooth < 0.5 * rough
     assert drawings[1][0, 8, 12, :3].mean() > drawings[1][0, 16, 20, :3].mean() + 0.1  # lit from above left
+
+
+def test_the_edges_of_a_topology_are_sorted_once(monkeypatch: pytest.MonkeyPatch):
+    vertices, faces = sphere()
+    topology, sorted_meshes = Topology(faces, torch.zeros(1, 2), torch.zeros_like(faces)), []
+
+    def counted(faces: torch.Tensor) -> EdgeTable:
+        sorted_meshes.append(len(faces))
+        return edge_table(faces)
+
+    for module in ("geometry.mesh", "render.antialias"):
+        monkeypatch.setattr(f"facewright.{module}.edge_table", counted)
+    for drawn in (topology, topology, replace(topology)):  # a copy sorts its own: the count can tell
+        draw_mesh(vertices[None], drawn, CAMERA, Material(), Lighting(ambient_light(1)))
+        expected = 1 if drawn is topology else 2
+        assert len(sorted_meshes) == expected
 
 
 def test_visibility_sees_the_near_half_of_a_sphere_and_not_what_a_screen_hides():

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from facewright.geometry.adjacency import edge_table
 from facewright.models.base import load_base_model
 from facewright.scene.lighting import ambient_light
 from training_data.rendered import (  # pyright: ignore[reportMissingImports]
@@ -25,7 +24,7 @@ def model():
 
 @torch.inference_mode()
 def test_labels_lie_where_the_face_is_drawn(model):
-    rng, edges, backdrop = np.random.default_rng(3), edge_table(model.topology.faces), np.zeros((SIZE, SIZE))
+    rng, backdrop = np.random.default_rng(3), np.zeros((SIZE, SIZE))
     seen = {NOSE: 0, CHIN: 0}
     for _ in range(4):
         head, pose = random_head(model, rng), random_pose(rng)
@@ -36,7 +35,7 @@ def test_labels_lie_where_the_face_is_drawn(model):
                 albedo = head.albedo.clone()
                 albedo[near] = level
                 marked = replace(head, albedo=albedo)
-                pictures.append(draw_head(model, edges, marked, pose, ambient_light(1), backdrop))
+                pictures.append(draw_head(model, marked, pose, ambient_light(1), backdrop))
             (dark, labels), (bright, same) = pictures
             np.testing.assert_array_equal(same, labels)
             rows, columns = np.nonzero(bright.astype(int) - dark > 60)
@@ -52,10 +51,10 @@ def test_labels_lie_where_the_face_is_drawn(model):
 
 @torch.inference_mode()
 def test_depth_of_the_labels_turns_with_the_head(model):
-    rng, edges, backdrop = np.random.default_rng(0), edge_table(model.topology.faces), np.zeros((SIZE, SIZE))
+    rng, backdrop = np.random.default_rng(0), np.zeros((SIZE, SIZE))
     for _ in range(4):
         head, pose = random_head(model, rng), random_pose(rng)
-        _, labels = draw_head(model, edges, head, pose, ambient_light(1), backdrop)
+        _, labels = draw_head(model, head, pose, ambient_light(1), backdrop)
         nose = pose.camera_from_head(torch.tensor([[[0.0, 0.0, 1.0]]]))[0, 0] - pose.translation[0]
         # A positive yaw takes the nose to the image left.
         assert np.sign(yaw_of(labels[None])[0]) == -np.sign(float(nose[0]))
