@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from facewright.core.errors import HiddenFaceError
@@ -14,14 +14,10 @@ from facewright.fitting.landmark import with_parameters
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
 from facewright.fitting.photometric_shape import ShapeSettings, refine_shape
 from facewright.fitting.point_light import PointLightPrior, solve_point_lights
-from facewright.fitting.records import FaceFit, select_rows
-from facewright.fitting.skin import skin_weight
-from facewright.geometry.normals import vertex_normals
+from facewright.fitting.records import FaceFit
+from facewright.fitting.skin import SeenSkin, seen_skin
 from facewright.image.color import luminance
 from facewright.models.face_model import FaceModel
-from facewright.render.fragments import Fragments
-from facewright.render.interpolate import interpolate
-from facewright.render.shading import unit
 from facewright.scene.lighting import SphericalHarmonicsLight
 from facewright.scene.parameters import HeadParameters
 
@@ -143,41 +139,29 @@ def sample_pixels(
     Raises:
         HiddenFaceError: hardly any pixel of some faces lies in their photos.
     """
-    fragments, weight = skin_weight(model, crops, parameters)
-    chosen = torch.zeros_like(weight, dtype=torch.bool)
-    chosen[:, ::step, ::step] = weight[:, ::step, ::step] > 0.1
+    skin = seen_skin(model, crops, parameters)
+    chosen = torch.zeros_like(skin.weight, dtype=torch.bool)
+    chosen[:, ::step, ::step] = skin.weight[:, ::step, ::step] > 0.1
     hidden = torch.nonzero(chosen.sum((1, 2)) < LEAST_PIXELS)[:, 0].tolist()
     if hidden:
         raise HiddenFaceError(
             f"faces {hidden} hardly lie in their photos: leave out their photometric refinement.", hidden
         )
-    vertices = model.vertices(parameters.identity, parameters.expression)
-    camera = parameters.pose.camera_from_head(vertices)
-    faces = model.topology.faces
-    normals = unit(interpolate(fragments, faces, vertex_normals(camera, faces)))
-    points = interpolate(fragments, faces, camera)
     return [
-        _one_photo(
-            model,
-            crops.images[row],
-            select_rows(fragments, slice(row, row + 1)),
-            (normals[row], points[row], weight[row]),
-            chosen[row],
-        )
-        for row in range(len(crops.images))
+        _one_photo(model, crops.images[row], skin, row, chosen[row]) for row in range(len(crops.images))
     ]
 
 
 def _one_photo(
     model: FaceModel,
-    image: Tensor,
-    fragments: Fragments,
-    surface: tuple[Tensor, Tensor, Tensor],
-    chosen: Tensor,
+    image: Float[Tensor, "S S 3"],
+    skin: SeenSkin,
+    row: int,
+    chosen: Bool[Tensor, "S S"],
 ) -> PixelSamples:
-    normals, points, weight = surface
-    corners = model.topology.faces[fragments.triangle[0][chosen].long()]
-    bary = fragments.barycentric[0][chosen]
+    weight, fragments = skin.weight[row], skin.fragments
+    corners = model.topology.faces[fragments.triangle[row][chosen].long()]
+    bary = fragments.barycentric[row][chosen]
     albedo = (model.diffuse_mean[corners] * bary[..., None]).sum(1)
     basis = (model.diffuse_basis[:, corners] * bary[..., None]).sum(2)
     gloss = (model.specular_mean[corners] * bary).sum(1)
@@ -187,5 +171,14 @@ def _one_photo(
     if float(((color - brightness[:, None]).abs().mean(1) / (brightness + 0.02)).median()) < GREY:
         color, albedo, basis = (luminance(part)[..., None] for part in (color, albedo, basis))
     clipped = color >= CLIPPED
-    seen = (points[chosen], gloss, gloss_basis, clipped)
-    return PixelSamples(color, weight[chosen], normals[chosen], albedo, basis, *seen)
+    return PixelSamples(
+        color=color,
+        weight=weight[chosen],
+        normals=skin.normals[row][chosen],
+        albedo=albedo,
+        albedo_basis=basis,
+        points=skin.points[row][chosen],
+        specular=gloss,
+        specular_basis=gloss_basis,
+        clipped=clipped,
+    )

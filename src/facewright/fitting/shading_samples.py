@@ -13,7 +13,7 @@ from torch import Tensor
 
 from facewright.fitting.appearance import LightPrior
 from facewright.fitting.face_crop import FaceCrops
-from facewright.fitting.skin import skin_mask, skin_weight
+from facewright.fitting.skin import seen_skin, skin_mask
 from facewright.image.color import luminance
 from facewright.models.face_model import FaceModel
 from facewright.scene.lighting import SH_CONSTANTS, SphericalHarmonicsLight, sh_basis
@@ -126,8 +126,8 @@ def surface_samples(
     model: FaceModel, crops: FaceCrops, appearance: Appearance, parameters: HeadParameters
 ) -> list[SurfaceSamples]:
     """What each pixel of the crops shows, with trust by how it faces the camera."""
-    fragments, weight = skin_weight(model, crops, parameters)
-    samples = []
+    skin = seen_skin(model, crops, parameters)
+    fragments, weight, samples = skin.fragments, skin.weight, []
     place = torch.arange(weight.shape[1], device=weight.device)
     chequer = (place[:, None] + place) % 2  # neighbours say nearly the same
     for row, trust in enumerate(weight):

@@ -1,5 +1,7 @@
 """Which pixels of a photo show the skin of a face."""
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -16,21 +18,36 @@ from facewright.scene.parameters import HeadParameters
 EXCLUDED_REGIONS = ("inner_mouth", "scalp", "ear_left", "ear_right", "neck")
 
 
-def skin_weight(
-    model: FaceModel, crops: FaceCrops, parameters: HeadParameters
-) -> tuple[Fragments, Float[Tensor, "B S S"]]:
-    """The rasterised heads, and how much each pixel shows skin that faces the camera."""
+@dataclass(frozen=True)
+class SeenSkin:
+    """Heads as the crops show them.
+
+    Attributes:
+        fragments: of the rasterised heads.
+        weight: how much each pixel shows skin that faces the camera.
+        normals: unit, camera frame.
+        points: mm, camera frame.
+    """
+
+    fragments: Fragments
+    weight: Float[Tensor, "B S S"]
+    normals: Float[Tensor, "B S S 3"]
+    points: Float[Tensor, "B S S 3"]
+
+
+def seen_skin(model: FaceModel, crops: FaceCrops, parameters: HeadParameters) -> SeenSkin:
+    """What each pixel of the crops shows of the heads."""
     vertices = model.vertices(parameters.identity, parameters.expression)
     camera = parameters.pose.camera_from_head(vertices)
     faces = model.topology.faces
     fragments = rasterize(
         crops.camera.project(camera), faces, crops.camera.size, perspective=True, cull_back_faces=True
     )
-    normals = interpolate(fragments, faces, vertex_normals(camera, faces))
+    normals = unit(interpolate(fragments, faces, vertex_normals(camera, faces)))
     points = interpolate(fragments, faces, camera)
     trust = interpolate(fragments, faces, skin_mask(model)[None, :, None])[..., 0] * crops.inside
-    facing = -(unit(normals) * unit(points)).sum(-1)
-    return fragments, (trust > 0.99) * facing.clamp(0, 1)
+    facing = -(normals * unit(points)).sum(-1)
+    return SeenSkin(fragments, (trust > 0.99) * facing.clamp(0, 1), normals, points)
 
 
 def skin_mask(model: FaceModel) -> Float[Tensor, " V"]:
