@@ -1,6 +1,6 @@
 """Photometric refinement: albedo and light, and shape where it is asked for, from the pixels of the face."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -58,7 +58,6 @@ def refine_photometric(
     groups: Int64[Tensor, " B"] | None = None,
     basis: LandmarkBasis | None = None,
     settings: PhotometricFitSettings | None = None,
-    progress: Callable[[float], None] | None = None,
 ) -> FaceFit:
     """Find albedo and light from the pixels; the shape follows the shading only if the settings say so.
 
@@ -69,35 +68,29 @@ def refine_photometric(
         groups: photos of the same number show the same person and get one albedo; None: all different.
         basis: ``landmark_basis(model)``, to save making it again.
         settings: defaults if None.
-        progress: called with the part of the work that is done.
 
     Raises:
         InputError: the photos are not those of the fit.
         HiddenFaceError: a face does not lie in its photo.
     """
     settings = settings or PhotometricFitSettings()
-    report = progress or (lambda _: None)
     crops = crop_faces(photos, fit, settings.resolution)
     device = fit.landmarks_px.device
     person = torch.arange(len(photos), device=device)
     if groups is not None:
         person = torch.unique(groups.to(device), return_inverse=True)[1]
-    report(0.1)
     samples = sample_pixels(model, crops, fit.parameters, settings.sample_step)
     fit = replace(fit, clipped=torch.stack([clipped_share(each) for each in samples]))
     # The shape is refined under soft light; a point light comes when the shape is done.
     first = replace(settings, point_light=None) if settings.shape else settings
     parameters = _appearance(samples, fit.parameters, person, first)
-    report(0.4)
     if settings.shape:
         basis = basis or landmark_basis(model)
         small = crop_faces(photos, fit, settings.shape.resolution)
         lit = replace(fit, parameters=parameters)
         moved = refine_shape(model, small, lit, person, basis, settings.light, settings.shape)
-        report(0.8)
         samples = sample_pixels(model, crops, moved, settings.sample_step)
         parameters = _appearance(samples, moved, person, settings, nearly=parameters)
-    report(1.0)
     return with_parameters(model, parameters, fit.detected_px, fit)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Int64
 from numpy import ndarray
 from torch import Tensor
 
@@ -43,12 +43,6 @@ def edge_table(faces: Int64[Tensor, "F 3"]) -> EdgeTable:
     second = torch.where(pair, other, -1)
     rows = start | ~pair
     return EdgeTable(ends[rows], torch.stack([owner, second], dim=1)[rows])
-
-
-def vertex_degree(table: EdgeTable, vertex_count: int) -> Float[Tensor, " V"]:
-    """Number of edges at each vertex."""
-    unique = torch.unique(table.vertices, dim=0)
-    return torch.bincount(unique.flatten(), minlength=vertex_count).to(torch.float32)
 
 
 def rim_of(faces: Int64[ndarray, "F 3"], vertex_count: int) -> Bool[ndarray, " V"]:

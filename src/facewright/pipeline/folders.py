@@ -53,19 +53,9 @@ REGISTRATION = ResultFolder(
 )
 
 
-def head_photo(folder: Path) -> str | None:
-    """``HEAD.source``."""
-    return HEAD.source(folder)
-
-
 def is_head_folder(folder: Path) -> bool:
     """``HEAD.is_ours``."""
     return HEAD.is_ours(folder)
-
-
-def is_whole(folder: Path, photo_sha256: str) -> bool:
-    """``HEAD.is_whole``."""
-    return HEAD.is_whole(folder, photo_sha256)
 
 
 def _source(marker: Path, key: str) -> str | None:

@@ -26,10 +26,6 @@ class Pose:
         """Move points (mm) from the head frame to the camera frame."""
         return points_head @ self.rotation.mT + self.translation[:, None]
 
-    def head_from_camera(self, points_camera: Float[Tensor, "B N 3"]) -> Float[Tensor, "B N 3"]:
-        """Move points (mm) from the camera frame to the head frame."""
-        return (points_camera - self.translation[:, None]) @ self.rotation
-
     def away(self) -> Float[Tensor, " B"]:
         """Angle (radians) between where the face looks and the line from the head to the camera."""
         forward, to_camera = self.rotation[:, :, 2], -self.translation
