@@ -16,13 +16,11 @@ from facewright.fitting.photometric_shape import ShapeSettings, refine_shape
 from facewright.fitting.point_light import PointLightPrior, solve_point_lights
 from facewright.fitting.records import FaceFit
 from facewright.fitting.skin import SeenSkin, seen_skin
-from facewright.image.color import luminance
+from facewright.image.color import lacks_color, luminance
 from facewright.models.face_model import FaceModel
 from facewright.scene.lighting import SphericalHarmonicsLight
 from facewright.scene.parameters import HeadParameters
 
-# A photo whose channels differ by less than this part of their brightness is grey.
-GREY = 0.03
 LEAST_PIXELS = 50  # of skin that are looked at
 BLACK = 0.0016  # linear: 5 of 255
 CLIPPED = 0.95  # linear: 249 of 255, and some room for what JPEG does to white
@@ -160,8 +158,7 @@ def _one_photo(
     gloss = (model.specular_mean[corners] * bary).sum(1)
     gloss_basis = (model.specular_basis[:, corners] * bary).sum(2)
     color = image[chosen]
-    brightness = color.mean(1)
-    if float(((color - brightness[:, None]).abs().mean(1) / (brightness + 0.02)).median()) < GREY:
+    if lacks_color(color):
         color, albedo, basis = (luminance(part)[..., None] for part in (color, albedo, basis))
     clipped = color >= CLIPPED
     return PixelSamples(

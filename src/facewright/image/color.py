@@ -6,6 +6,9 @@ from torch import Tensor
 
 # Relative luminance of linear sRGB. Source: ITU-R BT.709-6, section 3.
 LUMINANCE_WEIGHTS = (0.2126, 0.7152, 0.0722)
+# Pixels whose channels differ by less than this part of their mean, as a median, are grey.
+GREY = 0.03
+GREY_DARK = 0.02  # linear; added to the mean, since dark pixels have the hue of noise
 
 
 def linear_from_srgb(srgb: Float[Tensor, "*N"]) -> Float[Tensor, "*N"]:
@@ -30,3 +33,10 @@ def srgb_from_linear(linear: Float[Tensor, "*N"]) -> Float[Tensor, "*N"]:
 def luminance(linear: Float[Tensor, "*N 3"]) -> Float[Tensor, "*N"]:
     """Relative luminance of linear RGB in the last axis."""
     return linear @ linear.new_tensor(LUMINANCE_WEIGHTS)
+
+
+def lacks_color(linear: Float[Tensor, "N 3"]) -> bool:
+    """Whether pixels (linear RGB) are those of a grey photo; no pixels are not."""
+    mean = linear.mean(-1)
+    spread = (linear - mean[:, None]).abs().mean(-1) / (mean + GREY_DARK)
+    return len(linear) > 0 and float(spread.median()) < GREY

@@ -6,22 +6,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from facewright.image.color import luminance
+from facewright.image.color import lacks_color, luminance
 from facewright.image.pyramid import blur, enlarge, shrink
 from facewright.uv.complete import OFFSET
 from facewright.uv.head_chart import HeadChart
 from facewright.uv.unwrap import UvSamples
 
-GREY = 0.03  # median difference of the channels, relative to their mean, up to which a photo is grey
 SURE = 0.5  # confidence of the texels that are asked
 
 
 def is_grey(samples: UvSamples) -> bool:
     """Whether what a photo shows has no colour; a photo that shows nothing is not grey."""
-    color = samples.color[samples.confidence[..., 0] > SURE]
-    mean = color.mean(-1, keepdim=True)
-    spread = (color - mean).abs().mean(-1) / (mean[:, 0] + OFFSET)
-    return len(color) > 0 and float(spread.median()) < GREY
+    return lacks_color(samples.color[samples.confidence[..., 0] > SURE])
 
 
 def calm_chroma(
