@@ -20,6 +20,7 @@ from facewright.render.draw import DrawSettings, Lighting, draw_mesh, over
 from facewright.scene.camera import WeakPerspectiveCamera
 from facewright.scene.lighting import soft_light
 from facewright.scene.material import Material
+from facewright.scene.pose import turned_rotations
 
 LIMIT: Mapping[str, float] = {"mm": 5.0, "%": 5.0}
 YAWS = (("subject's right 45°", -math.radians(45)), ("front", 0.0), ("subject's left 45°", math.radians(45)))
@@ -107,13 +108,7 @@ def _views(sample: FaceSample, part: PointErrors, colours: Float[ndarray, "V 3"]
         torch.from_numpy(sample.faces), torch.zeros(1, 2), torch.zeros_like(torch.from_numpy(sample.faces))
     )
     count = len(YAWS)
-    rotations = torch.tensor(
-        [
-            [[math.cos(yaw), 0.0, -math.sin(yaw)], [0.0, -1.0, 0.0], [-math.sin(yaw), 0.0, -math.cos(yaw)]]
-            for _, yaw in YAWS
-        ]
-    )
-    points = head @ rotations.mT + torch.tensor([0.0, 0.0, 1000.0])
+    points = head @ turned_rotations([yaw for _, yaw in YAWS]).mT + torch.tensor([0.0, 0.0, 1000.0])
     camera = WeakPerspectiveCamera(
         torch.full((count,), PANEL / extent), torch.full((count, 2), PANEL / 2), (PANEL, PANEL)
     )

@@ -4,7 +4,6 @@ Light is computed at the vertices, of which a head has more than a small picture
 faster than at every pixel.
 """
 
-import math
 from dataclasses import replace
 
 import torch
@@ -22,7 +21,7 @@ from facewright.render.shading import shade_diffuse, shade_point_diffuse, shade_
 from facewright.render.texture import texture
 from facewright.scene.camera import Camera, PerspectiveCamera
 from facewright.scene.lighting import PointLight, soft_light
-from facewright.scene.pose import Pose
+from facewright.scene.pose import Pose, turned_rotations
 
 VIEW_DISTANCE = 1500.0  # mm; a portrait lens, so that noses keep their size
 VIEW_HEIGHT = 290.0  # mm of the head that fill a picture from top to bottom
@@ -55,7 +54,7 @@ def turned_views(
     count = len(yaws)
     middle = 0.5 * (vertices.min(0).values + vertices.max(0).values)
     translation = vertices.new_tensor([[0.0, 0.0, VIEW_DISTANCE]]).expand(count, 3)
-    pose = Pose(_turned(yaws).to(vertices), translation)
+    pose = Pose(turned_rotations(yaws).to(vertices), translation)
     focal = vertices.new_full((count,), size * VIEW_DISTANCE / VIEW_HEIGHT)
     camera = PerspectiveCamera(focal, vertices.new_full((count, 2), size / 2), (size, size))
     points = pose.camera_from_head((vertices - middle)[None].expand(count, -1, -1))
@@ -114,15 +113,6 @@ def zoomed_camera(camera: Camera, box: tuple[float, float, float, float], size: 
     side = box[2] - box[0]
     zoomed = camera.cropped(box[0], box[1], (0, 0)).scaled(size / side)
     return replace(zoomed, size=(size, size))
-
-
-def _turned(yaws: tuple[float, ...]) -> Tensor:
-    """camera_from_head rotations of heads that look into the camera and then turn about +Y."""
-    matrices = []
-    for yaw in yaws:
-        cosine, sine = math.cos(yaw), math.sin(yaw)
-        matrices.append([[cosine, 0.0, -sine], [0.0, -1.0, 0.0], [-sine, 0.0, -cosine]])
-    return torch.tensor(matrices)
 
 
 def clay_with_eyes(model: FaceModel) -> Float[Tensor, "V 3"]:

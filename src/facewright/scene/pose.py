@@ -1,5 +1,7 @@
 """Where the head is: a rigid motion from the head frame to the camera frame."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -41,3 +43,16 @@ def frontal_pose(batch: int, distance: float, *, device: torch.device | str = "c
     rotation = torch.diag(torch.tensor([1.0, -1.0, -1.0], device=device)).expand(batch, 3, 3)
     translation = torch.tensor([0.0, 0.0, distance], device=device).expand(batch, 3)
     return Pose(rotation, translation)
+
+
+def turned_rotations(yaws: Sequence[float]) -> Float[Tensor, "B 3 3"]:
+    """camera_from_head of heads that look into the camera and then turn about +Y.
+
+    Args:
+        yaws: radians; positive turns the subject's left cheek to the camera.
+    """
+    matrices = []
+    for yaw in yaws:
+        cosine, sine = math.cos(yaw), math.sin(yaw)
+        matrices.append([[cosine, 0.0, -sine], [0.0, -1.0, 0.0], [-sine, 0.0, -cosine]])
+    return torch.tensor(matrices)
