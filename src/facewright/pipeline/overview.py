@@ -56,6 +56,19 @@ class OverviewContent:
     seconds: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class Zoom:
+    """The photo around the face.
+
+    Attributes:
+        box: (x0, y0, x1, y1) of a square with whole pixels.
+        picture: what is in it, sRGB.
+    """
+
+    box: tuple[float, float, float, float]
+    picture: Float[Tensor, "S S 3"]
+
+
 def draw_overview(head: OverviewContent) -> Image.Image:
     """Draw photo, landmarks, overlay and albedo above the head as clay and textured, from four sides."""
     yaws = tuple(yaw for _, yaw in VIEWS)
@@ -66,8 +79,10 @@ def draw_overview(head: OverviewContent) -> Image.Image:
     clay, textured = turned_views(vertices, topology, head.albedo, yaws, PANEL, background, clay=eyes)
     names = [name for name, _ in VIEWS]
     albedo = _picture(head.albedo).resize((PANEL, PANEL), Image.Resampling.LANCZOS)
+    zoom = _zoomed(head)
+    shown = [("landmarks", _landmarks(head, zoom)), ("fit", _fit(head, zoom)), ("albedo", albedo)]
     rows = [
-        [("photo", _photo(head)), ("landmarks", _landmarks(head)), ("fit", _fit(head)), ("albedo", albedo)],
+        [("photo", _photo(head)), *shown],
         [(f"shape, {name}", _picture(view)) for name, view in zip(names, clay, strict=True)],
         [(f"texture, {name}", _picture(view)) for name, view in zip(names, textured, strict=True)],
     ]
@@ -118,29 +133,26 @@ def _photo(head: OverviewContent) -> Image.Image:
     return panel
 
 
-def _landmarks(head: OverviewContent) -> Image.Image:
+def _landmarks(head: OverviewContent, zoom: Zoom) -> Image.Image:
     """The detected points on the zoomed photo."""
-    box, zoomed = _zoomed(head)
-    panel = _image(zoomed)
+    panel = _image(zoom.picture)
     draw = ImageDraw.Draw(panel)
-    factor = PANEL / (box[2] - box[0])
-    points = (head.detected_px.cpu() - torch.tensor(box[:2])) * factor
+    factor = PANEL / (zoom.box[2] - zoom.box[0])
+    points = (head.detected_px.cpu() - torch.tensor(zoom.box[:2])) * factor
     for x, y in points.tolist():
         draw.ellipse((x - 1.2, y - 1.2, x + 1.2, y + 1.2), fill="#5ff0b6")
     return panel
 
 
-def _fit(head: OverviewContent) -> Image.Image:
+def _fit(head: OverviewContent, zoom: Zoom) -> Image.Image:
     """The fitted mesh over the zoomed photo."""
-    box, zoomed = _zoomed(head)
-    camera = zoomed_camera(head.parameters.camera, box, PANEL)
-    background = linear_from_srgb(zoomed).to(head.vertices.device)
+    camera = zoomed_camera(head.parameters.camera, zoom.box, PANEL)
+    background = linear_from_srgb(zoom.picture).to(head.vertices.device)
     drawn = photo_overlay(head.vertices, head.model.topology, head.parameters.pose, camera, background)
     return _picture(drawn)
 
 
-def _zoomed(head: OverviewContent) -> tuple[tuple[float, float, float, float], Tensor]:
-    """A square around the face with whole pixels, and its picture (S, S, 3)."""
+def _zoomed(head: OverviewContent) -> Zoom:
     low, high = head.detected_px.min(0).values, head.detected_px.max(0).values
     side = max(8, round(float((high - low).max()) * CONTEXT))
     left, top = (round(float(value) - side / 2) for value in (low + high) / 2)
@@ -148,7 +160,8 @@ def _zoomed(head: OverviewContent) -> tuple[tuple[float, float, float, float], T
     top -= side // 12
     box = (float(left), float(top), float(left + side), float(top + side))
     grey = _rgb(PANEL_GREY)[0]
-    return box, crop_box(head.photo.pixels, box, (PANEL, PANEL), outside=grey).permute(1, 2, 0)
+    picture = crop_box(head.photo.pixels, box, (PANEL, PANEL), outside=grey).permute(1, 2, 0)
+    return Zoom(box, picture)
 
 
 def _picture(linear: Tensor) -> Image.Image:
