@@ -19,10 +19,10 @@ from evaluation_data.hand_points import HandFace, load_hand_faces
 from evaluation_data.scenes import build_scene
 from facewright.detection import FaceDetector, FaceLandmarker, Landmarks, detect
 from facewright.detection.mediapipe import MediaPipeLandmarker
+from facewright.detection.points import OUTER_EYES
 from training_data.canvases import load_textures
 from training_data.photos import PhotoSet, load_photos
 
-OUTER_EYE = (33, 263)
 OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
@@ -106,7 +106,7 @@ def evaluate_kept_out(
     everywhere = np.arange(478)
     for index in picks:
         truth = photos.landmarks[index, :, :2].astype(np.float64)
-        scale = float(np.linalg.norm(truth[OUTER_EYE[0]] - truth[OUTER_EYE[1]]))
+        scale = float(np.linalg.norm(truth[OUTER_EYES[0]] - truth[OUTER_EYES[1]]))
         found = detect(photo_tensor(photos.image(index)), detector=detector, landmarker=landmarker)
         points = nearest_face(found, truth, scale, everywhere)
         if points is None:

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from facewright.detection.points import OUTER_EYES
 from facewright.networks.blocks import channels_last, fold_batch_norm
 from facewright.networks.heads import LandmarkNetwork, LandmarkNetworkSettings
 from facewright.networks.weights import read_weights
 from training_data.canvases import Backdrops, backdrop_bank, load_backdrops
 from training_data.landmark_batches import (
     FIRST,
-    OUTER_EYE,
     SECOND,
     Batch,
     LandmarkBatches,
@@ -61,7 +61,7 @@ def point_weights() -> Tensor:
 
 def landmark_loss(points: Tensor, target: Tensor, present: Tensor, weights: Tensor) -> Tensor:
     """Wing-like loss of the points over the outer eye distance in space."""
-    eyes = (target[:, OUTER_EYE[0]] - target[:, OUTER_EYE[1]]).norm(dim=-1)
+    eyes = (target[:, OUTER_EYES[0]] - target[:, OUTER_EYES[1]]).norm(dim=-1)
     error = (points - target).abs() / eyes[:, None, None]
     # Wing-like (Feng 2018, eq. 5, omega 0.1, epsilon 0.02): keeps a pull on errors of a few per cent.
     wing = torch.where(error < 0.1, 0.1 * torch.log1p(error / 0.02), error - 0.1 + 0.1 * math.log1p(5.0))
@@ -72,7 +72,7 @@ def landmark_loss(points: Tensor, target: Tensor, present: Tensor, weights: Tens
 def errors_2d(points: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Mean point distance of each face over its outer eye distance, both in the image plane."""
     distance = np.linalg.norm(points[..., :2] - target[..., :2], axis=-1).mean(1)
-    eyes = np.linalg.norm(target[:, OUTER_EYE[0], :2] - target[:, OUTER_EYE[1], :2], axis=-1)
+    eyes = np.linalg.norm(target[:, OUTER_EYES[0], :2] - target[:, OUTER_EYES[1], :2], axis=-1)
     return distance / eyes
 
 

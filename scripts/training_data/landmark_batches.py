@@ -13,7 +13,6 @@ from .photos import RENDERED, TURNED, PhotoSet
 
 # Share of the crops of rotate-and-render faces and of renderings, by source index.
 SHARES = {TURNED: 0.15, RENDERED: 0.10}
-OUTER_EYE = (33, 263)
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,17 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from .points import towards_left_eye
+
 CROP_MARGIN = 1.4  # side of the crop over the larger extent of the landmarks
-_EYE_CORNERS = ((33, 133), (362, 263))  # subject's right (image left), subject's left
-_MOUTH_CORNERS = (61, 291)
 
 
 def frames_from_landmarks(points: Float[np.ndarray, "B 478 2"]) -> Float[np.ndarray, "B 4"]:
     """Crop frames (centre x, centre y, side in px, roll in radians) around dense landmarks in px.
 
-    The roll follows the eye line and the line from eyes to mouth, so it stays defined in profile.
+    The roll follows ``towards_left_eye``.
     """
-    right, left = (points[:, list(pair)].mean(1) for pair in _EYE_CORNERS)
-    down = points[:, list(_MOUTH_CORNERS)].mean(1) - 0.5 * (right + left)
-    across = (left - right) + np.stack([down[:, 1], -down[:, 0]], -1)
+    across = towards_left_eye(torch.from_numpy(points.copy())).numpy()  # torch takes no reversed array
     roll = np.arctan2(across[:, 1], across[:, 0])
     cos, sin = np.cos(roll)[:, None], np.sin(roll)[:, None]
     u = points[..., 0] * cos + points[..., 1] * sin

@@ -9,12 +9,11 @@ from torch import Tensor
 
 from facewright.core.assets import asset_path, read_safetensors
 from facewright.core.errors import AssetError
+from facewright.detection.points import towards_left_eye
+from facewright.networks.heads import LANDMARKS
 
 FILE = "landmark_errors.safetensors"
-COUNT = 478
 MAX_MODES = 64
-_EYE_CORNERS = ((33, 133), (362, 263))  # subject's right (image left), subject's left
-_MOUTH_CORNERS = (61, 291)
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,9 @@ class LandmarkErrors:
 def upright_frames(points: Float[Tensor, "B 478 2"]) -> tuple[Float[Tensor, "B 2 2"], Float[Tensor, " B"]]:
     """Turn (image_from_upright) and radius of faces; the radius is the root mean square from the middle.
 
-    The turn follows the eyes and the line from eyes to mouth, so it stays defined in profile.
+    The turn follows ``towards_left_eye``.
     """
-    right, left = (points[:, list(pair)].mean(1) for pair in _EYE_CORNERS)
-    down = points[:, list(_MOUTH_CORNERS)].mean(1) - 0.5 * (right + left)
-    across = (left - right) + torch.stack([down[:, 1], -down[:, 0]], -1)
+    across = towards_left_eye(points)
     x = across / across.norm(dim=-1, keepdim=True).clamp_min(1e-9)
     turn = torch.stack([x, torch.stack([-x[:, 1], x[:, 0]], -1)], -1)
     spread = points - points.mean(1, keepdim=True)
@@ -64,10 +61,11 @@ def load_landmark_errors(path: Path | None = None) -> LandmarkErrors:
     tensors, _ = read_safetensors(path)
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     modes = shapes.get("modes", ())
-    good = shapes.get("mean") == (COUNT, 2) and modes[1:] == (COUNT, 2) and modes[0] <= MAX_MODES
+    good = shapes.get("mean") == (LANDMARKS, 2) and modes[1:] == (LANDMARKS, 2) and modes[0] <= MAX_MODES
     if not good or not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise AssetError(
-            f"{path}: expected finite tensors mean ({COUNT}, 2) and modes (1 to {MAX_MODES}, {COUNT}, 2), "
-            f"found {shapes}: reinstall facewright, or make it anew with scripts/measure_landmark_errors.py."
+            f"{path}: expected finite tensors mean ({LANDMARKS}, 2) and modes "
+            f"(1 to {MAX_MODES}, {LANDMARKS}, 2), found {shapes}: "
+            "reinstall facewright, or make it anew with scripts/measure_landmark_errors.py."
         )
     return LandmarkErrors(tensors["mean"].float(), tensors["modes"].float())

@@ -8,11 +8,10 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from facewright.core.errors import InputError
+from facewright.detection.points import OUTER_EYES
 from facewright.scene.camera import PerspectiveCamera
 from facewright.scene.parameters import HeadParameters
 
-# The outer eye corners of the 478 points; the distance between them is the yardstick of landmark errors.
-OUTER_EYES = (33, 263)
 LANDMARK_SET = "dense478"
 Record = TypeVar("Record")
 

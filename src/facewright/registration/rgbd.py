@@ -18,6 +18,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from facewright.core.errors import InputError, NoFaceError
+from facewright.detection.points import OUTER_EYES
 from facewright.detection.records import Landmarks
 from facewright.geometry.alignment import align_points
 from facewright.models.face_model import FaceModel
@@ -35,7 +36,7 @@ from facewright.registration.head import ODD_EYES, register_scan, reliable_face
 from facewright.registration.image_terms import ACROSS, ALONG, ContourTerm, ViewFrame, edge_term
 from facewright.registration.nonrigid import ClosestPointTerm, Deformation, Term, deform
 from facewright.registration.records import Registration, ScanLandmarks, ScanTransform
-from facewright.registration.rigid import EYES, place_by_landmarks
+from facewright.registration.rigid import place_by_landmarks
 from facewright.registration.scan_landmarks import BASE_SIGMA, MIN_SHARE, Finder, steady_landmarks
 from facewright.registration.schedule import NonRigidSettings, Stage
 from facewright.registration.skin import RegistrationSettings, SkinStart
@@ -214,7 +215,7 @@ def _check_size(image: DepthImage, pixels: ndarray) -> None:
     Raises:
         InputError: the eyes are too near to each other, or too far apart.
     """
-    ends = points_under(image, pixels[list(EYES)])
+    ends = points_under(image, pixels[list(OUTER_EYES)])
     apart, (low, high) = float(np.linalg.norm(ends[0] - ends[1])), ODD_EYES
     if np.isfinite(apart) and not low <= apart <= high:
         raise InputError(

@@ -10,6 +10,7 @@ from numpy import ndarray
 from scipy.spatial import KDTree
 
 from facewright.core.errors import InputError, NoFaceError
+from facewright.detection.points import OUTER_EYES
 from facewright.geometry.alignment import align_points
 from facewright.geometry.units import MM_PER_UNIT
 from facewright.models.face_model import FaceModel
@@ -18,7 +19,6 @@ from facewright.registration.records import ScanLandmarks
 # Distance of the outer eye corners in mm: children to large adults (adult mean about 89, std 5); they may be
 # seen up to a tenth too near. The ends must differ by less than centimetre and inch.
 EYES_APART = (60.0, 120.0)
-EYES = (33, 263)  # outer corners among the landmarks, the subject's right and left
 ENOUGH = 50  # landmarks tell the size of a face whose eye corners are not among them
 POINTS, TRIES = 700, 24  # of the search without landmarks
 ROUGH, FINE, FINALISTS = (12, 0.7), (40, 0.9), 5  # steps and share of the points that are believed
@@ -46,15 +46,15 @@ def eye_distance_of(landmarks: ScanLandmarks, model: FaceModel) -> float | None:
     Where a corner is missing (it may lie in a hole), that of the mean head laid onto the other landmarks;
     None if these are few.
     """
-    if np.isin(EYES, landmarks.index).all():
-        right, left = (landmarks.points[landmarks.index == eye][0] for eye in EYES)
+    if np.isin(OUTER_EYES, landmarks.index).all():
+        right, left = (landmarks.points[landmarks.index == eye][0] for eye in OUTER_EYES)
         return float(np.linalg.norm(right - left))
     if len(landmarks.index) < ENOUGH:
         return None
     own = model.landmark_points(model.mean, "dense478").double()
     there = torch.from_numpy(landmarks.points)[None]
     placed = align_points(own[torch.from_numpy(landmarks.index)][None], there, with_scale=True)
-    right, left = own[list(EYES)]
+    right, left = own[list(OUTER_EYES)]
     return float(placed.scale) * float(torch.linalg.vector_norm(right - left))
 
 

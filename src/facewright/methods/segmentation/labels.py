@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from facewright.data.records import SampleMasks
+from facewright.detection.points import OUTER_EYES
 from facewright.detection.segmentation import CLASSES
 
 BIT = {name: 1 << number for number, name in enumerate(CLASSES)}
@@ -28,7 +29,6 @@ EYES = (
 )
 INNER_LIPS = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
 UPPER_LIP, LOWER_LIP = 13, 14
-OUTER_EYES = (33, 263)
 # Shares of the oval's size about its middle: surely inside, surely beside the face, beside the head.
 INSIDE, BESIDE, FAR = 0.9, 1.12, 2.1
 GLASSES = 0.34  # of the outer eye distance that glasses reach from the eyes' middle, up and down
