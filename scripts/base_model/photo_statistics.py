@@ -15,9 +15,11 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import torch
 from scipy.spatial.transform import Rotation
 
 from facewright.data.datasets.kept_out import is_kept_out
+from facewright.geometry.spread import spread_points
 
 PIXELS_PER_UNIT = 64  # of the stored labels
 DISTANCE = 1500.0  # mm from camera to head, which the photos do not tell
@@ -93,12 +95,8 @@ def _chosen(people: np.ndarray, usable: np.ndarray, generator: np.random.Generat
 
 def spread_out(points: np.ndarray, count: int) -> np.ndarray:
     """Indices of ``count`` of the points (N,3), each the farthest from those before it."""
-    chosen = [int(points[:, 2].argmax())]
-    away = np.linalg.norm(points - points[chosen[0]], axis=1)
-    while len(chosen) < count:
-        chosen.append(int(away.argmax()))
-        away = np.minimum(away, np.linalg.norm(points - points[chosen[-1]], axis=1))
-    return np.sort(chosen)
+    chosen, _ = spread_points(torch.from_numpy(points), count, int(points[:, 2].argmax()))
+    return np.sort(chosen.numpy())
 
 
 def estimate(space: LandmarkSpace, photos: Photos, rounds: int) -> PhotoStatistics:

@@ -18,6 +18,7 @@ from facewright.detection.landmark_errors import LandmarkErrors
 from facewright.fitting.common_errors import ErrorTables, error_tables
 from facewright.fitting.priors import ExpressionBelief, expression_belief, opposed_pairs
 from facewright.fitting.records import LANDMARK_SET
+from facewright.geometry.spread import spread_points
 from facewright.models.contour import ContourLines, contour_lines
 from facewright.models.face_model import FaceModel
 
@@ -151,11 +152,8 @@ def _gram_tables(basis: Tensor, group: Tensor) -> Tensor:
 def _groups(points: Tensor, contour: Tensor, lines: ContourLines) -> Tensor:
     """One-hot groups: the fixed landmarks by nearness, the contour by sectors of its ring."""
     fixed = (~contour).nonzero()[:, 0]
-    seeds = [int(points[fixed, 1].argmax())]
-    distance = (points[fixed] - points[fixed[seeds[0]]]).norm(dim=-1)
-    for _ in range(min(GROUPS, len(fixed)) - 1):
-        seeds.append(int(distance.argmax()))
-        distance = torch.minimum(distance, (points[fixed] - points[fixed[seeds[-1]]]).norm(dim=-1))
+    highest = int(points[fixed, 1].argmax())
+    seeds, _ = spread_points(points[fixed], min(GROUPS, len(fixed)), highest)
     nearest = torch.cdist(points[fixed], points[fixed[seeds]]).argmin(1)
     label = torch.zeros(len(points), dtype=torch.int64, device=points.device)
     label[fixed] = nearest

@@ -14,6 +14,7 @@ from torch import Tensor
 from facewright.fitting.appearance import LightPrior
 from facewright.fitting.face_crop import FaceCrops
 from facewright.fitting.skin import seen_skin, skin_mask
+from facewright.geometry.spread import spread_points
 from facewright.image.color import luminance
 from facewright.models.face_model import FaceModel
 from facewright.scene.lighting import SH_CONSTANTS, SphericalHarmonicsLight, sh_basis
@@ -112,13 +113,9 @@ class Freedom:
 def patch_weights(model: FaceModel, count: int = PATCHES) -> Float[Tensor, "V N"]:
     """Overlapping smooth patches of the face, evenly spread; a vertex' squared weights sum up to 1."""
     skin = skin_mask(model).nonzero()[:, 0]
-    seeds = [int(skin[0])]
-    distance = (model.mean[skin] - model.mean[seeds[0]]).norm(dim=-1)
-    for _ in range(count - 1):
-        seeds.append(int(skin[distance.argmax()]))
-        distance = torch.minimum(distance, (model.mean[skin] - model.mean[seeds[-1]]).norm(dim=-1))
+    seeds, distance = spread_points(model.mean[skin], count, first=0)
     reach = distance.max()  # no skin is further from a seed
-    weights = torch.exp(-0.5 * (torch.cdist(model.mean, model.mean[seeds]) / reach) ** 2)
+    weights = torch.exp(-0.5 * (torch.cdist(model.mean, model.mean[skin[seeds]]) / reach) ** 2)
     return weights / weights.norm(dim=1, keepdim=True).clamp_min(1e-9)
 
 
