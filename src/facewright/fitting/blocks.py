@@ -8,7 +8,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from facewright.core.threads import run_tasks
-from facewright.fitting.linearization import Observed
+from facewright.fitting.observed import Observed
 from facewright.fitting.start import State
 
 PHOTOS = 128  # of a block, unless one person has more

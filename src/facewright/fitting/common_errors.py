@@ -7,7 +7,6 @@ one projection for each group of landmarks, as the landmark basis does.
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int64
@@ -15,9 +14,7 @@ from torch import Tensor
 
 from facewright.detection.landmark_errors import LandmarkErrors
 from facewright.fitting.multi_image import ArrowSystem
-
-if TYPE_CHECKING:
-    from facewright.fitting.linearization import Observed
+from facewright.fitting.observed import Observed
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ def error_tables(
 
 def error_factor(
     tables: ErrorTables,
-    observed: "Observed",
+    observed: Observed,
     weight: Float[Tensor, "B L"],
     normals: Float[Tensor, "B 2 C"],
     ring: Tensor,
@@ -106,7 +103,7 @@ def error_factor(
 
 
 def half_errors(
-    tables: ErrorTables, observed: "Observed", factor: Float[Tensor, "B R R"], pull: Float[Tensor, "B 2 L"]
+    tables: ErrorTables, observed: Observed, factor: Float[Tensor, "B R R"], pull: Float[Tensor, "B 2 L"]
 ) -> Float[Tensor, "B R"]:
     """The likeliest errors times the factor's transpose; their squares are what they take off the energy.
 
@@ -122,7 +119,7 @@ def half_errors(
 
 
 def likely_errors(
-    tables: ErrorTables, observed: "Observed", factor: Float[Tensor, "B R R"], half: Float[Tensor, "B R"]
+    tables: ErrorTables, observed: Observed, factor: Float[Tensor, "B R R"], half: Float[Tensor, "B R"]
 ) -> Float[Tensor, "B 2 L"]:
     """The likeliest common errors, mm at the head, image frame."""
     weights = torch.linalg.solve_triangular(factor.mT, half[..., None], upper=True)[..., 0]
@@ -132,7 +129,7 @@ def likely_errors(
 
 def without_errors(
     tables: ErrorTables,
-    observed: "Observed",
+    observed: Observed,
     where: tuple[Float[Tensor, "B 3 3"], Float[Tensor, "B 3 L"]],
     system: ArrowSystem,
     weighing: Float[Tensor, "B G 5 2"],

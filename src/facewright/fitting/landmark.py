@@ -18,8 +18,9 @@ from torch.nn.functional import pad
 from facewright.core.errors import InputError
 from facewright.fitting.blocks import in_blocks
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
-from facewright.fitting.linearization import Observed, linearize, observe, trial_cost
+from facewright.fitting.linearization import linearize, observe, trial_cost
 from facewright.fitting.multi_image import ArrowSystem, group_sum, solve_arrow, solve_own
+from facewright.fitting.observed import Observed
 from facewright.fitting.priors import expression_energy, weaker_of_pairs
 from facewright.fitting.records import (
     LANDMARK_SET,

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from facewright.core.errors import InputError
 from facewright.fitting.landmark_basis import LandmarkBasis
-from facewright.fitting.linearization import Observed, linearize, observe
+from facewright.fitting.linearization import linearize, observe
 from facewright.fitting.multi_image import ArrowSystem
+from facewright.fitting.observed import Observed
 from facewright.fitting.records import FaceFit
 from facewright.fitting.settings import LandmarkFitSettings
 from facewright.fitting.start import State

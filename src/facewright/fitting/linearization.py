@@ -15,33 +15,13 @@ from facewright.fitting.common_errors import (
 )
 from facewright.fitting.landmark_basis import AXIS_PAIRS, LandmarkBasis
 from facewright.fitting.multi_image import ArrowSystem
+from facewright.fitting.observed import Observed
 from facewright.fitting.priors import expression_prior_terms
 from facewright.fitting.settings import LandmarkFitSettings
 from facewright.fitting.start import State
 from facewright.models.contour import outward_normals, pick_candidates
 
 LEAST_DEPTH = 50.0  # mm; nothing closer to the camera than this is linearised
-
-
-@dataclass(frozen=True)
-class Observed:
-    """What was seen.
-
-    Attributes:
-        rays: detected landmarks as x / z and y / z, axis by axis.
-        weights: trust in each.
-        person: which person each photo shows.
-        distance: mm; turns ray differences into mm at the head.
-        turn: image_from_upright, the frame of the landmarks' common errors.
-        radius: mm; their unit, times how large they are taken to be.
-    """
-
-    rays: Float[Tensor, "B 2 L"]
-    weights: Float[Tensor, "B L"]
-    person: Int64[Tensor, " B"]
-    distance: Float[Tensor, " B"]
-    turn: Float[Tensor, "B 2 2"]
-    radius: Float[Tensor, " B"]
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from facewright.fitting.landmark_basis import LandmarkBasis
-from facewright.fitting.linearization import Linearized, Observed, moved_residual, quadratic_form
+from facewright.fitting.linearization import Linearized, moved_residual, quadratic_form
 from facewright.fitting.multi_image import group_sum
+from facewright.fitting.observed import Observed
 from facewright.fitting.priors import expression_prior_along
 from facewright.fitting.settings import LandmarkFitSettings
 from facewright.fitting.start import State
