@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from facewright.models.contour import ContourLines, contour_lines, outward_normals, pick_candidates
+from facewright.models.contour import ContourLines, contour_lines, outward_normals, seen_candidates
 from facewright.models.face_model import FaceModel, LandmarkSet
 from facewright.scene.camera import Camera
 from facewright.scene.pose import Pose
@@ -59,11 +58,9 @@ class PhotoLandmarks:
         if len(lines.index):
             lying = lines.candidates.on(vertices, self.faces)
             points = pose.camera_from_head(lying[None])
-            pixels = camera.project(points)[0].unflatten(0, (len(lines.index), -1))
-            flat = pixels[..., :2] / _pixels_for_mm(camera, points.mean(1, keepdim=True))
-            best = pick_candidates(flat[None], outward_normals(flat[None, :, 0]))[0]
-            steps = pixels.shape[1]
-            chosen = torch.arange(len(best)) * steps + best
+            flat = camera.project(points)[..., :2] / _pixels_for_mm(camera, points.mean(1, keepdim=True))
+            own = flat[:, :: flat.shape[1] // len(lines.index)]  # the first of each landmark's candidates
+            chosen = seen_candidates(flat, outward_normals(own))[0]
             triangle[lines.index] = lines.candidates.triangle[chosen]
             weights[lines.index] = lines.candidates.weights[chosen]
         points = LandmarkSet(triangle, weights, placed.contour).on(vertices, self.faces)

@@ -40,7 +40,6 @@ class LandmarkBasis:
         identity_count: how many of the coefficients are identity: the model's first ones.
         contour: mask of the landmarks that slide.
         contour_index: those landmarks, in the order of the ring around the face.
-        candidate_count: candidates per sliding landmark.
         normals: smoothed outward normals of the landmarks on the mean head.
         group: which landmarks share a metric (one-hot).
         shared_gram: ``sum_{l in g} B_l[a] B_l[b]^T`` (both orders) for each group and each of ``AXIS_PAIRS``,
@@ -59,7 +58,6 @@ class LandmarkBasis:
     identity_count: int
     contour: Bool[Tensor, " L"]
     contour_index: Int64[Tensor, " C"]
-    candidate_count: int
     normals: Float[Tensor, "L 3"]
     group: Float[Tensor, "L G"]
     shared_gram: Float[Tensor, "P S S"]
@@ -117,7 +115,6 @@ def landmark_basis(
         identity_count=identity_count,
         contour=landmarks.contour,
         contour_index=lines.index,
-        candidate_count=len(lines.candidates.triangle) // max(len(lines.index), 1),
         normals=_smooth_normals(model, landmarks.triangle, mean[:count]),
         group=group,
         shared_gram=gram[:, :identity_count, :identity_count].contiguous(),

@@ -19,7 +19,7 @@ from facewright.fitting.observed import Observed
 from facewright.fitting.priors import expression_prior_terms
 from facewright.fitting.settings import LandmarkFitSettings
 from facewright.fitting.start import State
-from facewright.models.contour import outward_normals, pick_candidates
+from facewright.models.contour import outward_normals, seen_candidates
 
 LEAST_DEPTH = 50.0  # mm; nothing closer to the camera than this is linearised
 
@@ -178,15 +178,10 @@ def _contour_rows(basis: LandmarkBasis, observed: Observed, camera: Tensor) -> t
     """Point that stands for each landmark, and the contour's normals in the image."""
     rows = torch.arange(basis.count, device=camera.device).repeat(len(camera), 1)
     normals = outward_normals(observed.rays[..., basis.contour_index].mT).mT
-    ring = len(basis.contour_index)
-    if ring == 0:
-        return rows, normals
     candidates = camera[..., basis.count :]
     image = candidates[:, :2] / candidates[:, 2:].clamp_min(LEAST_DEPTH)
-    image = (image * observed.distance[:, None, None]).unflatten(2, (ring, -1))
-    best = pick_candidates(image.permute(0, 2, 3, 1), normals.mT)
-    first = basis.count + basis.candidate_count * torch.arange(ring, device=camera.device)
-    rows[:, basis.contour_index] = first + best
+    image = image * observed.distance[:, None, None]
+    rows[:, basis.contour_index] = basis.count + seen_candidates(image.mT, normals.mT)
     return rows, normals
 
 

@@ -75,19 +75,28 @@ def outward_normals(contour_px: Float[Tensor, "B C 2"]) -> Float[Tensor, "B C 2"
     return torch.where((normal * outwards).sum(-1, keepdim=True) < 0, -normal, normal)
 
 
-def pick_candidates(
-    candidates: Float[Tensor, "B C S 2"], outwards: Float[Tensor, "B C 2"], hysteresis: float = HYSTERESIS
+def seen_candidates(
+    candidates: Float[Tensor, "B CS 2"], outwards: Float[Tensor, "B C 2"], hysteresis: float = HYSTERESIS
 ) -> Int64[Tensor, "B C"]:
-    """Which candidate of each contour landmark is seen at the edge of the face.
+    """Which of all candidates is seen at the edge of the face in place of each contour landmark.
 
     Args:
-        candidates: image positions, in a unit in which ``hysteresis`` is given.
+        candidates: image positions in the order of ``ContourLines``, in a unit in which ``hysteresis`` is
+            given: mm at the head by default.
         outwards: unit directions away from the face.
-        hysteresis: a candidate must lie this much further outwards than the first one.
+        hysteresis: a candidate must lie this much further outwards than the landmark's own place.
+
+    Returns:
+        Rows of the candidates.
     """
-    height = (candidates * outwards[:, :, None]).sum(-1)
+    ring = outwards.shape[1]
+    if ring == 0:
+        return torch.zeros(len(candidates), 0, dtype=torch.int64, device=candidates.device)
+    steps = candidates.shape[1] // ring
+    height = (candidates.unflatten(1, (ring, steps)) * outwards[:, :, None]).sum(-1)
     gain, best = height.max(-1)
-    return torch.where(gain > height[..., 0] + hysteresis, best, torch.zeros_like(best))
+    best = torch.where(gain > height[..., 0] + hysteresis, best, torch.zeros_like(best))
+    return steps * torch.arange(ring, device=best.device) + best
 
 
 def _front_surface(model: FaceModel, queries: ndarray) -> tuple[ndarray, ndarray]:

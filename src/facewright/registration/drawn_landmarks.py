@@ -13,7 +13,7 @@ from torch import Tensor
 from facewright.detection.records import Landmarks
 from facewright.image.color import linear_from_srgb, srgb_from_linear
 from facewright.image.sample import sample_bilinear
-from facewright.models.contour import contour_lines, outward_normals, pick_candidates
+from facewright.models.contour import contour_lines, outward_normals, seen_candidates
 from facewright.models.face_model import FaceModel
 from facewright.registration.correspondence import normals_of
 from facewright.registration.depth_image import DepthImage
@@ -67,11 +67,9 @@ def true_landmarks(
     if len(ring) == 0:
         return own.numpy()
     candidates = camera.project(lines.candidates.on(placed, faces)[None])[..., :2]
-    candidates = candidates.unflatten(1, (len(ring), -1))
     ring_px = torch.from_numpy(seen)[ring][None]
     per_mm = float(camera.focal[0]) / float(vertices[:, 2].mean())
-    chosen = pick_candidates(candidates / per_mm, outward_normals(ring_px))[0]
-    own[ring] = candidates[0, torch.arange(len(ring)), chosen]
+    own[ring] = candidates[0, seen_candidates(candidates / per_mm, outward_normals(ring_px))[0]]
     return own.numpy()
 
 

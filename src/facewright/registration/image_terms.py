@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int64
 from numpy import ndarray
 
-from facewright.models.contour import contour_lines, outward_normals, pick_candidates
+from facewright.models.contour import contour_lines, outward_normals, seen_candidates
 from facewright.registration.correspondence import normals_of
 from facewright.registration.energy import Axes, Rows
 from facewright.registration.nonrigid import LandmarkTerm
@@ -140,19 +140,19 @@ class ContourTerm:
         """The candidate that is at the edge for the head as it lies, and the nearest place on the curve."""
         if stage.landmarks <= 0 or len(self.curve) < 3:
             return None
-        lies = (moved[self.faces[self.triangle]] * self.corner_weights[..., None]).sum(2)
+        triangle, share = self.triangle.reshape(-1), self.corner_weights.reshape(-1, 3)
+        lies = (moved[self.faces[triangle]] * share[..., None]).sum(1)
         outwards = outward_normals(torch.from_numpy(self.curve)[None])
-        chosen = pick_candidates(torch.from_numpy(lies[None, ..., :2]), outwards)[0].numpy()
-        each = np.arange(len(chosen))
-        here = lies[each, chosen]
+        chosen = seen_candidates(torch.from_numpy(lies[None, :, :2]), outwards)[0].numpy()
+        here = lies[chosen]
         there = nearest_on_ring(self.curve, here[:, :2])
         off = np.linalg.norm(there - here[:, :2], axis=1)
         weight = stage.landmarks**2 * self.weight / (1 + (off / DOUBTED) ** 2)
         return Rows(
             np.concatenate([there, here[:, 2:]], axis=1),
             weight,
-            triangle=self.triangle[each, chosen],
-            corner_weights=self.corner_weights[each, chosen],
+            triangle=triangle[chosen],
+            corner_weights=share[chosen],
             axes=ACROSS,
         )
 

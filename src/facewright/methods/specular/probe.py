@@ -8,7 +8,7 @@ from torch import Tensor
 
 from facewright.core.errors import InputError
 from facewright.fitting.skin import skin_mask
-from facewright.models.contour import contour_lines, outward_normals, pick_candidates
+from facewright.models.contour import contour_lines, outward_normals, seen_candidates
 from facewright.models.face_model import FaceModel
 from facewright.scene.parameters import HeadParameters
 
@@ -126,10 +126,9 @@ class FaceProbe:
         fixed_points, fixed = points[:, :count], pixels[:, :count]
         if len(self.contour) == 0:
             return fixed_points, fixed
-        lying = pixels[:, count:].unflatten(1, (len(self.contour), -1))
-        flat = lying[..., :2].detach()
-        best = pick_candidates(flat, outward_normals(flat[:, :, 0]), HYSTERESIS * head.camera.size[0])
-        chosen = (torch.arange(len(self.contour), device=best.device) * self._steps + best)[..., None]
+        flat = pixels[:, count:, :2].detach()
+        outwards = outward_normals(flat[:, :: self._steps])
+        chosen = seen_candidates(flat, outwards, HYSTERESIS * head.camera.size[0])[..., None]
         slid = pixels[:, count:].gather(1, chosen.expand(-1, -1, 3))
         slid_points = points[:, count:].gather(1, chosen.expand(-1, -1, 3))
         index = self.contour[None, :, None].expand(len(points), -1, 3)
