@@ -140,9 +140,9 @@ def _start(
         guesses = [predicted(sample, *pair) for pair in zip(albedos, own, strict=True)]
         errors = torch.stack([relative_error(sample, guess) for guess in guesses])
         # How far the photo is believed must not depend on the tone, or bad fits would look cheap.
-        believed = (TYPICAL**2 / errors.median(1).values.min()).clamp(max=1)
+        trust = believed(errors.median(1).values.min())
         data = (errors.clamp(max=LARGEST) * sample.weight).sum(1) / sample.weight.sum().clamp_min(1e-9)
-        cost = cost + believed * precision * data
+        cost = cost + trust * precision * data
         cost = cost + torch.stack([_light_cost(light, prior) for light in own]).to(cost)
     best = int(cost.argmin())
     return albedos[best], lights[best]
@@ -199,12 +199,34 @@ def residual_trust(
     return trust.masked_fill(sample.clipped & (explained >= sample.color), 0)
 
 
-def robust_weight(sample: PixelSamples, explained: Float[Tensor, "P C"]) -> Float[Tensor, " P"]:
-    """Weights by residual: hair, glasses, highlights and cast shadows do not count (Tukey)."""
+def robust_weight(
+    sample: PixelSamples, explained: Float[Tensor, "*D P C"], scale: Float[Tensor, ""] | None = None
+) -> Float[Tensor, "*D P"]:
+    """Weights by residual: hair, glasses, highlights and cast shadows do not count.
+
+    Args:
+        sample: pixels.
+        explained: their colours.
+        scale: typical squared relative error; that of these colours if None.
+    """
     squared = relative_error(sample, explained)
-    scale = squared.median().clamp_min(LEAST_ERROR**2)
-    believed = (TYPICAL**2 / scale).clamp(max=1)
-    return believed * (1 - squared / (CUT**2 * scale)).clamp_min(0) ** 2
+    scale = typical_error(squared) if scale is None else scale
+    return believed(scale) * tukey_weight(squared, CUT**2 * scale)
+
+
+def typical_error(squared: Float[Tensor, " P"]) -> Float[Tensor, ""]:
+    """Typical squared relative error of pixels."""
+    return squared.median().clamp_min(LEAST_ERROR**2)
+
+
+def believed(scale: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    """How far a photo is believed whose squared relative error is typically as large as that."""
+    return (TYPICAL**2 / scale).clamp(max=1)
+
+
+def tukey_weight(squared: Float[Tensor, "*D P"], reach: Float[Tensor, ""]) -> Float[Tensor, "*D P"]:
+    """Tukey's biweight of squared residuals: 1 at none, 0 from ``reach`` on."""
+    return (1 - squared / reach).clamp_min(0) ** 2
 
 
 def relative_error(sample: PixelSamples, explained: Float[Tensor, "*D P C"]) -> Float[Tensor, "*D P"]:

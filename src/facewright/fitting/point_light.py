@@ -13,17 +13,18 @@ from torch import Tensor
 
 from facewright.fitting.appearance import (
     CUT,
-    LEAST_ERROR,
-    TYPICAL,
     LightPrior,
     PixelSamples,
     ambient_shading,
+    believed,
     light_prior,
     predicted,
     reflectance,
     relative_error,
     residual_trust,
+    robust_weight,
     solve_person,
+    typical_error,
 )
 from facewright.render.shading import shade_point_diffuse, shade_specular
 from facewright.scene.lighting import SH_CONSTANTS, PointLight, sh_basis
@@ -112,7 +113,8 @@ def solve_point_lights(
     lights, scales = [], []
     for row, sample in enumerate(samples):
         light = PhotoLight(ambient[row, :, : sample.color.shape[1]], origin[row], -_unit(origin[row]))
-        scales.append(_scale(sample, explained(sample, shared[row], light)))
+        # Kept while light is added, or a wrong light would look cheap.
+        scales.append(typical_error(relative_error(sample, explained(sample, shared[row], light))))
         lights.append(_best_direction(sample, shared[row], light, scales[row], prior, precision))
     for index in range(int(person.max()) + 1):
         rows = (person == index).nonzero()[:, 0].tolist()
@@ -159,22 +161,13 @@ def _falling(sample: PixelSamples, position: Tensor) -> tuple[Float[Tensor, " P"
     return matt[0, :, 0], shine[0, :, 0]
 
 
-def _scale(sample: PixelSamples, color: Tensor) -> Float[Tensor, ""]:
-    """Typical squared error: kept while light is added, or a wrong light would look cheap."""
-    return relative_error(sample, color).median().clamp_min(LEAST_ERROR**2)
-
-
-def _robust(sample: PixelSamples, color: Tensor, scale: Tensor) -> Float[Tensor, "*D P"]:
-    believed = (TYPICAL**2 / scale).clamp(max=1)
-    return believed * (1 - relative_error(sample, color) / (CUT**2 * scale)).clamp_min(0) ** 2
-
-
 def _misfit(sample: PixelSamples, color: Tensor, scale: Tensor, precision: float) -> Float[Tensor, "*D"]:
-    """Twice the negative log likelihood whose weights are ``_robust``."""
-    believed = (TYPICAL**2 / scale).clamp(max=1)
+    """Twice the negative log likelihood whose weights are ``robust_weight``."""
     reach = CUT**2 * scale
     error = reach / 3 * (1 - (1 - relative_error(sample, color) / reach).clamp_min(0) ** 3)
-    return (precision * believed * (error @ sample.weight) / sample.weight.sum().clamp_min(1e-9)).double()
+    return (
+        precision * believed(scale) * (error @ sample.weight) / sample.weight.sum().clamp_min(1e-9)
+    ).double()
 
 
 def _best_direction(
@@ -202,7 +195,7 @@ def _best_direction(
     dim = replace(light, intensity=torch.zeros_like(light.ambient[0]))
     curvature, centre = _prior(dim, prior)
     color = explained(few, shared, light).expand(len(directions), -1, -1)
-    robust = _robust(few, color, scale).clamp_min(LEAST_ROBUST)
+    robust = robust_weight(few, color, scale).clamp_min(LEAST_ROBUST)
     for _ in range(TRIED_ROUNDS):
         weight = residual_trust(few, color, robust, precision)
         weighted = design * weight[..., None]
@@ -215,7 +208,7 @@ def _best_direction(
         found = torch.linalg.solve(matrix, sides)
         found[:, 9 * channels :] = found[:, 9 * channels :].clamp_min(0)
         color = torch.einsum("dpci,dci->dpc", design, found[:, order].to(design)).clamp_min(0)
-        robust = _robust(few, color, scale)
+        robust = robust_weight(few, color, scale)
     offset = found - centre
     cost = _misfit(few, color, scale, precision) + ((offset @ curvature) * offset).sum(1)
     best = int(cost.argmin())
@@ -313,7 +306,7 @@ def _system(
 ) -> tuple[Tensor, Tensor]:
     """Normal equations of one photo: albedo and gloss, soft light, and intensity and direction if any."""
     color = explained(sample, shared, light)
-    weight = residual_trust(sample, color, _robust(sample, color, scale), precision).flatten()
+    weight = residual_trust(sample, color, robust_weight(sample, color, scale), precision).flatten()
     rows = _jacobian(sample, shared, light).flatten(1)
     matrix = ((rows * weight) @ rows.mT).double()
     right = (rows @ (weight * (sample.color - color).flatten())).double()

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from facewright.fitting.appearance import LightPrior
+from facewright.fitting.appearance import LightPrior, tukey_weight
 from facewright.fitting.face_crop import FaceCrops
 from facewright.fitting.skin import seen_skin, skin_mask
 from facewright.geometry.spread import spread_points
@@ -166,7 +166,7 @@ def freedom(
         return rough
     squared = rough.explained(residual) ** 2
     scale = squared.median().clamp_min(LEAST_ERROR**2)
-    tukey = (1 - squared / (CUT**2 * scale)).clamp_min(0) ** 2
+    tukey = tukey_weight(squared, CUT**2 * scale)
     return _freedom(
         appearance,
         row,
