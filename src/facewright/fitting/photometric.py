@@ -13,7 +13,7 @@ from facewright.fitting.face_crop import FaceCrops, crop_faces
 from facewright.fitting.landmark import with_parameters
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
 from facewright.fitting.photometric_shape import ShapeSettings, refine_shape
-from facewright.fitting.point_light import PointLightPrior, solve_point_lights
+from facewright.fitting.point_light import LightPriors, PointLightPrior, SoftlyLit, solve_point_lights
 from facewright.fitting.records import FaceFit
 from facewright.fitting.skin import SeenSkin, seen_skin
 from facewright.image.color import lacks_color, luminance
@@ -104,8 +104,8 @@ def _appearance(
     diffuse, light = solve_appearance(samples, person, settings.light, settings.precision, known)
     if settings.point_light is None:
         return replace(parameters, diffuse=diffuse, light=SphericalHarmonicsLight(light))
-    start = (diffuse, light, parameters.pose.translation)
-    priors = (settings.light, settings.point_light)
+    start = SoftlyLit(diffuse, light, parameters.pose.translation)
+    priors = LightPriors(settings.light, settings.point_light)
     diffuse, specular, light, bulb = solve_point_lights(samples, person, start, priors, settings.precision)
     return replace(
         parameters,

@@ -22,8 +22,8 @@ from facewright.fitting.multi_image import ArrowSystem, group_sum
 from facewright.fitting.records import FaceFit
 from facewright.fitting.settings import LandmarkFitSettings
 from facewright.fitting.shading_residual import (
+    MovedSurface,
     PhotoView,
-    Ring,
     difference,
     photo_views,
     rings,
@@ -32,6 +32,7 @@ from facewright.fitting.shading_residual import (
 from facewright.fitting.shading_samples import (
     Appearance,
     Freedom,
+    PhotoTrust,
     SurfaceSamples,
     freedom,
     patch_weights,
@@ -78,10 +79,9 @@ class _Scene:
     crops: FaceCrops
     views: list[PhotoView]
     appearance: Appearance
-    basis: Float[Tensor, "M K"]
+    surface: MovedSurface
     identities: int
-    ring: Ring
-    trust: tuple[float, float]
+    trust: PhotoTrust
 
 
 Photo = tuple[SurfaceSamples, Freedom]
@@ -153,16 +153,16 @@ def _scene(
     identities = min(identities, settings.modes)
     basis = torch.cat([model.identity_basis[:identities], model.expression_basis]).flatten(1)
     light = parameters.light.coefficients
+    faces = model.topology.faces
     albedo, patches = model.diffuse_albedo(parameters.diffuse), patch_weights(model)
     return _Scene(
         model=model,
         crops=crops,
         views=photo_views(crops, light),
         appearance=Appearance(light, parameters.diffuse, albedo, prior, patches, settings.patch_std),
-        basis=basis.mT.contiguous(),
+        surface=MovedSurface(faces, rings(faces, len(model.mean)), basis.mT.contiguous()),
         identities=identities,
-        ring=rings(model.topology.faces, len(model.mean)),
-        trust=(settings.pixels, settings.believed),
+        trust=PhotoTrust(settings.pixels, settings.believed),
     )
 
 
@@ -176,12 +176,13 @@ def _linearize_photos(
     k, faces = scene.identities, scene.model.topology.faces
     for row, points in enumerate(surface_samples(scene.model, scene.crops, scene.appearance, parameters)):
         found = difference(scene.views[row], points, camera[row], faces)
-        seen = found.normal, found.residual
-        free = freedom(scene.model, scene.appearance, row, points, seen, scene.trust)
+        free = freedom(scene.model, scene.appearance, row, points, found.normal, found.residual, scene.trust)
         photos.append((points, free))
         costs.append(free.cost(found.residual))
-        pose = parameters.pose.rotation[row], parameters.pose.translation[row]
-        jacobian = shape_jacobian(found, points, camera[row], (faces, scene.ring, scene.basis), pose)
+        pose = parameters.pose
+        jacobian = shape_jacobian(
+            found, points, camera[row], scene.surface, pose.rotation[row], pose.translation[row]
+        )
         curvature, descent = free.normal_equations(jacobian, found.residual)
         own = torch.cat([torch.arange(6), torch.arange(6 + k, len(descent))]).to(descent.device)
         parts["own"][row] += curvature[own][:, own]

@@ -65,6 +65,34 @@ class PointLightPrior:
 
 
 @dataclass(frozen=True)
+class LightPriors:
+    """What is known of the light in photos of faces.
+
+    Attributes:
+        soft: from all around.
+        bulb: of a point light.
+    """
+
+    soft: LightPrior
+    bulb: PointLightPrior
+
+
+@dataclass(frozen=True)
+class SoftlyLit:
+    """Heads as soft light alone explains them.
+
+    Attributes:
+        albedo: coefficients, from ``solve_appearance``.
+        ambient: light, likewise.
+        origin: of the heads, mm, camera frame.
+    """
+
+    albedo: Float[Tensor, "B K"]
+    ambient: Float[Tensor, "B 9 3"]
+    origin: Float[Tensor, "B 3"]
+
+
+@dataclass(frozen=True)
 class PhotoLight:
     """Light of one photo; C = 3 channels, or 1 for a grey photo.
 
@@ -89,8 +117,8 @@ class PhotoLight:
 def solve_point_lights(
     samples: list[PixelSamples],
     person: Int64[Tensor, " B"],
-    start: tuple[Float[Tensor, "B K"], Float[Tensor, "B 9 3"], Float[Tensor, "B 3"]],
-    prior: tuple[LightPrior, PointLightPrior],
+    start: SoftlyLit,
+    prior: LightPriors,
     precision: float,
 ) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B S"], Float[Tensor, "B 9 3"], PointLight]:
     """Albedo and specular coefficients of each person, soft and point light of each photo.
@@ -98,18 +126,18 @@ def solve_point_lights(
     Args:
         samples: of each photo.
         person: which person each photo shows, 0 to P - 1.
-        start: albedo and light from ``solve_appearance``, and the heads' origins (mm, camera frame).
-        prior: of soft light, and of a point light.
+        start: what soft light explains.
+        prior: of the light.
         precision: as in ``solve_appearance``.
 
     Returns:
         The intensity of the point light is 0 in photos that are explained without one.
     """
-    albedo, ambient, origin = start
+    albedo, ambient, origin = start.albedo, start.ambient, start.origin
     count, gloss_count = albedo.shape[1], len(samples[0].specular_basis)
     shared = torch.cat([albedo, albedo.new_zeros(len(albedo), gloss_count)], dim=1)
     strength = torch.ones_like(shared[0])
-    strength[count:] = prior[1].gloss_strength
+    strength[count:] = prior.bulb.gloss_strength
     lights, scales = [], []
     for row, sample in enumerate(samples):
         light = PhotoLight(ambient[row, :, : sample.color.shape[1]], origin[row], -_unit(origin[row]))
@@ -131,7 +159,7 @@ def solve_point_lights(
                 lights[row] = _moved(lights[row], change)
         shared[rows] = found
     position = torch.stack([light.position for light in lights])
-    intensity = torch.stack([_rgb_intensity(light, prior[1]) for light in lights])
+    intensity = torch.stack([_rgb_intensity(light, prior.bulb) for light in lights])
     soft = torch.stack([light.ambient.expand(-1, 3) for light in lights])
     return shared[:, :count], shared[:, count:], soft, PointLight(position, intensity)
 
@@ -175,7 +203,7 @@ def _best_direction(
     shared: Tensor,
     light: PhotoLight,
     scale: Tensor,
-    prior: tuple[LightPrior, PointLightPrior],
+    prior: LightPriors,
     precision: float,
 ) -> PhotoLight:
     """The light with the most probable of all tried point lights, or without any.
@@ -212,7 +240,7 @@ def _best_direction(
     offset = found - centre
     cost = _misfit(few, color, scale, precision) + ((offset @ curvature) * offset).sum(1)
     best = int(cost.argmin())
-    if cost[best] > _cost(few, shared, light, scale, prior, precision) - prior[1].gain:
+    if cost[best] > _cost(few, shared, light, scale, prior, precision) - prior.bulb.gain:
         return light
     ambient = found[best, : 9 * channels].view(channels, 9).mT.to(light.ambient)
     intensity = found[best, 9 * channels :].to(light.ambient)
@@ -258,7 +286,7 @@ def _cost(
     shared: Tensor,
     light: PhotoLight,
     scale: Tensor,
-    prior: tuple[LightPrior, PointLightPrior],
+    prior: LightPriors,
     precision: float,
 ) -> Tensor:
     """Twice the negative log probability of a photo and its light."""
@@ -275,13 +303,13 @@ def _packed(light: PhotoLight) -> Tensor:
     return torch.cat(parts).double()
 
 
-def _prior(light: PhotoLight, prior: tuple[LightPrior, PointLightPrior]) -> tuple[Tensor, Tensor]:
+def _prior(light: PhotoLight, prior: LightPriors) -> tuple[Tensor, Tensor]:
     """Curvature and centre of soft light and intensity, whose sum is as bright as photos are."""
     channels = light.ambient.shape[1]
     total = light.ambient.clone()
     if light.intensity is not None:
         total[0] += light.intensity * SPHERE_MEAN / SH_CONSTANTS[0]
-    soft, centre = light_prior(channels, prior[0], total)
+    soft, centre = light_prior(channels, prior.soft, total)
     if light.intensity is None:
         return soft, centre
     share = torch.zeros(9 * channels, channels, dtype=soft.dtype, device=soft.device)
@@ -289,7 +317,7 @@ def _prior(light: PhotoLight, prior: tuple[LightPrior, PointLightPrior]) -> tupl
         share[9 * channel, channel] = SPHERE_MEAN / SH_CONSTANTS[0]
     eye = torch.eye(channels, dtype=soft.dtype, device=soft.device)
     mean = torch.full_like(eye, 1 / channels)
-    own = mean / channels / prior[1].intensity_std ** 2 + (eye - mean) / prior[1].color_std ** 2
+    own = mean / channels / prior.bulb.intensity_std**2 + (eye - mean) / prior.bulb.color_std**2
     spread = torch.cat([torch.eye(9 * channels, dtype=soft.dtype, device=soft.device), share], dim=1)
     curvature = spread.mT @ soft @ spread
     curvature[9 * channels :, 9 * channels :] += own
@@ -301,7 +329,7 @@ def _system(
     shared: Tensor,
     light: PhotoLight,
     scale: Tensor,
-    prior: tuple[LightPrior, PointLightPrior],
+    prior: LightPriors,
     precision: float,
 ) -> tuple[Tensor, Tensor]:
     """Normal equations of one photo: albedo and gloss, soft light, and intensity and direction if any."""

@@ -30,6 +30,21 @@ class Ring:
 
 
 @dataclass(frozen=True)
+class MovedSurface:
+    """A mesh and what moves it.
+
+    Attributes:
+        faces: its triangles.
+        ring: those around each vertex.
+        basis: what each shape coefficient moves: x, y, z of each vertex.
+    """
+
+    faces: Int64[Tensor, "F 3"]
+    ring: Ring
+    basis: Float[Tensor, "M K"]
+
+
+@dataclass(frozen=True)
 class PhotoView:
     """One photo.
 
@@ -111,8 +126,9 @@ def shape_jacobian(
     found: Difference,
     samples: SurfaceSamples,
     vertices: Float[Tensor, "V 3"],
-    surface: tuple[Int64[Tensor, "F 3"], Ring, Float[Tensor, "M K"]],
-    pose: tuple[Float[Tensor, "3 3"], Float[Tensor, " 3"]],
+    surface: MovedSurface,
+    rotation: Float[Tensor, "3 3"],
+    translation: Float[Tensor, " 3"],
 ) -> Float[Tensor, "P D"]:
     """Of the residuals by pose (turn, shift) and shape coefficients.
 
@@ -120,14 +136,14 @@ def shape_jacobian(
         found: at the samples.
         samples: of the photo.
         vertices: mm, camera frame.
-        surface: triangles, those around each vertex, and what each coefficient moves
-            (x, y, z of each vertex).
-        pose: rotation and translation, camera_from_head.
+        surface: of the head.
+        rotation: camera_from_head.
+        translation: likewise, mm.
     """
-    (faces, ring, basis), (rotation, translation) = surface, pose
+    basis = surface.basis
     count, size = len(samples.share), (len(samples.share), len(basis))
     motion, coefficients = vertices.new_zeros(count, 6), vertices.new_zeros(count, basis.shape[1])
-    for pairs, vertex, force in _vertex_gradients(found, samples, vertices, (faces, ring)):
+    for pairs, vertex, force in _vertex_gradients(found, samples, vertices, surface):
         row = torch.arange(count, device=pairs.device).repeat_interleave(pairs)
         turn = torch.linalg.cross(vertices[vertex] - translation, force)
         motion.index_add_(0, row, torch.cat([turn, force], 1))
@@ -156,17 +172,17 @@ def _seen(view: PhotoView, points: Float[Tensor, "P 3"]) -> tuple[Tensor, Tensor
 
 
 def _vertex_gradients(
-    found: Difference, samples: SurfaceSamples, vertices: Tensor, surface: tuple[Tensor, Ring]
+    found: Difference, samples: SurfaceSamples, vertices: Tensor, surface: MovedSurface
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Gradients of the residuals by vertices (camera frame), through the normals and through the place.
 
     Each: pairs of sample and vertex for each sample; the vertices, sample after sample; the gradients.
     """
-    (faces, ring), device = surface, vertices.device
+    ring, device = surface.ring, vertices.device
     around = ring.count[samples.corners.flatten()]
     corner = torch.arange(len(around), device=device).repeat_interleave(around)
     within = torch.arange(len(corner), device=device) - (around.cumsum(0) - around)[corner]
-    triangle = faces[ring.triangle[ring.first[samples.corners.flatten()][corner] + within]]
+    triangle = surface.faces[ring.triangle[ring.first[samples.corners.flatten()][corner] + within]]
     a, b, c = vertices[triangle].unbind(1)
     # The normal a x b + b x c + c x a of a triangle changes by da x (b - c) when a moves, and so on.
     edges = torch.stack([b - c, c - a, a - b], 1)

@@ -110,6 +110,19 @@ class Freedom:
         return torch.linalg.solve_triangular(self.lower, right[:, None], upper=False)[:, 0]
 
 
+@dataclass(frozen=True)
+class PhotoTrust:
+    """How much shading is believed.
+
+    Attributes:
+        pixels: how many independent pixels a photo is worth.
+        error: relative error that shape explains; a photo with larger ones tells less.
+    """
+
+    pixels: float
+    error: float
+
+
 def patch_weights(model: FaceModel, count: int = PATCHES) -> Float[Tensor, "V N"]:
     """Overlapping smooth patches of the face, evenly spread; a vertex' squared weights sum up to 1."""
     skin = skin_mask(model).nonzero()[:, 0]
@@ -145,8 +158,9 @@ def freedom(
     appearance: Appearance,
     row: int,
     samples: SurfaceSamples,
-    seen: tuple[Float[Tensor, "P 3"], Float[Tensor, " P"]],
-    trust: tuple[float, float],
+    normal: Float[Tensor, "P 3"],
+    residual: Float[Tensor, " P"],
+    trust: PhotoTrust,
 ) -> Freedom:
     """Weigh the residuals of a photo by how well they are explained.
 
@@ -155,13 +169,12 @@ def freedom(
         appearance: of the photos.
         row: of the photo.
         samples: of the photo.
-        seen: normals and residuals of the samples.
-        trust: how many independent pixels the photo is worth, and the relative error that is believed.
+        normal: of the samples, camera frame.
+        residual: of the samples.
+        trust: in the photo.
     """
-    normal, residual = seen
-    pixels, believed = trust
     jacobian = _jacobian(model, appearance, row, samples, normal)
-    rough = _freedom(appearance, row, jacobian, samples.share * (pixels / FIRST_ERROR**2))
+    rough = _freedom(appearance, row, jacobian, samples.share * (trust.pixels / FIRST_ERROR**2))
     if len(residual) == 0:
         return rough
     squared = rough.explained(residual) ** 2
@@ -171,7 +184,7 @@ def freedom(
         appearance,
         row,
         jacobian,
-        samples.share * tukey * (pixels / scale * (believed**2 / scale).clamp(max=1)),
+        samples.share * tukey * (trust.pixels / scale * (trust.error**2 / scale).clamp(max=1)),
     )
 
 

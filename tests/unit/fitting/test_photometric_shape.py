@@ -10,7 +10,13 @@ from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import landmark_basis
 from facewright.fitting.photometric import PhotometricFitSettings, refine_photometric
 from facewright.fitting.photometric_shape import ShapeSettings, refine_shape
-from facewright.fitting.shading_residual import difference, photo_views, rings, shape_jacobian
+from facewright.fitting.shading_residual import (
+    MovedSurface,
+    difference,
+    photo_views,
+    rings,
+    shape_jacobian,
+)
 from facewright.fitting.shading_samples import Appearance, patch_weights, surface_samples
 from facewright.geometry.rotation import rotation_from_axis_angle
 from facewright.image.color import srgb_from_linear
@@ -131,6 +137,7 @@ def test_the_jacobian_is_that_of_the_residuals(model, scene):
     view = photo_views(crops, truth.light.coefficients)[0]
     pose = parameters.pose.rotation[0], parameters.pose.translation[0]
     shape = model.identity_basis[:20].flatten(1).mT.contiguous()
+    surface = MovedSurface(faces, rings(faces, len(model.mean)), shape)
 
     def found(change):
         identity = parameters.identity[:1].clone()
@@ -143,15 +150,13 @@ def test_the_jacobian_is_that_of_the_residuals(model, scene):
     step = 0.02
     there, back = (found(sign * step * direction)[1].residual for sign in (1, -1))
     camera, here = found(torch.zeros(20))
-    jacobian = shape_jacobian(here, samples, camera, (faces, rings(faces, len(model.mean)), shape), pose)
+    jacobian = shape_jacobian(here, samples, camera, surface, *pose)
     numeric, analytic = (there - back) / (2 * step), jacobian[:, 6:] @ direction
     assert (numeric - analytic).norm() < 0.1 * numeric.norm(), (numeric - analytic).norm() / numeric.norm()
     # Control: neither the turning of normals nor the sliding of the photo may be left out.
     for part in ("pull", "slide"):
         without = replace(here, **{part: torch.zeros_like(getattr(here, part))})
-        partial = shape_jacobian(
-            without, samples, camera, (faces, rings(faces, len(model.mean)), shape), pose
-        )
+        partial = shape_jacobian(without, samples, camera, surface, *pose)
         assert (numeric - partial[:, 6:] @ direction).norm() > 0.15 * numeric.norm()
 
 
