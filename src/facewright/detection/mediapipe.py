@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from facewright.core.errors import AssetError, UnavailableError
+from facewright.networks.heads import LANDMARKS
 
-from .landmark_errors import COUNT
 from .records import Landmarks
 
 MAX_TOLD = 200  # characters of MediaPipe's own messages
@@ -72,10 +72,10 @@ class MediaPipeLandmarker:
             ) from error
         found = []
         for face in faces:
-            if len(face) != COUNT:
+            if len(face) != LANDMARKS:
                 raise AssetError(
-                    f"expected a MediaPipe bundle that finds {COUNT} points of a face (irises included), got "
-                    f"{len(face)}: use face_landmarker.task."
+                    f"expected a MediaPipe bundle that finds {LANDMARKS} points of a face (irises included), "
+                    f"got {len(face)}: use face_landmarker.task."
                 )
             points = (torch.tensor([(point.x, point.y) for point in face]) * extent).to(photo.device)
             found.append(Landmarks(points, 1.0, torch.cat([points.amin(0), points.amax(0)])))

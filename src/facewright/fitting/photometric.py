@@ -138,9 +138,7 @@ def sample_pixels(
         raise HiddenFaceError(
             f"faces {hidden} hardly lie in their photos: leave out their photometric refinement.", hidden
         )
-    return [
-        _one_photo(model, crops.images[row], skin, row, chosen[row]) for row in range(len(crops.images))
-    ]
+    return [_one_photo(model, crops.images[row], skin, row, chosen[row]) for row in range(len(crops.images))]
 
 
 def _one_photo(

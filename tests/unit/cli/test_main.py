@@ -4,6 +4,7 @@ import errno
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -183,7 +184,7 @@ def test_the_demo_looks_where_the_report_says(
 def test_a_file_that_may_not_be_read_gets_one_line(
     option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def denied(self: Path, *arguments: object, **options: object) -> object:
+    def denied(self: Path, *arguments: Any, **options: Any) -> object:
         if self == closed:
             raise PermissionError(13, "Permission denied", str(self))
         return opened(self, *arguments, **options)
