@@ -13,6 +13,10 @@ INK, GRID = "#26272b", "#dcdad5"
 def write_curve(path: Path, table: EvaluationTable) -> None:
     """Draw the fraction of errors below each threshold, one line a part; deterministic bytes.
 
+    Args:
+        path: the PNG.
+        table: with at least one measured pair.
+
     Raises:
         OutputError: the file cannot be written.
     """
@@ -35,7 +39,6 @@ def write_curve(path: Path, table: EvaluationTable) -> None:
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    if table.pooled:
-        axes.legend(loc="lower right", frameon=False)
+    axes.legend(loc="lower right", frameon=False)
     with atomic_file(path) as partial:
         canvas.print_png(str(partial), metadata={"Software": "facewright"})

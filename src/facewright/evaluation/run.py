@@ -104,7 +104,8 @@ def evaluate_into(
             results=tuple(results),
             pooled=run.pooled(results),
         )
-        write_curve(folder / CURVE, table)
+        if table.pooled:  # without a measured pair there is no curve
+            write_curve(folder / CURVE, table)
         write_tables(folder, table)
     return table
 

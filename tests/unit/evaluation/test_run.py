@@ -171,6 +171,19 @@ def test_the_command_measures_what_it_can_and_counts_the_rest(folders, tmp_path,
     assert {path: path.read_bytes() for path in out.rglob("*.*")} == before
 
 
+def test_without_a_measured_pair_there_is_a_table_and_no_curve(tmp_path, capsys):
+    folders = [tmp_path / "heads", tmp_path / "scans"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "anna.obj").write_text("torn")
+    out = tmp_path / "out"
+    options = ["--predictions", str(folders[0]), "--scans", str(folders[1]), "--out", str(out)]
+    assert main(["evaluate", "now", *options]) == 1
+    assert "0 pairs measured, 1 failed" in capsys.readouterr().out
+    assert json.loads((out / "table.json").read_text())["failed"] == 1
+    assert not (out / "ced.png").exists()
+
+
 def test_other_files_are_never_replaced(folders, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
