@@ -1,5 +1,7 @@
 """Landmarks found on the shipped head itself, turned and in metres, by the shipped networks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,14 @@ from facewright.core.errors import NoFaceError, SeveralFacesError
 from facewright.detection import FaceDetector, FaceLandmarker, detect
 from facewright.geometry.scan import Scan
 from facewright.models.base import load_base_model
-from facewright.registration.scan_landmarks import find_face_on_scan, plaster_bias
+from facewright.registration.records import ScanLandmarks
+from facewright.registration.rigid import eye_distance_of
+from facewright.registration.scan_landmarks import (
+    find_face_on_scan,
+    nose_height,
+    plaster_bias,
+    steady_landmarks,
+)
 from facewright.registration.scan_views import looking, viewer_of
 from facewright.registration.surface import ScanSurface, surface_of_scan
 
@@ -90,14 +99,29 @@ def test_points_strewn_at_random_show_their_face(model, finder) -> None:
     assert np.median(np.linalg.norm(found.points - truth, axis=1)) < 5.0
 
 
-def test_a_ball_is_no_face(model, finder) -> None:
-    generator = np.random.default_rng(0)
+@pytest.mark.parametrize("seed", [0, 1])  # on both the networks see a face from several sides
+def test_a_ball_is_no_face(model, finder, seed) -> None:
+    generator = np.random.default_rng(seed)
     points = generator.normal(size=(3000, 3))
     points *= 100 / np.linalg.norm(points, axis=1, keepdims=True)
     ball = surface_of_scan(Scan("ball.xyz", points, np.zeros((0, 3), np.int64), np.arange(3000)))
     with pytest.raises(NoFaceError, match=r"no face was found on ball\.xyz") as told:
         find_face_on_scan(ball, model, finder)
     assert not isinstance(told.value, SeveralFacesError)
+
+
+def test_a_nose_stands_out_of_the_face(model) -> None:
+    """In mm of a mean head, whatever the unit; and not out of a ball."""
+    index = steady_landmarks(model)
+    points = model.landmark_points(model.mean, "dense478").double().numpy()[index]
+    face = ScanLandmarks(index, 0.01 * points @ TURN.T + 3.0, np.ones(len(index)))
+    width = eye_distance_of(face, model)
+    assert width is not None
+    assert 3 < nose_height(face, width, model) < 20
+    middle = points.mean(0) - [0, 0, 60.0]
+    way = points - middle
+    ball = replace(face, points=0.01 * (middle + 80 * way / np.linalg.norm(way, axis=1, keepdims=True)))
+    assert abs(nose_height(ball, width, model)) < 0.5
 
 
 def test_a_pixel_leads_back_to_its_place(model) -> None:
