@@ -37,13 +37,17 @@ from facewright.uv.head_texture import TextureSettings, head_texture
 
 @dataclass(frozen=True)
 class _Seen:
-    """A face that was found, and what its photo says besides its pixels: size (height, width), focal (px)."""
+    """A face that was found, and what its photo says besides its pixels.
+
+    Size is (height, width), focal in px; others: so many faces of the photo are left aside.
+    """
 
     face: Landmarks
     name: str
     size: tuple[int, int]
     focal: float | None
     seconds: dict[str, float]
+    others: int
 
 
 @dataclass(frozen=True)
@@ -156,10 +160,12 @@ class Reconstructor:
         """The first faces of a photo."""
         clock = StageClock()
         with clock.stage("detection"):
-            faces = find_faces(self.finder, photo)[:count]
+            found = find_faces(self.finder, photo)
+        faces = found[:count]
         share = {name: value / len(faces) for name, value in clock.seconds.items()}
         height, width = photo.pixels.shape[-2:]
-        return [_Seen(face, photo.name, (height, width), photo.focal, share) for face in faces]
+        others = len(found) - len(faces)
+        return [_Seen(face, photo.name, (height, width), photo.focal, share, others) for face in faces]
 
     def _fitted(
         self, photos: Sequence[Photograph], found: Sequence[_Seen | Exception]
@@ -252,8 +258,22 @@ class Reconstructor:
             residual=float(fit.residual[0]),
             seconds=fitted.seconds,
             settings=self.settings,
-            warnings=(*photo.notes, *doubts(fit.parameters.pose, float(fit.residual[0]), clipped)),
+            warnings=(
+                *photo.notes,
+                *_others(fitted.seen.others),
+                *doubts(fit.parameters.pose, float(fit.residual[0]), clipped),
+            ),
         )
+
+
+def _others(count: int) -> tuple[str, ...]:
+    """That the photo shows further faces, of which no head was asked for."""
+    if not count:
+        return ()
+    return (
+        f"the photo shows {count + 1} faces: this is the largest and surest one; --all-faces "
+        "makes a head of each.",
+    )
 
 
 def _pixels(photos: Sequence[Photograph], chosen: Sequence[int]) -> Sequence[Float[Tensor, "3 _ _"]]:

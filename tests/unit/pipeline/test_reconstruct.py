@@ -132,6 +132,16 @@ def test_a_weak_face_leaves_the_others_of_its_photo(engine: Reconstructor) -> No
         engine.reconstruct(photo(1, 1))
 
 
+def test_faces_that_are_left_aside_are_told(engine: Reconstructor) -> None:
+    def told(head: object) -> int:
+        assert isinstance(head, Reconstruction)
+        return sum("shows 3 faces" in warning and "--all-faces" in warning for warning in head.warnings)
+
+    assert told(engine.reconstruct(photo(3))[0]) == 1
+    assert [told(head) for head in engine.reconstruct_together([photo(1), photo(3)])] == [0, 1]
+    assert [told(head) for head in engine.reconstruct(photo(3), all_faces=True)] == [0, 0, 0]
+
+
 def test_what_is_noted_of_a_photo_is_told_with_its_head_or_with_the_lack_of_one(
     engine: Reconstructor,
 ) -> None:
