@@ -31,9 +31,7 @@ MIN_FACING = 0.25  # cosine below which a landmark is seen too flatly to be plac
 # mm that the landmarker is off at best along an axis, on a face of this eye distance
 BASE_SIGMA, PLASTER_SIGMA, EYE_WIDTH = 1.0, 2.5, 90.0
 MIN_SHARE = 0.5  # of the landmarks must be found
-TIP = (1, 4)  # of the nose
-AROUND_NOSE = 35.0  # mm from the tip: what does not tell how far it stands out
-LEAST_NOSE, LEAST_LANDMARKS = 1.5, 20  # mm; and landmarks around, without which nothing can be told
+LEAST_RELIEF = 4.0  # mm; landmarks of faces lie 7 and more off a sphere, those on a ball 2 at most
 HEAD_RADIUS = 100.0  # mm around the face that a picture shows
 FURTHEST = 25.0  # mm; a landmark further from the mean face's was seen through a hole
 RANSAC_OFF = 12.0  # mm; a first landmark that is further from the mean face's is not believed
@@ -115,7 +113,7 @@ def find_face_on_scan(
                 off = bias[looked.index] @ best.rotation * (best.radius / HEAD_RADIUS)
                 looked = replace(looked, points=looked.points - off)
             distance = eye_distance_of(looked, model)
-            if distance is None or nose_height(looked, distance, model) < LEAST_NOSE:
+            if distance is None or relief(looked, distance, model) < LEAST_RELIEF:
                 continue
             if directions is first:
                 # Another face need not look the same way: no axis is left out.
@@ -209,8 +207,8 @@ def steady_landmarks(model: FaceModel) -> Int64[ndarray, " L"]:
     return np.flatnonzero(steady)
 
 
-def nose_height(found: ScanLandmarks, eye_distance: float, model: FaceModel) -> float:
-    """How far the nose stands out of the sphere on which the other landmarks lie, mm of a head of mean size.
+def relief(found: ScanLandmarks, eye_distance: float, model: FaceModel) -> float:
+    """How far landmarks lie off the sphere that fits them best (RMS), mm of a head of mean size.
 
     The networks see faces in balls of plaster, and landmarks drawn on a ball are not far from a face's.
 
@@ -218,23 +216,14 @@ def nose_height(found: ScanLandmarks, eye_distance: float, model: FaceModel) -> 
         found: landmarks in the scan's unit.
         eye_distance: of the outer corners of the eyes, in this unit.
         model: whose landmarks are meant.
-
-    Returns:
-        Infinite if no landmark of the tip was seen.
     """
-    points = _model_points(model)
-    around = np.linalg.norm(points - points[TIP[0]], axis=1) < AROUND_NOSE
-    tip, others = np.isin(found.index, TIP), ~around[found.index]
-    if not tip.any() or others.sum() < LEAST_LANDMARKS:
-        return float("inf")
-    middle = found.points.mean(0)
-    rest = found.points[others] - middle
-    rows = np.concatenate([2 * rest, np.ones((len(rest), 1))], axis=1)
-    solved = np.linalg.lstsq(rows, (rest**2).sum(1), rcond=None)[0]
+    points = found.points - found.points.mean(0)
+    rows = np.concatenate([2 * points, np.ones((len(points), 1))], axis=1)
+    solved = np.linalg.lstsq(rows, (points**2).sum(1), rcond=None)[0]
     radius = np.sqrt(max(float(solved[3] + solved[:3] @ solved[:3]), 0.0))
-    reach = np.linalg.norm(found.points[tip] - middle - solved[:3], axis=1) - radius
-    left, right = (points[number] for number in OUTER_EYES)
-    return float(reach.mean() * np.linalg.norm(left - right) / eye_distance)
+    off = np.linalg.norm(points - solved[:3], axis=1) - radius
+    left, right = _model_points(model)[list(OUTER_EYES)]
+    return float(np.sqrt((off**2).mean()) * np.linalg.norm(left - right) / eye_distance)
 
 
 def _model_points(model: FaceModel) -> ndarray:
