@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +16,10 @@ from facewright.core.errors import FacewrightError, UnavailableError
 from facewright.training.task import Task
 
 AHEAD = 2  # steps that each worker process prepares
+ENDED = (
+    "a worker process was ended from outside, perhaps for want of memory: run the same command again, with "
+    "fewer --workers; it goes on from the last checkpoint."
+)
 
 
 def moved(value: Any, device: torch.device) -> Any:
@@ -101,6 +106,24 @@ def _end_with(parent: int, _worker: int) -> None:
         os._exit(1)
 
 
+@contextmanager
+def lost_workers_told() -> Iterator[None]:
+    """Name the cause where a worker process was ended.
+
+    Torch raises it from a signal's handler, so in any line of the main thread: hold all of the loop in this.
+
+    Raises:
+        UnavailableError: a worker process was ended.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        # Its text is all that tells this error from others, which may derive from the same class.
+        if type(error) is RuntimeError and str(error).startswith("DataLoader worker (pid"):
+            raise UnavailableError(ENDED) from error
+        raise
+
+
 def batches(task: Task, seed: int, share: Share, steps: range, workers: int) -> Iterator[list[Any]]:
     """The parts of each step in order.
 
@@ -113,7 +136,7 @@ def batches(task: Task, seed: int, share: Share, steps: range, workers: int) -> 
 
     Raises:
         FacewrightError: a batch cannot be made.
-        UnavailableError: a worker process was ended.
+        UnavailableError: the queue of a worker broke; ``lost_workers_told`` tells of other ways.
     """
     loader = DataLoader(
         _Steps(task, seed, share),
@@ -133,14 +156,10 @@ def batches(task: Task, seed: int, share: Share, steps: range, workers: int) -> 
             made = next(iterator)
         except StopIteration:
             return
-        except (RuntimeError, ConnectionError, EOFError) as error:
-            # What torch says depends on what it waited for when the process ended.
-            if not workers or (type(error) is RuntimeError and "exited unexpectedly" not in str(error)):
+        except (ConnectionError, EOFError) as error:  # its queue broke before the signal came
+            if not workers:
                 raise
-            raise UnavailableError(
-                "a worker process was ended from outside, perhaps for want of memory: run the same command "
-                "again, with fewer --workers; it goes on from the last checkpoint."
-            ) from error
+            raise UnavailableError(ENDED) from error
         if isinstance(made, _Failure):
             raise made.error
         yield made

@@ -16,7 +16,7 @@ from facewright.core.assets import write_safetensors
 from facewright.core.errors import InputError, NotFiniteError
 from facewright.core.files import make_writable_folder, only_writer, write_json
 from facewright.core.progress import ProgressBar, StageClock
-from facewright.training.batches import Share, batches, flattened, moved
+from facewright.training.batches import Share, batches, flattened, lost_workers_told, moved
 from facewright.training.checkpoint import (
     BEST,
     LAST,
@@ -102,7 +102,7 @@ def train(
             f"expected a batch that {fabric.world_size} processes with {settings.accumulate} parts each "
             f"share equally, got {settings.batch}."
         )
-    with ExitStack() as stack:
+    with lost_workers_told(), ExitStack() as stack:
         if fabric.is_global_zero:
             make_writable_folder(folder)
             stack.enter_context(only_writer(folder))

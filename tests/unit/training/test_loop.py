@@ -10,6 +10,7 @@ from toy_task import SETTINGS, WaveTask
 
 from facewright.core.assets import read_safetensors
 from facewright.core.errors import AssetError, InputError, NotFiniteError, OutputError, UnavailableError
+from facewright.training.batches import lost_workers_told
 from facewright.training.checkpoint import read_best
 from facewright.training.journal import read_journal
 from facewright.training.loop import train
@@ -226,6 +227,17 @@ def test_errors_of_workers(tmp_path: Path) -> None:
         run(WaveTask(refuse_at=2), SETTINGS, tmp_path / "refused", workers=1)
     with pytest.raises(UnavailableError, match="worker process was ended"):
         run(WaveTask(kill_at=2), SETTINGS, tmp_path / "killed", workers=1)
+
+
+def test_a_worker_that_ends_during_a_step(tmp_path: Path) -> None:
+    # Torch tells it from a signal's handler, which breaks into the sleep of step 0.
+    with pytest.raises(UnavailableError, match="worker process was ended"):
+        run(WaveTask(kill_at=1, sleep_at=0), SETTINGS, tmp_path, workers=1)
+
+
+def test_other_errors_keep_their_names() -> None:
+    with pytest.raises(RuntimeError, match="a shape is wrong"), lost_workers_told():
+        raise RuntimeError("a shape is wrong")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A task as small as can be: a network with noise and statistics learns a wave."""
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -38,7 +39,7 @@ class Wave(nn.Module):
 
 @dataclass(frozen=True)
 class WaveTask:
-    """``poison`` makes one step's target NaN; ``stop_at`` raises in that step."""
+    """``poison`` makes one step's target NaN; ``stop_at`` raises in that step; ``sleep_at`` takes seconds."""
 
     batch_size: int = 8
     noise: float = 0.2
@@ -47,6 +48,7 @@ class WaveTask:
     poison_gradient: int | None = None
     stop_at: int | None = None
     kill_at: int | None = None
+    sleep_at: int | None = None
     refuse_at: int | None = None
     name: str = "wave"
     version: int = 1
@@ -61,6 +63,7 @@ class WaveTask:
 
     def batch(self, seed: int, step: int, part: int, parts: int) -> Points:
         if step == self.kill_at:
+            time.sleep(0.5)  # until the batch before has left through its pipe
             os._exit(1)
         if step == self.refuse_at:
             raise InputError("no more waves.")
@@ -73,6 +76,8 @@ class WaveTask:
     def losses(self, network: nn.Module, batch: Points, step: int) -> dict[str, Tensor]:
         if step == self.stop_at:
             raise KeyboardInterrupt
+        if step == self.sleep_at:
+            time.sleep(60)
         off = network(batch.x) - batch.y
         losses = {"squared": off.square().mean()}
         if step >= 5:
