@@ -49,14 +49,13 @@ def averaged(name: str, path: Path) -> tuple[nn.Module, str, str]:
     return network, str(state["step"]), DATA
 
 
-def segmentation(path: Path) -> tuple[nn.Module, str, str]:
-    """Network, steps and data of ``best.safetensors`` of ``facewright train segmentation``."""
+def best(task: str, network: nn.Module, data: str, path: Path) -> tuple[nn.Module, str, str]:
+    """Network, steps and data of ``best.safetensors`` of ``facewright train TASK``."""
     tensors, header = read_safetensors(path)
-    if (header.get("format"), header.get("task")) != (FORMAT, "segmentation"):
-        raise SystemExit(f"{path}: expected best.safetensors of facewright train segmentation.")
-    network = SegmentationNetwork()
+    if (header.get("format"), header.get("task")) != (FORMAT, task):
+        raise SystemExit(f"{path}: expected best.safetensors of facewright train {task}.")
     network.load_state_dict(tensors)
-    return network, header["steps"], SEGMENTATION_DATA
+    return network, header["steps"], data
 
 
 def recognition(path: Path) -> tuple[nn.Module, str, str]:
@@ -72,17 +71,11 @@ def recognition(path: Path) -> tuple[nn.Module, str, str]:
     return network, header["steps"], data
 
 
-def specular(path: Path) -> tuple[nn.Module, str, str]:
-    """Network, steps and data of ``best.safetensors`` of ``facewright train specular``."""
-    tensors, header = read_safetensors(path)
-    if (header.get("format"), header.get("task")) != (FORMAT, "specular"):
-        raise SystemExit(f"{path}: expected best.safetensors of facewright train specular.")
-    network = SpecularNetwork()
-    network.load_state_dict(tensors)
-    return network, header["steps"], SPECULAR_DATA
-
-
-TASKS = {"recognition": recognition, "segmentation": segmentation, "specular": specular}
+TASKS = {
+    "recognition": recognition,
+    "segmentation": lambda path: best("segmentation", SegmentationNetwork(), SEGMENTATION_DATA, path),
+    "specular": lambda path: best("specular", SpecularNetwork(), SPECULAR_DATA, path),
+}
 
 
 def main() -> None:

@@ -6,6 +6,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from facewright.image.color import LUMA_WEIGHTS
+
 from .points import towards_left_eye
 
 CROP_MARGIN = 1.4  # side of the crop over the larger extent of the landmarks
@@ -47,9 +49,10 @@ def crop_from_photo(
 
 
 def luma(photo: Float[Tensor, "3 H W"]) -> Float[Tensor, "H W"]:
-    """Grey sRGB values, as JPEG and television weigh them (ITU-R BT.601)."""
-    grey = photo[0] * 0.299
-    return grey.add_(photo[1], alpha=0.587).add_(photo[2], alpha=0.114)
+    """Grey sRGB values (ITU-R BT.601)."""
+    red, green, blue = LUMA_WEIGHTS
+    grey = photo[0] * red
+    return grey.add_(photo[1], alpha=green).add_(photo[2], alpha=blue)
 
 
 def halve(image: Float[Tensor, "1 C H W"]) -> Float[Tensor, "1 C h w"]:

@@ -26,9 +26,9 @@ def in_blocks(solve: Solve, observed: Observed, state: State) -> State:
         observed: all photos.
         state: of all.
     """
-    photos = torch.bincount(observed.person, minlength=len(state.identity))
     if observed.rays.device.type != "cpu" or len(observed.person) <= PHOTOS:
         return solve(observed, state)
+    photos = torch.bincount(observed.person, minlength=len(state.identity))
     block = torch.div(photos.cumsum(0) - 1, PHOTOS, rounding_mode="floor")  # of each person
     chosen = [(block == number).nonzero()[:, 0] for number in block.unique().tolist()]
     solved: list[State | None] = [None] * len(chosen)

@@ -6,6 +6,8 @@ from torch import Tensor
 
 # Relative luminance of linear sRGB. Source: ITU-R BT.709-6, section 3.
 LUMINANCE_WEIGHTS = (0.2126, 0.7152, 0.0722)
+# Grey of sRGB values as they are, as JPEG and television weigh them. Source: ITU-R BT.601-7, section 2.5.1.
+LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 # Pixels whose channels differ by less than this part of their mean, as a median, are grey.
 GREY = 0.03
 GREY_DARK = 0.02  # linear; added to the mean, since dark pixels have the hue of noise

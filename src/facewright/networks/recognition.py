@@ -7,12 +7,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from facewright.image.color import LUMA_WEIGHTS
+
 from .backbones import ResidualPyramid
 
 CROP = 112  # px; see detection/aligned_crop.py
 # The part of the crop that our network looks at: brows to chin, little of hair and background.
 TOP, LEFT, PART = 14, 8, 96
-LUMA = (0.299, 0.587, 0.114)  # of sRGB values. Source: ITU-R BT.601
 
 
 @runtime_checkable
@@ -71,7 +72,7 @@ class RecognitionNetwork(nn.Module):
 
     def forward(self, crops: Float[Tensor, "B 3 112 112"]) -> Float[Tensor, "B D"]:
         """Unit features of crops (sRGB in [0, 1])."""
-        weights = crops.new_tensor(LUMA)[:, None, None]
+        weights = crops.new_tensor(LUMA_WEIGHTS)[:, None, None]
         return self.describe((crops * weights).sum(1, keepdim=True))
 
 

@@ -96,7 +96,6 @@ class SpecularStudy:
         """Train without the loss that the variant leaves out; figures of the last step's averaged weights.
 
         Raises:
-            UnavailableError: the loss needs something that is not there.
             NotFiniteError: the training diverged.
         """
         settings = replace(self._schedule(), seed=seed)

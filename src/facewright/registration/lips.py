@@ -112,10 +112,13 @@ def covered_pairs(
     upper, lower, way = seam.places(vertices, faces)
     gap = ((upper - lower) * way).sum(1)
     parted = (gap > PARTED) & (gap < WIDE)
-    around = (abs(target.vertices - vertices[seam.upper].mean(0)) < NEAR).all(1) if parted.any() else []
-    front = target.vertices[around & (target.normals[:, 2] > 0)] if parted.any() else np.zeros((0, 3))
+    none = np.zeros(len(gap), dtype=bool)
+    if not parted.any():
+        return none
+    around = (abs(target.vertices - vertices[seam.upper].mean(0)) < NEAR).all(1)
+    front = target.vertices[around & (target.normals[:, 2] > 0)]
     if len(front) < 3:
-        return np.zeros(len(gap), dtype=bool)
+        return none
     seen = KDTree(front[:, :2])
     spacing = float(np.median(seen.query(front[:, :2], k=2)[0][:, 1]))
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -13,9 +13,6 @@ from facewright.core.files import atomic_file, output_errors
 from facewright.core.names import safe_name
 from facewright.training.checkpoint import finite
 from facewright.training.machine import MISSING
-
-if TYPE_CHECKING:
-    pass
 
 JOURNAL, BOARD, PICTURES = "journal.jsonl", "tensorboard", "pictures"
 

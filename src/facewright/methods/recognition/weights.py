@@ -1,4 +1,4 @@
-"""The recognition network out of a file: the shipped one, or the best of a training."""
+"""The recognition network out of a file: weights as they ship, or the best of a training."""
 
 import json
 from pathlib import Path
@@ -6,27 +6,25 @@ from typing import Any
 
 import torch
 
-from facewright.core.assets import asset_path, read_safetensors
+from facewright.core.assets import read_safetensors
 from facewright.core.errors import AssetError
 from facewright.networks.recognition import RecognitionNetwork, RecognitionNetworkSettings
 from facewright.networks.weights import FORMAT, read_weights
 from facewright.training.checkpoint import FORMAT as RUN_FORMAT
 
-SHIPPED = "recognition.safetensors"
 PREFIX = "network."  # of the network in what is trained
 SIZES = "recognition.network."  # of its sizes in the settings of a run
 
 
-def recognition_network(path: Path | None = None) -> tuple[RecognitionNetwork, dict[str, str]]:
+def recognition_network(path: Path) -> tuple[RecognitionNetwork, dict[str, str]]:
     """A network in evaluation mode, and the header of its file.
 
     Args:
-        path: a weight file, or ``best.safetensors`` of a run; the shipped weights if None.
+        path: a weight file, or ``best.safetensors`` of a run.
 
     Raises:
         AssetError: the file is missing, damaged or of another network.
     """
-    path = path or asset_path(SHIPPED)
     tensors, header = read_safetensors(path)
     if header.get("format") == FORMAT:
         return read_weights(path, RecognitionNetwork, RecognitionNetworkSettings), header

@@ -11,10 +11,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from facewright.image.color import LUMA_WEIGHTS
 from facewright.methods.segmentation.crops import ROOM
 from facewright.methods.segmentation.labels import ANY, BIT
-
-GREY = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def photographed(
     )
     level = column(rng.uniform(-0.1, 0.1, count))
     images = (images.clamp(1e-4, 1).pow(gamma) * gain + level).clamp(0, 1)
-    grey = (images * torch.tensor(GREY)[:, None, None]).sum(1, keepdim=True)
+    grey = (images * torch.tensor(LUMA_WEIGHTS)[:, None, None]).sum(1, keepdim=True)
     images = torch.where(column(rng.random(count) < settings.grey) > 0, grey, images)
     for number in np.flatnonzero(rng.random(count) < settings.soft):
         small = round(size * math.exp(rng.uniform(math.log(settings.coarsest), 0)))

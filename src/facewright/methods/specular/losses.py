@@ -10,6 +10,7 @@ from facewright.core.errors import InputError
 from facewright.detection.aligned_crop import five_points
 from facewright.detection.recognition import FaceFeatures
 from facewright.geometry.adjacency import EdgeTable, edge_table
+from facewright.image.color import LUMA_WEIGHTS
 from facewright.methods.specular.model import SpecularHead
 from facewright.methods.specular.probe import LOWER_LIP, UPPER_LIP, FaceProbe, ibug68
 from facewright.methods.specular.rendering import Rendering
@@ -24,7 +25,6 @@ TINY = 1e-6  # added under square roots, so that the gradient of a length of 0 i
 LEAST_STD = 0.05  # of an expression: rarer ones are not bound tighter
 LIP_BIAS = 2.0  # mm that the face may lie in front of the opened mouth
 STRONG = (*range(17, 27), *range(48, 60))  # brows and outer lips among the 68
-GREY = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,8 @@ def photo_loss(rendering: Rendering, targets: Targets, settings: LossSettings) -
 
 def _as_seen(picture: Tensor, grey: Tensor) -> Tensor:
     """Without colours where the photo has none."""
-    return torch.lerp(picture, (picture @ picture.new_tensor(GREY))[..., None].expand_as(picture), grey)
+    luma = (picture @ picture.new_tensor(LUMA_WEIGHTS))[..., None]
+    return torch.lerp(picture, luma.expand_as(picture), grey)
 
 
 def landmark_weights(settings: LossSettings) -> Float[Tensor, " 68"]:

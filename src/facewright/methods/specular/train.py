@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from facewright.core.errors import InputError
 from facewright.detection.recognition import FaceFeatures
 from facewright.fitting.records import select_rows
-from facewright.image.color import srgb_from_linear
+from facewright.image.color import LUMA_WEIGHTS, srgb_from_linear
 from facewright.methods.specular.examples import FACE, GREY, MOUTH, TRUTH, Examples
 from facewright.methods.specular.losses import (
     LossTools,
@@ -255,7 +255,7 @@ class SpecularTask:
         size = crops.shape[1]
         for crop in changed:
             if rng.random() < how.grey:
-                crop[:] = (crop @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
+                crop[:] = (crop @ np.array(LUMA_WEIGHTS, np.float32))[..., None]
             if rng.random() < how.patch:
                 side = rng.integers(size // 8, size // 3, 2)
                 y, x = rng.integers(0, size - side)
