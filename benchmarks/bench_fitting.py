@@ -15,7 +15,8 @@ from benchmarks.harness import Timing, interleave, run, show
 from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
-from facewright.fitting.photometric import refine_photometric
+from facewright.fitting.photometric import PhotometricFitSettings, refine_photometric
+from facewright.fitting.point_light import PointLightPrior
 from facewright.fitting.settings import LandmarkFitSettings
 from facewright.models.base import load_base_model
 from facewright.pipeline.portraits import demo_portraits
@@ -78,10 +79,12 @@ def _photometric(seconds: float) -> list[Timing]:
     pixels = np.array(Image.open(demo_portraits()["astronaut"]).convert("RGB"))
     photo = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
     points = detect(photo)[0].points[None]
-    fit = fit_landmarks(model, points, (photo.shape[1], photo.shape[2]))
+    basis = landmark_basis(model, load_landmark_errors())
+    fit = fit_landmarks(model, points, (photo.shape[1], photo.shape[2]), basis=basis)
+    shipped = PhotometricFitSettings(point_light=PointLightPrior())  # as `facewright reconstruct`
     return interleave(
         "one photo",
-        {"photometric": lambda: refine_photometric(model, [photo], fit)},
+        {"photometric": lambda: refine_photometric(model, [photo], fit, basis=basis, settings=shipped)},
         seconds=seconds,
         targets={"photometric": PHOTOMETRIC_MS},
     )
