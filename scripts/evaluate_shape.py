@@ -5,9 +5,9 @@
 People: random identities of the ICT Face Model Light, another mesh with other modes, seen from random sides
 and distances with an unknown focal length. Their landmarks are projected exactly, and again with errors that
 the shipped landmarker made on real people whom no training saw (``measure_landmark_errors.py --keep``).
-``--points`` is a stage that ``python scripts/build_base_model.py --work out/base_model`` keeps; ``--errors`` comes
-from ``python scripts/measure_landmark_errors.py --keep errors.npz``. Distance: points of the true
-face to the plane of the nearest vertex of the fitted head, after ICP without and with scale, mm.
+``--points`` is a stage that ``python scripts/build_base_model.py --work out/base_model`` keeps; ``--errors``
+comes from ``python scripts/measure_landmark_errors.py --keep errors.npz``. Distance: points of the true face
+to the plane of the nearest vertex of the fitted head, after ICP without and with scale, mm.
 Last come rendered photographs of such people with landmarks that err so: what shading adds to them.
 """
 

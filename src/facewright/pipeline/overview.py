@@ -96,7 +96,8 @@ def _facts(head: OverviewContent) -> str:
     strongest = [f"{names[i]} {float(weights[i]):.2f}" for i in order if weights[i] > 0.1]
     told = ", ".join(strongest) or "neutral"
     seconds = sum(head.seconds.values())
-    return f"{told}   |   landmark fit {100 * head.residual:.1f} % of the eye distance   |   {seconds:.1f} s"
+    residual = f"landmark fit {100 * head.residual:.1f} % of the eye distance"
+    return f"{told}   |   {residual}   |   found in {seconds:.1f} s"
 
 
 def draw_sheet(rows: list[list[tuple[str, Image.Image]]], title: str, facts: str) -> Image.Image:
