@@ -1,7 +1,7 @@
 """A head as artists take it: neutral shape, morph targets, eyes, texture."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, UInt8
@@ -48,6 +48,14 @@ class HeadAsset:
         """The head with the photo's expression applied."""
         moved = (self.weights @ self.deltas.flatten(1)).unflatten(-1, (-1, 3))
         return Mesh(self.neutral + moved, self.topology)
+
+    def around(self, posed: Float[Tensor, "V 3"]) -> "HeadAsset":
+        """The head whose expression of the photo gives these vertices; the eyes move along."""
+        moved = posed - self.posed.vertices
+        masks = [self.parts[part] for part in EYE_PARTS if part in self.parts]
+        shift = [moved[mask].mean(0) for mask in masks]
+        centers = self.eye_centers + torch.stack(shift) if len(shift) == len(EYE_PARTS) else self.eye_centers
+        return replace(self, neutral=self.neutral + moved, eye_centers=centers)
 
 
 def head_asset(

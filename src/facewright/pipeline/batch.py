@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,12 +78,15 @@ class InputKind:
         max_bytes: of a file.
         folder: of a result.
         digest: of all that a result is made from, for a file and ``max_bytes``; "" if it cannot be told.
+        faceless: names without suffix that tell nothing of a face: if several inputs have one of them, as in
+            ``anne/scan.obj`` and ``ben/scan.obj``, results are called as the folders of their inputs.
     """
 
     read: Callable[[Path], Any]
     max_bytes: int
     folder: ResultFolder
     digest: Callable[[Path, int], str] = content_digest
+    faceless: tuple[str, ...] = ()
 
 
 PHOTOS = InputKind(read_photo, PhotoLimits().max_bytes, HEAD)
@@ -184,9 +188,13 @@ class _Run:
         if self.settings.together:
             group = "\n".join(sorted(digest for digest in digests if digest))
             made_with["together"] = hashlib.sha256(group.encode()).hexdigest()
+        stems = Counter(photo.path.stem for photo in photos)
         tasks = []
         for photo, digest in zip(photos, digests, strict=True):
-            folder = self._folder(photo.key, digest, 0, photo.path.stem)
+            name = photo.path.stem
+            if stems[name] > 1 and name in self.kind.faceless:
+                name = photo.path.resolve().parent.name
+            folder = self._folder(photo.key, digest, 0, name)
             tasks.append(_Task(photo, digest, folder, made_with))
         return tasks
 

@@ -49,7 +49,8 @@ HEAD_FILES = (
 MARKER = HEAD_FILES[-1]
 HEAD = ResultFolder(HEAD_FILES)
 REGISTRATION = ResultFolder(
-    ("head.obj", "head.ply", "registration.npz", "overview.png", "registration.json"), "scan_sha256"
+    ("head.glb", "head.obj", "head.ply", "registration.npz", "overview.png", "registration.json"),
+    "scan_sha256",
 )
 
 

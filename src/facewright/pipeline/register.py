@@ -17,8 +17,9 @@ from facewright.core.assets import sha256
 from facewright.core.errors import InputError
 from facewright.core.files import atomic_file, atomic_folder, write_json
 from facewright.detection import FaceDetector, FaceLandmarker
+from facewright.evaluation.inputs import MESH_STEMS
 from facewright.evaluation.landmarks import IN_DENSE478, INNER_IN_DENSE478, read_landmarks
-from facewright.export import texture_from_linear, write_obj, write_ply
+from facewright.export import HeadAsset, head_asset, texture_from_linear, write_glb, write_obj, write_ply
 from facewright.geometry.mesh import Mesh
 from facewright.geometry.scan import Scan, ScanLimits
 from facewright.geometry.scan_io import read_scan
@@ -43,6 +44,7 @@ from facewright.registration.transfer import transfer_texture, vertex_colors
 
 FORMAT_VERSION = 1
 PLACED_SIGMA = 2.0  # mm that a landmark placed by hand may be off
+PLAIN = 0.6  # linear albedo of a head without texture, in head.glb
 DOUBTFUL_SHARE, DOUBTFUL_DISTANCE = 0.6, 1.0  # of the tight face; mm on average
 
 
@@ -78,7 +80,7 @@ def scan_digest(path: Path, max_bytes: int) -> str:
     return digest(path, max_bytes)
 
 
-SCANS = InputKind(read_scan_file, ScanLimits().max_bytes, REGISTRATION, scan_digest)
+SCANS = InputKind(read_scan_file, ScanLimits().max_bytes, REGISTRATION, scan_digest, MESH_STEMS)
 
 
 @dataclass(frozen=True)
@@ -125,8 +127,19 @@ class RegisteredScan:
         chosen = reliable_face(self.model, self.registration)
         return float(self.registration.distance[chosen].mean()) if chosen.any() else float("inf")
 
+    def asset(self) -> HeadAsset:
+        """The head as artists take it: morph targets are the model's, and set to the scan's expression.
+
+        Without expression the head is what is left of the registered one.
+        """
+        fit = self.registration.fit
+        identity, expression = (torch.from_numpy(each).float() for each in (fit.identity, fit.expression))
+        albedo = torch.full((8, 8, 3), PLAIN) if self.texture is None else self.texture[0]
+        asset = head_asset(self.model, identity, expression, texture_from_linear(albedo))
+        return asset.around(torch.from_numpy(self.registration.vertices).float())
+
     def save(self, folder: Path | str) -> None:
-        """Write head.obj, head.ply, registration.npz, overview.png and registration.json.
+        """Write head.glb, head.obj, head.ply, registration.npz, overview.png and registration.json.
 
         The folder appears when all of it is written; an earlier result that was there is replaced.
 
@@ -139,6 +152,7 @@ class RegisteredScan:
         as_bytes = None if colors is None else (srgb_from_linear(colors) * 255 + 0.5).to(torch.uint8)
         texture = None if self.texture is None else texture_from_linear(self.texture[0])
         with atomic_folder(Path(folder), replaceable=REGISTRATION.is_ours) as partial:
+            write_glb(partial / "head.glb", self.asset())
             write_obj(partial / "head.obj", mesh, texture, parts=self.model.parts)
             write_ply(partial / "head.ply", mesh, as_bytes)
             with atomic_file(partial / "registration.npz") as unnamed, unnamed.open("wb") as stream:

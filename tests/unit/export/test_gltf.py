@@ -243,3 +243,19 @@ def test_gloss_varies_over_the_skin(miniature, texture):
     found = factor * alpha.ravel()[shown.texel]
     assert np.abs(found - expected.clamp(max=1).numpy()).max() < 0.01
     assert found.max() - found.min() > 0.3  # the control: it is no constant
+
+
+def test_a_head_around_given_vertices(miniature, texture):
+    identity, expression = (
+        torch.zeros(miniature.identity_count),
+        torch.full((miniature.expression_count,), 0.3),
+    )
+    head = head_asset(miniature, identity, expression, texture)
+    wanted = head.posed.vertices * 1.1 + torch.tensor([0.0, 0.0, 2.0])
+    moved = head.around(wanted)
+    torch.testing.assert_close(moved.posed.vertices, wanted, atol=1e-4, rtol=0)
+    torch.testing.assert_close(moved.neutral - head.neutral, wanted - head.posed.vertices)
+    eyes = [miniature.parts[part] for part in ("left_eye", "right_eye")]
+    for row, eye in enumerate(eyes):
+        shift = (wanted - head.posed.vertices)[eye].mean(0)
+        torch.testing.assert_close(moved.eye_centers[row], head.eye_centers[row] + shift)

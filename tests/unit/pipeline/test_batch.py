@@ -5,7 +5,7 @@ import shutil
 import time
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from PIL import Image
 from facewright.core.errors import AssetError, HiddenFaceError, NoFaceError, OutputError
 from facewright.core.files import atomic_folder, only_writer
 from facewright.image.io import Photograph
-from facewright.pipeline.batch import HELD, Summary, run_batch
+from facewright.pipeline.batch import HELD, PHOTOS, InputKind, Summary, run_batch
 from facewright.pipeline.folders import HEAD_FILES, MARKER, is_head_folder
 from facewright.pipeline.inputs import expand_inputs
 from facewright.pipeline.settings import BatchSettings
@@ -81,12 +81,17 @@ def photo(path: Path, red: int, green: int = 0) -> Path:
 
 
 def run(
-    out: Path, paths: Sequence[Path], engine: Engine | None = None, version: str = "1", **settings
+    out: Path,
+    paths: Sequence[Path],
+    engine: Engine | None = None,
+    version: str = "1",
+    kind: InputKind = PHOTOS,
+    **settings,
 ) -> Summary:
     engine = engine or Engine()
     made_with = {"version": version}
     chosen = BatchSettings(**settings)
-    return run_batch(expand_inputs(paths), out, lambda: engine, chosen, made_with, progress=False)
+    return run_batch(expand_inputs(paths), out, lambda: engine, chosen, made_with, progress=False, kind=kind)
 
 
 def entries(out: Path) -> dict[str, dict]:
@@ -225,6 +230,16 @@ def test_equal_stems_do_not_overwrite_one_another(tmp_path: Path) -> None:
     assert folders == {"1": ["a"], "2": ["a_2"], "3": ["A_3"]}
     run(out, [third, second, first], force=True)  # another order keeps the names
     assert {Path(entry["path"]).parent.name: entry["folders"] for entry in _listed(out)} == folders
+
+
+def test_stems_that_tell_nothing_give_way_to_the_folder(tmp_path: Path) -> None:
+    kind = replace(PHOTOS, faceless=("scan",))
+    alone, out = photo(tmp_path / "ann" / "scan.png", 1), tmp_path / "out"
+    run(out, [alone], kind=kind)
+    assert files(out) == ["report.json", "scan"]
+    both = [photo(tmp_path / name / "scan.png", 1, green=3) for name in ("ben", "cat")]
+    run(out, [alone, *both, photo(tmp_path / "dan.png", 1)], kind=kind)
+    assert files(out) == ["ben", "cat", "dan", "report.json", "scan"]  # what was there keeps its name
 
 
 def _listed(out: Path) -> list[dict]:

@@ -79,6 +79,8 @@ def test_a_folder_of_scans_is_registered_once(tmp_path: Path) -> None:
     np.testing.assert_array_equal(stored.faces, MODEL.topology.faces.numpy())
     with np.load(out / "ann" / "registration.npz") as arrays:
         assert arrays["reliable"].mean() > 0.7
+        size = np.ptp(arrays["vertices"], axis=0) / 1000
+    np.testing.assert_allclose(np.ptp(read_scan(out / "ann" / "head.glb").vertices, axis=0), size, atol=5e-3)
     colored = read_scan(out / "ann" / "head.ply")
     assert colored.colors is not None
     left, right = MODEL.mean[:, 0].numpy() > 20, MODEL.mean[:, 0].numpy() < -20
