@@ -46,6 +46,8 @@ class Reconstruct:
     """Fit one hard light and highlights as well. With --no-point-light soft light alone explains photos."""
     refine_shape: bool = True
     """Let shading move the shape, too. With --no-refine-shape it is what the landmarks say."""
+    uncover: bool = True
+    """Leave aside what lies before the face. With --no-uncover hair, glasses and hands are painted on it."""
     all_faces: bool = False
     """Reconstruct every face of a photo, not only the main one; the others go to DIR/<name>_face2/ ..."""
     force: bool = False
@@ -73,6 +75,7 @@ class Reconstruct:
             photometric=self.photometric,
             point_light=self.point_light and self.photometric,
             refine_shape=self.refine_shape and self.photometric,
+            uncover=self.uncover,
             texture_size=self.texture_size,
             model=str(self.model) if self.model else None,
             method=self.method,

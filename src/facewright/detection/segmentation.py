@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from facewright.core.assets import asset_path
 from facewright.core.errors import AssetError, InputError
+from facewright.image.cover import Cover
 from facewright.networks.runtime import runner_of
 from facewright.networks.segmentation import SegmentationNetwork, SegmentationNetworkSettings
 from facewright.networks.weights import read_weights
@@ -55,6 +56,16 @@ class FaceSegmentation:
         read = functional.grid_sample(self.probabilities, grid, "bilinear", "zeros", align_corners=False)
         read[:, 0] += 1 - read.sum(1)
         return read
+
+    def covers(self) -> list[Cover]:
+        """Where something lies before each face."""
+        occluder = CLASSES.index("occluder")
+
+        def of(row: int) -> Cover:
+            one = FaceSegmentation(self.probabilities[row, None], self.frames[row, None])
+            return lambda places: one.at(places[None, None])[0, occluder, 0].to(places.device)
+
+        return [of(row) for row in range(len(self.frames))]
 
     def in_photo(self, size: tuple[int, int]) -> Float[Tensor, "B K H W"]:
         """Probabilities of all pixels of a photo of ``size`` (height, width) that shows all these faces."""

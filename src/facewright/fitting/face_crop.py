@@ -9,6 +9,8 @@ from torch import Tensor
 
 from facewright.core.errors import InputError
 from facewright.fitting.records import FaceFit
+from facewright.image.cover import SURE, Cover
+from facewright.image.smoothstep import smoothstep
 from facewright.image.warp import crop_box
 from facewright.scene.camera import PerspectiveCamera
 
@@ -21,7 +23,8 @@ class FaceCrops:
 
     Attributes:
         images: linear RGB.
-        inside: 1 where the crop shows the photo, 0 beyond the photo's border.
+        inside: 1 where the crop shows the photo, 0 beyond the photo's border and where something lies before
+            the face.
         camera: of the crops; sees in them what the photos' camera sees in the photos.
     """
 
@@ -30,13 +33,19 @@ class FaceCrops:
     camera: PerspectiveCamera
 
 
-def crop_faces(photos: Sequence[Float[Tensor, "3 _ _"]], fit: FaceFit, resolution: int) -> FaceCrops:
+def crop_faces(
+    photos: Sequence[Float[Tensor, "3 _ _"]],
+    fit: FaceFit,
+    resolution: int,
+    covers: Sequence[Cover] | None = None,
+) -> FaceCrops:
     """Cut the fitted faces out of their photos.
 
     Args:
         photos: sRGB in [0, 1], one for each face of the fit, of the fit's sizes.
         fit: says where the faces are.
         resolution: side of the crops in pixels.
+        covers: what lies before each face; None: nothing.
 
     Raises:
         InputError: the photos are not those of the fit.
@@ -56,7 +65,10 @@ def crop_faces(photos: Sequence[Float[Tensor, "3 _ _"]], fit: FaceFit, resolutio
         box = (x0, y0, x0 + side, y0 + side)
         image = crop_box(photo.float(), box, (resolution, resolution), linear=True)
         images.append(image.permute(1, 2, 0))
-        inside.append(_inside(box, size, resolution, photo.device))
+        shown = _inside(box, size, resolution, photo.device)
+        if covers is not None:
+            shown = shown * _uncovered(covers[row], box, resolution, photo.device)
+        inside.append(shown)
         own = replace(camera, focal=camera.focal[row][None], principal=camera.principal[row][None])
         cameras.append(own.cropped(x0, y0, (side, side)).scaled(resolution / side))
     focal = torch.cat([each.focal for each in cameras])
@@ -72,6 +84,12 @@ def _square(points: Tensor) -> tuple[int, int, int]:
     middle = (low + high) / 2
     x0, y0 = (int(torch.floor(value - side / 2)) for value in middle)
     return x0, y0, side
+
+
+def _uncovered(cover: Cover, box: tuple[int, int, int, int], resolution: int, device: torch.device) -> Tensor:
+    step = (torch.arange(resolution, device=device) + 0.5) * (box[2] - box[0]) / resolution
+    places = torch.stack(torch.meshgrid(box[0] + step, box[1] + step, indexing="xy"), -1)
+    return 1 - smoothstep(cover(places.flatten(0, 1)), SURE).unflatten(0, (resolution, resolution))
 
 
 def _inside(

@@ -17,6 +17,7 @@ from facewright.fitting.point_light import LightPriors, PointLightPrior, SoftlyL
 from facewright.fitting.records import FaceFit
 from facewright.fitting.skin import SeenSkin, seen_skin
 from facewright.image.color import lacks_color, luminance
+from facewright.image.cover import Cover
 from facewright.models.face_model import FaceModel
 from facewright.scene.lighting import SphericalHarmonicsLight
 from facewright.scene.parameters import HeadParameters
@@ -56,6 +57,7 @@ def refine_photometric(
     groups: Int64[Tensor, " B"] | None = None,
     basis: LandmarkBasis | None = None,
     settings: PhotometricFitSettings | None = None,
+    covers: Sequence[Cover] | None = None,
 ) -> FaceFit:
     """Find albedo and light from the pixels; the shape follows the shading only if the settings say so.
 
@@ -66,13 +68,14 @@ def refine_photometric(
         groups: photos of the same number show the same person and get one albedo; None: all different.
         basis: ``landmark_basis(model)``, to save making it again.
         settings: defaults if None.
+        covers: what lies before each face, which is left aside; None: nothing.
 
     Raises:
         InputError: the photos are not those of the fit.
         HiddenFaceError: a face does not lie in its photo.
     """
     settings = settings or PhotometricFitSettings()
-    crops = crop_faces(photos, fit, settings.resolution)
+    crops = crop_faces(photos, fit, settings.resolution, covers)
     device = fit.landmarks_px.device
     person = torch.arange(len(photos), device=device)
     if groups is not None:
@@ -84,7 +87,7 @@ def refine_photometric(
     parameters = _appearance(samples, fit.parameters, person, first)
     if settings.shape:
         basis = basis or landmark_basis(model)
-        small = crop_faces(photos, fit, settings.shape.resolution)
+        small = crop_faces(photos, fit, settings.shape.resolution, covers)
         lit = replace(fit, parameters=parameters)
         moved = refine_shape(model, small, lit, person, basis, settings.light, settings.shape)
         samples = sample_pixels(model, crops, moved, settings.sample_step)

@@ -15,6 +15,7 @@ from facewright.core.lazy import LazySequence
 from facewright.core.progress import StageClock
 from facewright.detection import Landmarks
 from facewright.detection.landmark_errors import load_landmark_errors
+from facewright.detection.segmentation import FaceSegmenter
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
 from facewright.fitting.photometric import PhotometricFitSettings, refine_photometric
@@ -72,6 +73,7 @@ class Reconstructor:
         settings: what the user chose.
         device: where everything is computed.
         method: that finds heads in place of the fit, or None.
+        segmenter: finds what lies before a face, or None.
     """
 
     model: FaceModel
@@ -81,6 +83,7 @@ class Reconstructor:
     settings: ReconstructionSettings
     device: torch.device
     method: Method | None = None
+    segmenter: FaceSegmenter | None = None
 
     @classmethod
     def load(
@@ -110,7 +113,9 @@ class Reconstructor:
         weights = Path(settings.weights) if settings.weights else None
         method = load_method(settings.method, model, basis, weights)
         chart = HeadChart.of(model, settings.texture_size)
-        return cls(model, finder or ShippedFinder.load(target), basis, chart, settings, target, method)
+        segmenter = FaceSegmenter.load(target) if settings.uncover else None
+        finder = finder or ShippedFinder.load(target)
+        return cls(model, finder, basis, chart, settings, target, method, segmenter)
 
     def reconstruct(self, photo: Photograph, *, all_faces: bool = False) -> list[Reconstruction]:
         """Heads of one photo, the main face first.
@@ -206,6 +211,11 @@ class Reconstructor:
         """The fit of each photo, and the albedo map of all."""
         points = torch.stack([seen.face.points for seen in faces]).to(self.device)
         sizes = [seen.size for seen in faces]
+        covers = None
+        if self.segmenter is not None:
+            with clock.stage("segmentation"):
+                look = self.segmenter  # one photo after the other: few lie in memory at once
+                covers = [look([pixels[row]], [each]).covers()[0] for row, each in enumerate(points)]
         groups = torch.zeros(len(faces), dtype=torch.int64, device=self.device)
         focal, texture = self._focal(faces), TextureSettings(size=self.settings.texture_size)
         if self.method is not None:
@@ -223,7 +233,7 @@ class Reconstructor:
                 shape = ShapeSettings() if self.settings.refine_shape else None
                 how = PhotometricFitSettings(point_light=light, shape=shape)
                 fit = refine_photometric(
-                    self.model, pixels, fit, groups=groups, basis=self.basis, settings=how
+                    self.model, pixels, fit, groups=groups, basis=self.basis, settings=how, covers=covers
                 )
         singles = [fit.select(index) for index in range(len(faces))]
         with clock.stage("texture"):
@@ -234,6 +244,7 @@ class Reconstructor:
                 parameters,
                 chart=self.chart,
                 settings=texture,
+                covers=covers,
             )
         return singles, albedo
 

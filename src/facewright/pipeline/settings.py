@@ -12,6 +12,8 @@ class ReconstructionSettings:
         point_light: explain photos by one hard light as well where that is more probable; takes shading with
             hard edges and highlights out of the albedo.
         refine_shape: let shading move identity, expression and pose where light and albedo explain a photo.
+        uncover: leave aside what lies before the face (hair, glasses, a hat, a hand) when light and skin are
+            read; it is otherwise taken for skin.
         texture_size: side of the square albedo map in pixels.
         model: a face model file in the base head's topology; the shipped head if None.
         method: how heads are found: a name of ``pipeline.methods.METHODS``.
@@ -21,6 +23,7 @@ class ReconstructionSettings:
     photometric: bool = True
     point_light: bool = True
     refine_shape: bool = True
+    uncover: bool = True
     texture_size: int = 1024
     model: str | None = None
     method: str = "fit"

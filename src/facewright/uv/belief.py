@@ -10,9 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from facewright.image.cover import SURE as COVERED
+from facewright.image.smoothstep import smoothstep
 from facewright.uv.complete import OFFSET
 from facewright.uv.head_chart import HeadChart
-from facewright.uv.unwrap import UvSamples, smoothstep
+from facewright.uv.unwrap import UvSamples
 
 SURE = 0.5  # confidence of the texels whose median is the typical skin
 LEAST_TEXELS = 64
@@ -35,6 +37,8 @@ class BeliefSettings:
         glare: tones that are too bright for the face anywhere.
         teeth: how much whiter than lips a texel of the lips may be...
         teeth_tone: ... if its tone is this much brighter.
+        covered: probabilities that something (hair, glasses, a hand) lies before the skin or the eyes; the
+            scalp takes what is there.
         cavity: deviations (of the brightest channel, since lipstick keeps its red) too dark for lips.
     """
 
@@ -47,6 +51,7 @@ class BeliefSettings:
     teeth: tuple[float, float] = (0.25, 0.5)
     teeth_tone: tuple[float, float] = (0.1, 0.3)
     cavity: tuple[float, float] = (0.9, 1.4)
+    covered: tuple[float, float] = COVERED
 
 
 def believed(
@@ -89,7 +94,10 @@ def believed(
     glare = smoothstep(bright.mean(-1, keepdim=True), settings.glare)
     face = torch.maximum(likeness, face) * (1 - alien) * (1 - glare)
     face = face * (1 - chart.lips * _inner_mouth(deviation, tone, settings))
-    trust = chart.face * face + chart.rim * likeness + chart.scalp + chart.eyes
+    skin = chart.face * face + chart.rim * likeness + chart.eyes
+    if samples.covered is not None:
+        skin = skin * (1 - smoothstep(samples.covered, settings.covered))
+    trust = skin + chart.scalp  # where hair belongs
     confidence = samples.confidence * trust.clamp(max=1)
     return replace(samples, confidence=confidence)
 

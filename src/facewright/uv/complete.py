@@ -14,9 +14,10 @@ from torch.nn.functional import avg_pool2d
 
 from facewright.core.errors import InputError
 from facewright.image.pyramid import blur, enlarge, push_pull, shrink
+from facewright.image.smoothstep import smoothstep
 from facewright.uv.bake import fill_gutter
 from facewright.uv.chart import UvChart
-from facewright.uv.unwrap import UvSamples, smoothstep
+from facewright.uv.unwrap import UvSamples
 
 LEAST_BLOCKS = 32  # seen blocks that make a median
 OFFSET = 0.02  # added to linear colours before the logarithm, so that black is finite

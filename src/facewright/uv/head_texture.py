@@ -8,6 +8,7 @@ from torch import Tensor
 
 from facewright.core.errors import InputError
 from facewright.image.color import luminance
+from facewright.image.cover import Cover
 from facewright.models.face_model import FaceModel
 from facewright.scene.material import SKIN_SHININESS
 from facewright.scene.parameters import HeadParameters
@@ -52,6 +53,7 @@ def head_texture(
     *,
     chart: HeadChart | None = None,
     settings: TextureSettings = TextureSettings(),
+    covers: Sequence[Cover] | None = None,
 ) -> Float[Tensor, "S S 3"]:
     """Albedo map (linear RGB, row 0 is v = 1) of one person.
 
@@ -62,6 +64,7 @@ def head_texture(
             Grey photos are left out where there are photos in colour; the map is grey if all are.
         chart: ``HeadChart.of(model, settings.size)`` if at hand; made here otherwise.
         settings: how the map is made.
+        covers: what lies before the head in each photo, which is not painted on its face; None: nothing.
 
     Raises:
         InputError: not one fit a photo, none at all, or a chart of another size.
@@ -78,8 +81,9 @@ def head_texture(
     # Honest grey: a grey photo does not tell the colour of skin, so none is made up.
     grey_map = luminance(model_map)[..., None].expand(-1, -1, 3).contiguous()
     colored, grey = SampleBlend(), SampleBlend()
-    for photo, fit in zip(photos, fits, strict=True):  # one after the other: a map a photo takes 20 MB
-        samples = unwrap_photo(model, chart.chart, photo, fit, settings=settings)
+    for row, (photo, fit) in enumerate(zip(photos, fits, strict=True)):  # a map a photo takes 20 MB
+        cover = None if covers is None else covers[row]
+        samples = unwrap_photo(model, chart.chart, photo, fit, settings=settings, cover=cover)
         if not is_grey(samples):
             colored.add(_own_skin(samples, model_map, chart, settings))
         elif not colored.count:
@@ -107,6 +111,7 @@ def unwrap_photo(
     parameters: HeadParameters,
     *,
     settings: TextureSettings = TextureSettings(),
+    cover: Cover | None = None,
 ) -> UvSamples:
     """What one photo says about the map, with the fitted light divided out.
 
@@ -116,6 +121,7 @@ def unwrap_photo(
         photo: sRGB.
         parameters: the fit, B = 1.
         settings: how the map is made.
+        cover: what lies before the head.
 
     Raises:
         InputError: the camera's size is not the photo's.
@@ -136,4 +142,5 @@ def unwrap_photo(
         parameters.camera,
         illumination=illumination,
         settings=settings.unwrap,
+        cover=cover,
     )

@@ -12,8 +12,10 @@ from facewright.core.errors import InputError
 from facewright.geometry.mesh import Topology
 from facewright.geometry.normals import vertex_normals
 from facewright.image.color import linear_from_srgb, luminance
+from facewright.image.cover import Cover
 from facewright.image.pyramid import blur, enlarge, shrink
 from facewright.image.sample import sample_bilinear
+from facewright.image.smoothstep import smoothstep
 from facewright.render.rasterize import rasterize
 from facewright.render.shading import shade_point_diffuse, shade_specular, unit
 from facewright.scene.camera import Camera, PerspectiveCamera
@@ -37,12 +39,14 @@ class UvSamples:
         inside: mm, as the camera sees them, from each texel to the outline of the head in the photo, up to
             ``INSIDE_REACH``; beyond the outline is no skin. None: not known.
         texels_a_pixel: side of a pixel of the photo in texels; 0: not known.
+        covered: probability that something lies before the head there; None: nothing does.
     """
 
     color: Float[Tensor, "S S 3"]
     confidence: Float[Tensor, "S S 1"]
     inside: Float[Tensor, "S S 1"] | None = None
     texels_a_pixel: float = 0.0
+    covered: Float[Tensor, "S S 1"] | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ def unwrap(
     *,
     illumination: Illumination | None = None,
     settings: UnwrapSettings = UnwrapSettings(),
+    cover: Cover | None = None,
 ) -> UvSamples:
     """Look up each texel in a photo.
 
@@ -110,6 +115,7 @@ def unwrap(
         camera: camera frame to pixels of the photo; its size is the photo's.
         illumination: what is divided out; None leaves the photo's colours.
         settings: how far the photo is trusted.
+        cover: what lies before the head; it is told, and lowers no confidence here.
 
     Raises:
         InputError: the camera's size is not the photo's.
@@ -135,7 +141,8 @@ def unwrap(
     color = torch.where(confidence[:, None] > 0, color, 0)
     inside = front.scatter(_inside_outline(surface, view)[:, None])
     sharpness = 1 / span if span > 0 else 0.0
-    return UvSamples(front.scatter(color), front.scatter(confidence[:, None]), inside, sharpness)
+    covered = None if cover is None else front.scatter(cover(surface.pixels[:, :2])[:, None])
+    return UvSamples(front.scatter(color), front.scatter(confidence[:, None]), inside, sharpness, covered)
 
 
 class SampleBlend:
@@ -370,9 +377,3 @@ def _gain(samples: UvSamples, reference: UvSamples) -> Tensor:
         return torch.ones(3, dtype=samples.color.dtype, device=samples.color.device)
     ratio = (reference.color[both] + 0.02) / (samples.color[both] + 0.02)
     return ratio.median(0).values.clamp(0.5, 2)
-
-
-def smoothstep(values: Float[Tensor, "*N"], edges: tuple[float, float]) -> Float[Tensor, "*N"]:
-    """0 below the first edge, 1 above the second, smooth between."""
-    t = ((values - edges[0]) / (edges[1] - edges[0])).clamp(0, 1)
-    return t * t * (3 - 2 * t)

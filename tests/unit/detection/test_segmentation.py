@@ -42,6 +42,18 @@ def test_classes_come_back_to_the_photo() -> None:
     assert segmentation.at(torch.from_numpy(other)[:, None].float())[0, 3, 0, 0] == 0
 
 
+def test_what_lies_before_faces_is_told_one_by_one() -> None:
+    free, hidden = painted(12, 3).probabilities, painted(12, 3).probabilities.clone()
+    hidden[0, :, 3, 12] = torch.eye(len(CLASSES))[CLASSES.index("occluder")]
+    frames = np.concatenate([FRAME, FRAME])
+    covers = FaceSegmentation(torch.cat([free, hidden]), frames).covers()
+    place = torch.from_numpy(
+        photo_from_crop(np.array([[[12.5 / 16, 3.5 / 16], [0.5, 0.5]]]), FRAME)[0]
+    ).float()
+    torch.testing.assert_close(covers[0](place), torch.tensor([0.0, 0.0]))
+    torch.testing.assert_close(covers[1](place), torch.tensor([1.0, 0.0]), atol=1e-4, rtol=0)
+
+
 def test_classes_are_asked_for_by_name() -> None:
     segmentation = painted(12, 3)
     assert torch.equal(segmentation.of("face", "eyes"), torch.ones(1, 16, 16))

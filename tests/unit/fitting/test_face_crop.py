@@ -41,3 +41,12 @@ def test_a_crop_beyond_the_border_is_empty_there(model, basis):
     assert (crops.images[0][:, :18] < 0.01).all()
     away = replace(fit, landmarks_px=fit.landmarks_px - 5000)
     assert not crop_faces([torch.ones(3, *SIZE)], away, 40).images.any()
+
+
+def test_what_lies_before_a_face_is_left_out(model, basis):
+    fit = faces(model, basis)
+    middle = fit.landmarks_px[0, :, 0].mean()
+    crops = crop_faces([torch.ones(3, *SIZE)], fit, 40, [lambda places: (places[:, 0] < middle).float()])
+    share = crops.inside[0].mean(0)
+    assert (share[:16] == 0).all()
+    assert (share[24:] == 1).all()

@@ -80,14 +80,7 @@ def photo(path: Path, red: int, green: int = 0) -> Path:
     return path
 
 
-def run(
-    out: Path,
-    paths: Sequence[Path],
-    engine: Engine | None = None,
-    version: str = "1",
-    kind: InputKind = PHOTOS,
-    **settings,
-) -> Summary:
+def run(out, paths, engine=None, version="1", kind: InputKind = PHOTOS, **settings) -> Summary:
     engine = engine or Engine()
     made_with = {"version": version}
     chosen = BatchSettings(**settings)

@@ -14,11 +14,13 @@ from facewright.cli.reconstruct import MethodName
 from facewright.core.errors import AssetError, HiddenFaceError, InputError, NoFaceError
 from facewright.core.lazy import LazySequence
 from facewright.detection import Landmarks
+from facewright.detection.segmentation import FaceSegmenter
 from facewright.fitting.landmark_basis import landmark_basis
 from facewright.fitting.records import FaceFit
 from facewright.image.io import Photograph, photograph_from_array
 from facewright.methods.base import MethodResult
 from facewright.models.storage import ModelOrigin, save_face_model
+from facewright.networks.segmentation import SegmentationNetwork, SegmentationNetworkSettings
 from facewright.pipeline import reconstruct as stages
 from facewright.pipeline.finder import ShippedFinder, find_faces
 from facewright.pipeline.methods import METHODS, load_method
@@ -60,7 +62,8 @@ def engine() -> Reconstructor:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No light is fitted; a face hardly lies in its photo if the photo's green says which one."""
 
-    def refine(model, photos, fit, *, groups, basis, settings):
+    def refine(model, photos, fit, *, groups, basis, settings, covers):
+        assert covers is None or len(covers) == len(photos)
         calls.append(len(photos))
         found = []
         for number, pixels in enumerate(photos):
@@ -169,6 +172,30 @@ def test_heads_of_a_group_are_made_when_they_are_asked_for(engine: Reconstructor
     with pytest.raises(OSError, match="gone"):
         heads[1]
     assert isinstance(heads[0], Reconstruction)  # one that cannot be made leaves the others
+
+
+def test_what_lies_before_each_face_is_told_to_light_and_texture(
+    engine: Reconstructor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, int] = {}
+
+    def refine(model, photos, fit, *, covers, **_):
+        told["light"] = len(covers)
+        return fit
+
+    def texture(*_, covers, **__):
+        told["texture"] = len(covers)
+        assert all(cover(torch.rand(5, 2) * 600).shape == (5,) for cover in covers)
+        return torch.zeros(SIZE, SIZE, 3)
+
+    monkeypatch.setattr(stages, "refine_photometric", refine)
+    monkeypatch.setattr(stages, "head_texture", texture)
+    small = SegmentationNetworkSettings(input_size=32, widths=(4, 6, 8), decoder=(6, 4))
+    seeing = replace(engine, segmenter=FaceSegmenter(SegmentationNetwork(small)))
+    (first, _) = seeing.reconstruct_together([photo(1), photo(1)])
+    assert isinstance(first, Reconstruction)
+    assert "segmentation" in first.seconds
+    assert told == {"light": 2, "texture": 2}
 
 
 def test_a_known_focal_length_counts_beside_unknown_ones(engine: Reconstructor) -> None:

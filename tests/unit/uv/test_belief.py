@@ -211,3 +211,30 @@ def test_chroma_noise_is_averaged_and_brightness_is_not(model, head, truth):
     assert hue_error(calm) < 0.6 * hue_error(raw)
     sharp = textured(model, head, [shot.photo], [fit_of(shot)], chroma=4.0)
     assert ((sharp - clean).abs().mean(-1) / clean.mean(-1))[seen].mean() < 0.03
+
+
+def test_what_lies_before_the_face_is_not_painted_on_it_but_on_the_scalp(model, head, truth):
+    shot = shoot(model, truth)
+    height, width = shot.photo.shape[-2:]
+    strip = torch.zeros(height, width, dtype=torch.bool)
+    strip[:, int(0.42 * width) : int(0.5 * width)] = True
+    hair = 0.9 * shot.photo * torch.tensor([1.0, 0.93, 0.9])[:, None, None]  # no colour that skin has not
+    photo = torch.where(strip, hair, shot.photo)
+
+    def cover(places):
+        columns, rows = places[:, 0].long().clamp(0, width - 1), places[:, 1].long().clamp(0, height - 1)
+        return strip[rows, columns].float()
+
+    settings = TextureSettings(size=SIZE)
+    known = unwrap_photo(model, head.chart, photo, fit_of(shot), settings=settings, cover=cover)
+    plain = unwrap_photo(model, head.chart, photo, fit_of(shot), settings=settings)
+    assert torch.equal(known.confidence, plain.confidence)
+    assert known.covered is not None
+    under = known.covered[..., 0] > 0.9
+    trusted, naive = (believed(each, truth, head).confidence[..., 0] for each in (known, plain))
+    face = under & (head.face > 0.99)[..., 0] & (plain.confidence > 0.9)[..., 0]
+    assert int(face.sum()) > 50
+    assert float(naive[face].mean()) > 0.8
+    assert float(trusted[face].max()) < 1e-3
+    elsewhere = (known.covered[..., 0] == 0) | (head.scalp > 0.999)[..., 0]
+    assert torch.equal(trusted[elsewhere], naive[elsewhere])
