@@ -20,12 +20,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from base_model.appearance import Canvas, build_appearance, front_pole, gaze_angle
 from base_model.asset import BuiltModel, write_asset
-from base_model.contact import LIDS_KEPT, LIPS_KEPT, lid_contact, lip_contact
+from base_model.contact import LIDS_KEPT, LIPS_KEPT, LIPS_SLIDE_KEPT, lid_contact
 from base_model.dense import densify
 from base_model.expressions import expression_basis, lids_off_eyeball
 from base_model.identity import principal_components, teeth_behind_lips
 from base_model.landmark_response import Response
-from base_model.landmark_sets import LIP_PAIRS, landmark_sets
+from base_model.landmark_sets import landmark_sets
 from base_model.landmarking import (
     OVAL,
     ReferenceLandmarker,
@@ -35,6 +35,7 @@ from base_model.landmarking import (
     symmetric_pairs,
     symmetrise,
 )
+from base_model.mouth import seam_contact, settled_mouth
 from base_model.neck_seam import stitch_neck
 from base_model.people import expression_prior, label_files
 from base_model.picture import vertex_normals
@@ -48,7 +49,7 @@ from base_model.uv_chart import texture_chart
 from facewright.core.assets import record_asset
 from facewright.geometry.subdivision import AdaptiveMesh
 
-VERSION = "6"
+VERSION = "7"
 SEED = 20261121
 COMPONENTS, COLOURS = 140, 28
 LANDMARK_HEADS = 80
@@ -202,10 +203,11 @@ def assemble(
     appearance = build_appearance(canvas, COLOURS, SEED)
     names, expressions = expression_basis(raw, space)
     expressions = lids_off_eyeball(names, expressions, space, mesh, canvas.regions["skin"], part == 1)
-    jaw = expressions[names.index("jawOpen")]
+    # Landmarks, regions and triangles are those of the parted lips: no point then lies on the wrong lip.
+    mean = settled_mouth(raw, space, mesh, canvas.regions["lips"])
     return BuiltModel(
-        mean=space.mean,
-        identity_basis=_in_contact(raw, space, mesh, basis, dense, jaw),
+        mean=mean,
+        identity_basis=_in_contact(raw, space, mesh, basis, dense, canvas.regions["lips"], mean),
         expression_basis=expressions,
         expression_names=names,
         expression_prior=expression_prior(label_files(arguments.shared / "data"), names),
@@ -241,15 +243,18 @@ def _part(raw: RawHead, mesh: AdaptiveMesh) -> np.ndarray:
 
 
 def _in_contact(
-    raw: RawHead, space: RawSpace, mesh: AdaptiveMesh, basis: np.ndarray, dense: np.ndarray, jaw: np.ndarray
+    raw: RawHead,
+    space: RawSpace,
+    mesh: AdaptiveMesh,
+    basis: np.ndarray,
+    dense: np.ndarray,
+    lips: np.ndarray,
+    mean: np.ndarray,
 ) -> np.ndarray:
-    """Identity shapes (K,S,3) that keep the lips together and the lids on the eyeballs."""
+    """Identity shapes (K,S,3) that keep the lips of the mean together and the lids on the eyeballs."""
     skin = mesh.faces[_face_part(raw, mesh) == 0]
     vertices, soft = mesh.matrix @ space.mean, raw.part == 0
-    upper, lower = (
-        surface_rows(dense[[pair[k] for pair in LIP_PAIRS]], vertices, skin) @ mesh.matrix for k in (0, 1)
-    )
-    basis = lip_contact(space.mean, upper, lower, jaw, soft).damp(basis, LIPS_KEPT)
+    basis = seam_contact(raw, mean, mesh, lips).damp(basis, LIPS_KEPT, LIPS_SLIDE_KEPT)
     margin = surface_rows(dense[list(LEFT_LID_MARGIN)], vertices, skin) @ mesh.matrix
     ball = raw.part == 1
     centre = 0.5 * (space.mean[ball].max(0) + space.mean[ball].min(0))

@@ -24,6 +24,7 @@ from facewright.models.face_model import FaceModel
 
 SEED = 7
 EYES_FORWARD, LIP_RAISED = 3.0, 2.0  # mm: what the gates must notice
+JAW_PARTED = 0.05  # of jawOpen: likewise, 1 to 2 mm between the lips
 DARK_TONE = -2.0  # standard deviations
 FACE_SHIFT = np.array([0.0, 14.0, 0.0])  # mm: puts the face, not the head, in the middle
 
@@ -62,6 +63,12 @@ def _mean_gates(model: FaceModel) -> list[tuple[str, float, float]]:
     return [
         ("outer eye corners, distance from 90 mm", abs(gates.outer_eye_distance(model) - 90.0), 5.0),
         ("lips' margins at jawOpen 1, distance from 42 mm", abs(gates.mouth_opening(model, 1.0) - 42.0), 5.0),
+        ("lips of the mean, widest gap, mm", gates.seam_width(model), 0.1),
+        (
+            "inside of the mean's closed mouth that is seen, mm2",
+            _inside_seen(model, [model.mean.numpy()]),
+            1.0,
+        ),
         ("foremost vertex to the nose tip, mm", gates.nose_lead(model), 5.0),
         ("face triangles that point inward (nostrils do), share", 1.0 - gates.outward_share(model), 0.1),
         ("expressions that move less than 1 mm, count", sum(r[0] < 1.0 for r in reach.values()), 0),
@@ -87,15 +94,27 @@ def _random_gates(model: FaceModel, heads: int) -> list[tuple[str, float, float]
         raised.append(lips[-1] + LIP_RAISED)
         pushed.append(gates.lid_margin_penetration(model, batch[::10], EYES_FORWARD))
 
+    mouths = list(next(gates.random_heads(model, 20, SEED)))
+
     def share(depths: list[np.ndarray]) -> float:
         return float((np.concatenate(depths) > 0.0).mean())
 
     return [
         (f"{heads} random neutrals, lips crossing, share", share(lips), 0.01),
         (f"{heads} random neutrals, lid margin in the eyeball, share", share(lids), 0.01),
+        ("20 random neutrals, inside of the mouth seen, worst, mm2", _inside_seen(model, mouths), 10.0),
+        (f"control: jaw {JAW_PARTED:g} open and unnoticed, share", _unnoticed(model, mouths[:5]), 0.05),
         (f"control: lower lip {LIP_RAISED:g} mm up and unnoticed, share", 1.0 - share(raised), 0.05),
         (f"control: eyeballs {EYES_FORWARD:g} mm forward and unnoticed, share", 1.0 - share(pushed), 0.05),
     ]
+
+
+def _inside_seen(model: FaceModel, heads: list[np.ndarray]) -> float:
+    return max(gates.mouth_inside_seen(model, head) for head in heads)
+
+
+def _unnoticed(model: FaceModel, heads: list[np.ndarray]) -> float:
+    return float(np.mean([gates.mouth_inside_seen(model, head, JAW_PARTED) <= 10.0 for head in heads]))
 
 
 def _blink_gates(model: FaceModel) -> list[tuple[str, float, float]]:

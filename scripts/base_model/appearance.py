@@ -21,8 +21,11 @@ BLOTCHES = 24  # Laplacian eigenfunctions
 BLOTCH_SPREAD = (0.04, 0.04)  # of log melanin, log blood, for the smoothest
 IRIS = np.array([[0.055, 0.028, 0.014], [0.13, 0.07, 0.03], [0.16, 0.15, 0.07], [0.16, 0.22, 0.28]])
 IRIS_SHARE = (0.6, 0.15, 0.1, 0.15)
-SCLERA, PUPIL, TEETH = np.array([0.66, 0.62, 0.58]), np.array([0.006] * 3), np.array([0.60, 0.55, 0.45])
+SCLERA, PUPIL, TEETH = np.array([0.54, 0.48, 0.45]), np.array([0.006] * 3), np.array([0.60, 0.55, 0.45])
 FULL_LIGHT_DEPTH, NO_LIGHT_DEPTH, MOUTH_DARK = 5.0, 22.0, 0.12  # mm behind the upper incisors; share left
+# The white of an eye lies in the shade of lids and lashes, and reddens towards its corners.
+CORNER_ANGLES, CORNER = (0.45, 0.95), np.array([0.62, 0.48, 0.46])  # rad from the pole; share left
+LID_HEIGHTS, LID_SHADE = (0.10, 0.42), 0.55  # of the radius above the pole; share left under the upper lid
 CENTRING = 0.45
 # Skin this many deviations darker than the mean keeps its hue: the other components reach black only at so
 # many deviations of their own.
@@ -165,11 +168,31 @@ def _with_parts(
         limbus = _step(angle, IRIS_ANGLE)
         colour = (
             iris * (1.0 - 0.5 * _step(angle, 0.86 * IRIS_ANGLE)) * (1 - limbus)
-            + SCLERA * (1 + 0.04 * z[11]) * limbus
+            + SCLERA * (1 + 0.04 * z[11]) * _corner_tint(angle) * limbus
         )
         edge = _step(angle, PUPIL_ANGLE)
-        albedo[ball] = PUPIL * (1 - edge) + colour * edge
+        albedo[ball] = (PUPIL * (1 - edge) + colour * edge) * _lid_shade(canvas, index)[:, None]
     return albedo
+
+
+def _corner_tint(angle: np.ndarray) -> np.ndarray:
+    """(N,3) share of the sclera's colour at angles (N,1) from the eye's front pole."""
+    return 1.0 - (1.0 - CORNER) * _between(angle, CORNER_ANGLES)
+
+
+def _lid_shade(canvas: Canvas, index: int) -> np.ndarray:
+    """(N,) share of light that the upper lid lets onto eyeball ``index`` (1 left, 2 right)."""
+    ball, centre = canvas.part == index, canvas.eye_centres[index - 1]
+    offset = canvas.vertices[ball] - centre
+    height = offset[:, 1] / np.linalg.norm(offset, axis=1)
+    pole = front_pole(canvas.vertices, canvas.faces, ball) - centre
+    return 1.0 - (1.0 - LID_SHADE) * _between(height - pole[1] / np.linalg.norm(pole), LID_HEIGHTS)
+
+
+def _between(value: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
+    """0 below the first end, 1 above the second, smooth between."""
+    share = np.clip((value - ends[0]) / (ends[1] - ends[0]), 0.0, 1.0)
+    return share * share * (3.0 - 2.0 * share)
 
 
 def _mouth_shade(canvas: Canvas) -> np.ndarray:

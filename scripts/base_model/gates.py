@@ -9,14 +9,17 @@ import torch
 from scipy.spatial import KDTree
 
 from base_model.landmark_sets import LIP_PAIRS
-from base_model.picture import take
+from base_model.picture import CENTRE, take
 from base_model.region_masks import LEFT_LID_MARGIN, RIGHT_LID_MARGIN
 from base_model.scan_statistics import ScanModel
 from base_model.surface_fit import LinearPoints, fit_surface, sample_surface
 from facewright.models.face_model import FaceModel
+from facewright.models.lip_seam import lip_seam
 
 LID_REACH = 4.0  # mm: skin this near to an eyeball on the mean head can enter it
 HEADS_AT_A_TIME = 100
+SEAM_STEP = 2.0  # mm along the mouth
+MOUTH_PIXELS, MOUTH_SPAN = 600, 75.0  # of a picture of the mouth, and mm that it shows
 LEAST_GREEN = 0.25  # of the red, on skin
 EYEBALLS = ("left_eye", "right_eye")
 AIM = np.array([0.0, 16.0, 0.0])  # from where pictures aim up to the eyes, mm
@@ -64,6 +67,31 @@ def lip_crossing(model: FaceModel, heads: np.ndarray) -> np.ndarray:
     points = model.landmark_points(torch.from_numpy(heads), "dense478").numpy()
     upper, lower = (points[:, [pair[k] for pair in LIP_PAIRS], 1] for k in (0, 1))
     return (lower - upper).max(1)
+
+
+def seam_width(model: FaceModel) -> float:
+    """Widest place of the mean's closed mouth: where the lips of a part of it are nearest, mm."""
+    seam = lip_seam(model)
+    mean = model.mean.double().numpy()
+    gap, along = seam.gaps(mean, model.topology.faces.numpy()), mean[seam.upper, 0]
+    return float(max(gap[np.abs(along - place) < SEAM_STEP].min() for place in along))
+
+
+def mouth_inside_seen(model: FaceModel, head: np.ndarray, parted: float = 0.0) -> float:
+    """Area of the mouth's inside that a frontal view of a neutral head shows, mm2.
+
+    ``parted`` opens the jaw first, by so much of ``jawOpen``: the gate's control.
+    """
+    faces = model.topology.faces.numpy()
+    jaw = model.expression_basis[model.expression_names.index("jawOpen")].numpy()
+    inside = model.regions["inner_mouth"].numpy().copy()
+    for name in ("upper_teeth", "lower_teeth", "tongue"):
+        inside |= model.parts[name].numpy()
+    lips = model.landmark_points(torch.from_numpy(head), "dense478").numpy()[list(LIP_PAIRS[0])].mean(0)
+    posed = head + parted * jaw - lips + np.array([0.0, *CENTRE[1:]])
+    shot = take(posed, faces, np.zeros_like(head), size=MOUTH_PIXELS, span=MOUTH_SPAN)
+    seen = inside[faces].any(1)[shot.triangle] & (shot.triangle >= 0)
+    return float(seen.sum() * (MOUTH_SPAN / MOUTH_PIXELS) ** 2)
 
 
 def lid_penetration(model: FaceModel, heads: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
 from scipy.spatial import KDTree
 
@@ -51,15 +51,21 @@ class LipSeam:
 
 def lip_seam(model: FaceModel) -> LipSeam:
     """Find the seam on the mean head; no pairs in a model whose lips do not face each other."""
-    mean, faces = model.mean.double(), model.topology.faces
-    lips = model.regions.get("lips", torch.zeros(len(mean), dtype=torch.bool)).numpy()
-    normals, points = vertex_normals(mean[None], faces)[0].numpy(), mean.numpy()
+    lips = model.regions.get("lips", torch.zeros(len(model.mean), dtype=torch.bool))
+    return seam_between(model.mean.double().numpy(), model.topology.faces.numpy(), lips.numpy())
+
+
+def seam_between(
+    points: Float[ndarray, "V 3"], faces: Int64[ndarray, "F 3"], lips: Bool[ndarray, " V"]
+) -> LipSeam:
+    """``lip_seam`` of the head whose vertices these are; lips: the vertices of both."""
+    normals = vertex_normals(torch.from_numpy(points)[None], torch.from_numpy(faces))[0].numpy()
     above = np.flatnonzero(lips & (normals[:, 1] < -FACING))
-    below = np.flatnonzero((lips & (normals[:, 1] > FACING))[faces.numpy()].all(1))
+    below = np.flatnonzero((lips & (normals[:, 1] > FACING))[faces].all(1))
     if not len(above) or not len(below):
         none = np.zeros(0, dtype=np.int64)
         return LipSeam(none, none, np.zeros((0, 3)), np.zeros(0))
-    found = closest_points(index_surface(points, np.ascontiguousarray(faces.numpy()[below])), points[above])
+    found = closest_points(index_surface(points, np.ascontiguousarray(faces[below])), points[above])
     near = np.flatnonzero(found.distance < WIDEST)
     above, distance = above[near], found.distance[near]
     # In each part of the mouth the lips meet where they are nearest; before and behind they curve apart.
