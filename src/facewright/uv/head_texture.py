@@ -18,6 +18,7 @@ from facewright.uv.chart import UvChart
 from facewright.uv.chroma import calm_chroma, is_grey, without_color
 from facewright.uv.complete import CompletionSettings, complete
 from facewright.uv.head_chart import HeadChart
+from facewright.uv.teeth import draw_teeth
 from facewright.uv.unwrap import Illumination, SampleBlend, UnwrapSettings, UvSamples, unwrap
 
 
@@ -77,7 +78,7 @@ def head_texture(
         raise InputError(
             f"the chart has {chart.chart.size} texels a side, the settings ask for {settings.size}."
         )
-    model_map = bake(chart.chart, model.diffuse_albedo(fits[0].diffuse)[0])
+    model_map = draw_teeth(chart.chart, model, bake(chart.chart, model.diffuse_albedo(fits[0].diffuse)[0]))
     # Honest grey: a grey photo does not tell the colour of skin, so none is made up.
     grey_map = luminance(model_map)[..., None].expand(-1, -1, 3).contiguous()
     colored, grey = SampleBlend(), SampleBlend()

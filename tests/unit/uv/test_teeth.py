@@ -1,0 +1,74 @@
+"""Teeth drawn on the map."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from facewright.models.base import load_base_model
+from facewright.uv.bake import bake
+from facewright.uv.chart import UvChart
+from facewright.uv.teeth import draw_teeth
+
+MODEL = load_base_model()
+CHART = UvChart.of(MODEL.topology, 512)
+PLAIN = bake(CHART, MODEL.diffuse_mean)
+DRAWN = draw_teeth(CHART, MODEL, PLAIN)
+
+
+def on(part: str) -> torch.Tensor:
+    """Covered texels of a part."""
+    return MODEL.parts[part][CHART.corners].all(1)
+
+
+def incisors(part: str, down: float) -> torch.Tensor:
+    """Covered texels of the front of the teeth in the middle of the arch."""
+    place = CHART.gather(MODEL.mean)
+    middle = on(part) & (place[:, 0].abs() < 7)
+    tip = place[middle][(down * place[middle, 1]).argmin(), 2]
+    # Behind their edges, teeth go back faster than their fronts do.
+    return middle & (place[:, 2] > tip - 1.0 - 0.35 * (down * place[:, 1] - (down * place[middle, 1]).min()))
+
+
+def test_teeth_part_in_the_middle_and_the_map_is_else_as_it_was() -> None:
+    flat, plain = DRAWN.reshape(-1, 3)[CHART.texel], PLAIN.reshape(-1, 3)[CHART.texel]
+    teeth = on("upper_teeth") | on("lower_teeth")
+    assert torch.equal(flat[~teeth], plain[~teeth])
+    place = CHART.gather(MODEL.mean)
+    share = (flat / plain)[:, 1]
+    crowns = incisors("upper_teeth", 1.0) & (place[:, 1] < place[on("upper_teeth"), 1].min() + 6)
+    assert share[crowns & (place[:, 0].abs() < 0.2)].mean() < 0.65  # between the two incisors
+    for side in (-1.0, 1.0):  # the middle of each
+        assert share[crowns & ((place[:, 0] - side * 4.2).abs() < 1)].min() > 0.97
+
+
+def test_gum_is_redder_than_teeth_and_lies_at_their_roots() -> None:
+    place = CHART.gather(MODEL.mean)
+    red = DRAWN.reshape(-1, 3)[CHART.texel]
+    red = red[:, 0] / red[:, 1]
+    for part, down in (("upper_teeth", 1.0), ("lower_teeth", -1.0)):
+        front = incisors(part, down)
+        height = down * place[:, 1]
+        height = height - height[front].min()
+        assert red[front & (height < 5)].max() < 1.5
+        assert red[front & (height > 11)].min() > 2
+
+
+def test_both_halves_are_alike() -> None:
+    # The control: a map that is drawn on one side only is not.
+    def asymmetry(drawn: torch.Tensor) -> float:
+        own = on("upper_teeth")
+        place, color = CHART.gather(MODEL.mean)[own], drawn.reshape(-1, 3)[CHART.texel][own]
+        mirrored = place * torch.tensor([-1.0, 1.0, 1.0])
+        distance, index = torch.cdist(mirrored, place).min(1)
+        return float((color - color[index])[distance < 0.2].abs().mean())
+
+    half = torch.where((CHART.gather(MODEL.mean)[:, :1] > 0), DRAWN.reshape(-1, 3)[CHART.texel], 0.5)
+    broken = DRAWN.reshape(-1, 3).clone()
+    broken[CHART.texel] = half
+    assert asymmetry(DRAWN) < 0.02 < asymmetry(broken.view_as(DRAWN))
+
+
+def test_a_model_without_teeth_keeps_its_map() -> None:
+    parts = {name: mask for name, mask in MODEL.parts.items() if not name.endswith("teeth")}
+    np.testing.assert_array_equal(draw_teeth(CHART, replace(MODEL, parts=parts), PLAIN), PLAIN)
