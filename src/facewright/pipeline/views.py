@@ -27,6 +27,8 @@ VIEW_DISTANCE = 1500.0  # mm; a portrait lens, so that noses keep their size
 VIEW_HEIGHT = 290.0  # mm of the head that fill a picture from top to bottom
 CLAY = (0.50, 0.47, 0.44)  # linear RGB
 CLAY_SPECULAR = 0.12
+# Parts and regions whose lightness clay does not cover.
+OWN_LIGHTNESS = ("left_eye", "right_eye", "inner_mouth", "tongue", "upper_teeth", "lower_teeth")
 TEXELS_A_PIXEL = 1.4  # of a map that neither blurs nor flickers when it is drawn
 
 
@@ -116,12 +118,17 @@ def zoomed_camera(camera: Camera, box: tuple[float, float, float, float], size: 
 
 
 def clay_with_eyes(model: FaceModel) -> Float[Tensor, "V 3"]:
-    """Clay whose eyeballs keep the lightness of white, iris and pupil: blank ones look like closed lids."""
+    """Clay whose eyes and inside of the mouth keep their own lightness.
+
+    Blank eyeballs look like closed lids; and no shadow falls in these pictures, so that an open mouth would
+    shine out to its back.
+    """
+    own = torch.zeros(len(model.mean), dtype=torch.bool, device=model.mean.device)
+    for name in OWN_LIGHTNESS:
+        for masks in (model.parts, model.regions):
+            own |= masks.get(name, torch.zeros_like(own))
     colors = model.mean.new_tensor(CLAY).repeat(len(model.mean), 1)
-    for name in ("left_eye", "right_eye"):
-        if name in model.parts:
-            eye = model.parts[name]
-            colors[eye] = model.diffuse_mean[eye].mean(-1, keepdim=True).expand(-1, 3)
+    colors[own] = model.diffuse_mean[own].mean(-1, keepdim=True).expand(-1, 3)
     return colors
 
 
