@@ -9,6 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from facewright.core.errors import AssetError
+from facewright.models.importers.atlas import Cell, mirrored, packed
 from facewright.models.importers.raw import MAX_FILE_BYTES, RawModel, check_counts, check_file
 
 MILLIMETRES = 10.0  # the model is in centimetres
@@ -20,6 +21,18 @@ VERTICES = 26_719
 PARTS = {"skin": (0, 11248), "mouth_socket": (11248, 13294), "eye_sockets": (13294, 14062)}
 PARTS |= {"gums_and_tongue": (14062, 17039), "teeth": (17039, 21451), "left_eye": (21451, 23021)}
 PARTS |= {"right_eye": (23021, 24591), "eye_film": (24591, 25351), "lashes": (25351, VERTICES)}
+# Squares of the one map that the parts share here, of tiles that lie on one another in the makers' files:
+# corner and side. The front of the skin is tile 0, its back is tile 1 with the sockets.
+FRONT, BACK = ((0.0, 0.25), 0.75), ((0.75, 0.75), 0.25)
+SQUARES = {"gums_and_tongue": ((0.0, 0.0), 0.25), "lashes": ((0.75, 0.125), 0.125)}
+# Of what is seen of an eye, and of the ball within, which starts after so many of its vertices.
+EYES = {"left_eye": (((0.75, 0.5), 0.25), ((0.625, 0.125), 0.125))}
+EYES |= {"right_eye": (((0.75, 0.25), 0.25), ((0.625, 0.0), 0.125))}
+EYE_SHELL = 770
+TEETH = (((0.25, 0.03), 0.1875), ((0.4375, 0.03), 0.1875))  # of two halves that are mirror images on the map
+CLEAR = "eye_film"  # which is looked through: its two sides share their place
+FILM = (((0.875, 0.125), 0.125), ((0.75, 0.0), 0.125), ((0.875, 0.0), 0.125))  # of tiles 0, 4 and 5
+FILM_TILES = (0, 4, 5)
 # "Multi-PIE 68 point facial landmarks" of the makers' README.
 # fmt: off
 ANCHORS = dict(enumerate((
@@ -53,7 +66,9 @@ def read_ict(path: Path, *, anchors: dict[int, int] | None = None) -> RawModel:
 
     **Source:** Li et al. 2020 and the ICT-FaceKit README (parts, landmarks). Centimetres: the outer eye
     corners of the neutral are 8.92 apart. Identity modes are scaled to one standard deviation already.
-    **Differs:** ``_L`` and ``_R`` become ``Left`` and ``Right``, as ARKit writes the same names.
+    **Differs:** ``_L`` and ``_R`` become ``Left`` and ``Right``, as ARKit writes the same names. Where the
+    parts are known, each has a place of its own on one texture map; in the makers' files they share seven
+    tiles, and eyes, film and face the first one: textures that were made for those do not fit.
     """
     try:
         mesh, identity, expression, names = _read_folder(path) if path.is_dir() else _read_npz(path)
@@ -62,6 +77,9 @@ def read_ict(path: Path, *, anchors: dict[int, int] | None = None) -> RawModel:
         raise AssetError(f"{path} is no ICT-FaceKit model ({error}).") from error
     count = len(mesh.vertices)
     parts = {name: _range(count, *ends) for name, ends in PARTS.items()} if count == VERTICES else {}
+    uv = mesh.uv.astype(np.float64)
+    if parts:
+        uv, uv_faces = packed(uv, uv_faces, _cells(uv, faces, uv_faces, parts))
     return RawModel(
         name="ict",
         version="light",
@@ -71,11 +89,29 @@ def read_ict(path: Path, *, anchors: dict[int, int] | None = None) -> RawModel:
         identity=identity * np.float32(MILLIMETRES),
         expression=expression * np.float32(MILLIMETRES),
         expression_names=tuple(_arkit_name(name) for name in names),
-        uv=mesh.uv.astype(np.float64),
+        uv=uv,
         uv_faces=uv_faces,
         anchors=ANCHORS if anchors is None else anchors,
         parts=parts,
     )
+
+
+def _cells(uv: ndarray, faces: ndarray, uv_faces: ndarray, parts: dict[str, ndarray]) -> list[Cell]:
+    """Where on the one map each part's triangles go."""
+    of = {name: mask[faces].all(1) for name, mask in parts.items()}
+    tile = np.floor(uv[uv_faces].mean(1)[:, 0])
+    back = (of["skin"] & (tile == 1)) | of["mouth_socket"] | of["eye_sockets"]
+    turned = mirrored(uv, uv_faces)
+    chosen = [(of["skin"] & (tile == 0), FRONT), (back, BACK)]
+    chosen += [(of[name], square) for name, square in SQUARES.items()]
+    for name, (shell, ball) in EYES.items():
+        outer = (faces < PARTS[name][0] + EYE_SHELL).all(1)
+        chosen += [(of[name] & outer, shell), (of[name] & ~outer, ball)]
+    chosen += [(of["teeth"] & (turned == half), square) for half, square in enumerate(TEETH)]
+    chosen += [
+        (of[CLEAR] & (tile == number), square) for number, square in zip(FILM_TILES, FILM, strict=True)
+    ]
+    return [Cell(triangles, *square) for triangles, square in chosen]
 
 
 def _range(count: int, start: int, stop: int) -> ndarray:
