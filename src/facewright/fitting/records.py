@@ -1,13 +1,14 @@
 """What a fit returns."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import TypeVar, cast
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from facewright.core.errors import InputError
+from facewright.core.tensor_records import map_tensors
 from facewright.detection.points import OUTER_EYES
 from facewright.scene.camera import PerspectiveCamera
 from facewright.scene.parameters import HeadParameters
@@ -108,14 +109,4 @@ def photo_camera(
 
 def select_rows(record: Record, rows: slice | Int64[Tensor, " N"]) -> Record:
     """Some rows of every tensor in a record of tensors and records."""
-    return cast(Record, _map(lambda value: value[rows], record))
-
-
-def _map(function: Callable[..., Tensor], *records: object) -> object:
-    first = records[0]
-    if isinstance(first, Tensor):
-        return function(*records)
-    if is_dataclass(first) and not isinstance(first, type):
-        changed = {f.name: _map(function, *(getattr(r, f.name) for r in records)) for f in fields(first)}
-        return replace(first, **changed)
-    return first
+    return map_tensors(lambda value: value[rows], record)

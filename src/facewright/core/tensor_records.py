@@ -1,0 +1,44 @@
+"""Functions over every tensor of a record of records: rows of a batch, batches of rows, another device."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor
+
+Record = TypeVar("Record")
+
+
+def map_tensors(function: Callable[..., Tensor], *records: Record) -> Record:
+    """The first record with ``function(*tensors)`` in place of each tensor; what is no tensor stays.
+
+    Args:
+        function: of as many tensors as there are records.
+        records: of one type; dataclasses, tuples and mappings in them are gone through.
+    """
+    first = records[0]
+    if isinstance(first, Tensor):
+        return cast(Record, function(*records))
+    if is_dataclass(first) and not isinstance(first, type):
+        parts = {f.name: [getattr(r, f.name) for r in records] for f in fields(first)}
+        changed = {name: map_tensors(function, *values) for name, values in parts.items()}
+        return cast(Record, replace(first, **changed))
+    if isinstance(first, tuple):
+        return cast(
+            Record, tuple(map_tensors(function, *parts) for parts in zip(*cast(Any, records), strict=True))
+        )
+    if isinstance(first, Mapping):
+        tables = cast("Sequence[Mapping[str, object]]", records)
+        return cast(Record, {key: map_tensors(function, *(t[key] for t in tables)) for key in tables[0]})
+    return first
+
+
+def joined_rows(records: Sequence[Record]) -> Record:
+    """One record with the rows of all, in their order: tensors joined along their first axis."""
+    return records[0] if len(records) == 1 else map_tensors(lambda *rows: torch.cat(rows), *records)
+
+
+def on_device(record: Record, device: torch.device | str) -> Record:
+    """A record whose tensors are on a device."""
+    return map_tensors(lambda tensor: tensor.to(device), record)
