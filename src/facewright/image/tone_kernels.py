@@ -1,0 +1,20 @@
+"""Numba kernel of ``toned``."""
+# ruff: noqa: ANN001, ANN201  numba infers the types of a kernel
+
+from typing import no_type_check
+
+import numpy as np
+from numba import njit
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+@no_type_check
+def tone(linear, curve, out):
+    """Look each value up; any layout of memory."""
+    height, width, channels = linear.shape
+    last = np.float32(curve.shape[0] - 1)
+    for y in range(height):
+        for x in range(width):
+            for c in range(channels):
+                value = min(max(linear[y, x, c], np.float32(0)), np.float32(1))
+                out[y, x, c] = curve[np.int64(value * last + np.float32(0.5))]
