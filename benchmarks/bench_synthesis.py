@@ -2,6 +2,7 @@
 
 ``python -m benchmarks.bench_synthesis``: "sample" is the record in memory, "sample and files" what goes into
 a shard. The rasteriser runs in turn with them: on a busy machine it is slower too, by about the same factor.
+Where there is a CUDA device, batches on it follow.
 """
 
 import threading
@@ -13,7 +14,7 @@ import torch
 
 from benchmarks.harness import Timing, interleave, run, show
 from facewright.data.protocols import PHOTO_PROTOCOLS
-from facewright.data.synthesis import Studio, open_studio, samples
+from facewright.data.synthesis import DEVICE_BLOCK, Studio, open_studio, sample_batches, samples
 from facewright.models.base import load_base_model
 from facewright.pipeline.sample_files import photo_files
 from facewright.render.rasterize import rasterize
@@ -21,6 +22,7 @@ from facewright.render.rasterize import rasterize
 PROTOCOL = "synthetic-celeba"
 BLOCK, PROCESSES = 8, 2
 TARGET_MS = 80.0  # of processor time: 25 samples a second on two cores
+DEVICE_TARGET_MS = 1000 / 1500  # of an H200
 
 
 def benchmark(seconds: float) -> list[Timing]:
@@ -55,11 +57,29 @@ def benchmark(seconds: float) -> list[Timing]:
         rate, processor = _together(seconds, files=files)
         what = "samples and files" if files else "samples"
         print(f"{PROCESSES} processes: {rate:.1f} {what} a second, {processor:.1f} ms processor each")
+    return timings + _on_device(seconds)
+
+
+def _on_device(seconds: float) -> list[Timing]:
+    """Batches of a CUDA device; nothing where there is none."""
+    if not torch.cuda.is_available():
+        print("no CUDA device: nothing was measured on one")
+        return []
+    studio = _studio("cuda")
+    turn = iter(range(0, 10**9, DEVICE_BLOCK))
+
+    def make() -> None:
+        next(sample_batches(studio, 0, range(start := next(turn), start + DEVICE_BLOCK)))
+
+    name = f"synthetic photo, CUDA, batch {DEVICE_BLOCK}"
+    targets = {"sample": DEVICE_TARGET_MS}
+    timings = interleave(name, {"sample": make}, seconds=seconds, items=DEVICE_BLOCK, targets=targets)
+    show(timings)
     return timings
 
 
-def _studio() -> Studio:
-    return open_studio(load_base_model(), PHOTO_PROTOCOLS[PROTOCOL].settings)
+def _studio(device: str = "cpu") -> Studio:
+    return open_studio(load_base_model().to(device), PHOTO_PROTOCOLS[PROTOCOL].settings)
 
 
 def _together(seconds: float, *, files: bool) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from facewright.cli.exit_codes import DONE
+from facewright.core.device import DeviceName
 
 # Spelled out, so that --help and usage errors need no torch; a test holds it to the table of protocols.
 SyntheticName = Literal[
@@ -38,7 +39,11 @@ class Synthesize:
     seed: int = 0
     """Another seed makes other samples."""
     workers: int = 1
-    """Processes."""
+    """Processes; on a GPU they share it."""
+    device: DeviceName = "auto"
+    """Where photos are made; scans are made on the CPU."""
+    batch: int | None = None
+    """How many photos are made together; what suits the device if not given."""
     shard_size: int = 256
     """Samples in a shard."""
     model: Annotated[Path | None, arg(metavar="FILE")] = None
@@ -58,7 +63,14 @@ class Synthesize:
         from facewright.pipeline.synthesize import SHEET, SynthesisSettings, synthesize_into
 
         settings = SynthesisSettings(
-            self.protocol, self.count, self.seed, self.shard_size, self.model, self.backgrounds
+            protocol=self.protocol,
+            count=self.count,
+            seed=self.seed,
+            shard_size=self.shard_size,
+            model=self.model,
+            backgrounds=self.backgrounds,
+            device=self.device,
+            batch=self.batch,
         )
         summary = synthesize_into(self.out, settings, self.workers)
         kept = f", {summary.kept} kept" if summary.kept else ""

@@ -1,15 +1,15 @@
-"""Where things are put on a head: places that every model with iBUG's 68 points has."""
+"""Where things are put on heads: places that every model with iBUG's 68 points has."""
 
 from dataclasses import dataclass
 
-import numpy as np
+import torch
 from jaxtyping import Float
-from numpy import ndarray
+from torch import Tensor
 
 
 @dataclass(frozen=True)
 class FaceFrame:
-    """Places on one head, mm, head frame.
+    """Places on heads, mm, head frame.
 
     Attributes:
         eyes: middle of the right and of the left eye's opening.
@@ -24,30 +24,33 @@ class FaceFrame:
         neck: lowest height of the skin.
     """
 
-    eyes: Float[ndarray, "2 3"]
-    bridge: Float[ndarray, " 3"]
-    brow: float
-    chin: Float[ndarray, " 3"]
-    mouth: Float[ndarray, " 3"]
-    tip: Float[ndarray, " 3"]
-    ear: Float[ndarray, " 3"]
-    top: float
-    middle: float
-    neck: float
+    eyes: Float[Tensor, "B 2 3"]
+    bridge: Float[Tensor, "B 3"]
+    brow: Float[Tensor, " B"]
+    chin: Float[Tensor, "B 3"]
+    mouth: Float[Tensor, "B 3"]
+    tip: Float[Tensor, "B 3"]
+    ear: Float[Tensor, "B 3"]
+    top: Float[Tensor, " B"]
+    middle: Float[Tensor, " B"]
+    neck: Float[Tensor, " B"]
 
     @classmethod
-    def of(cls, landmarks: Float[ndarray, "68 3"], skin: Float[ndarray, "N 3"]) -> "FaceFrame":
-        """Places of a head by its 68 points and the vertices of its skin."""
-        ends = landmarks[[0, 16]]
+    def of(cls, landmarks: Float[Tensor, "B 68 3"], skin: Float[Tensor, "B N 3"]) -> "FaceFrame":
+        """Places of heads by their 68 points and the vertices of their skin."""
+        ends = landmarks[:, [0, 16]]
+        bridge = landmarks[:, 27]
+        above = skin[..., 1] > bridge[:, 1:2]
+        back = torch.where(above, skin[..., 2], torch.inf).amin(1)
         return cls(
-            eyes=np.stack([landmarks[36:42].mean(0), landmarks[42:48].mean(0)]),
-            bridge=landmarks[27],
-            brow=float(landmarks[17:27, 1].mean()),
-            chin=landmarks[8],
-            mouth=landmarks[48:60].mean(0),
-            tip=landmarks[30],
-            ear=np.array([np.abs(ends[:, 0]).mean(), ends[:, 1].mean(), ends[:, 2].mean()]),
-            top=float(skin[:, 1].max()),
-            middle=float((skin[skin[:, 1] > landmarks[27, 1], 2].min() + landmarks[27, 2]) / 2),
-            neck=float(skin[:, 1].min()),
+            eyes=torch.stack([landmarks[:, 36:42].mean(1), landmarks[:, 42:48].mean(1)], 1),
+            bridge=bridge,
+            brow=landmarks[:, 17:27, 1].mean(1),
+            chin=landmarks[:, 8],
+            mouth=landmarks[:, 48:60].mean(1),
+            tip=landmarks[:, 30],
+            ear=torch.cat([ends[..., :1].abs(), ends[..., 1:]], -1).mean(1),
+            top=skin[..., 1].amax(1),
+            middle=(back + bridge[:, 2]) / 2,
+            neck=skin[..., 1].amin(1),
         )

@@ -1,13 +1,14 @@
-"""Landmarks as a photo shows them: points of the contour lie on the outline that the view has."""
+"""Landmarks as photos show them: points of the contour lie on the outline that the view has."""
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from facewright.models.contour import ContourLines, contour_lines, outward_normals, seen_candidates
 from facewright.models.face_model import FaceModel, LandmarkSet
-from facewright.scene.camera import Camera
+from facewright.scene.camera import PerspectiveCamera
 from facewright.scene.pose import Pose
 
 SETS = ("ibug68", "dense478")
@@ -36,39 +37,45 @@ class PhotoLandmarks:
     def seen(
         self,
         name: str,
-        vertices: Float[Tensor, "V 3"],
+        vertices: Float[Tensor, "B V 3"],
         pose: Pose,
-        camera: Camera,
-        visible: Bool[Tensor, " V"],
-    ) -> tuple[Float[Tensor, "L 2"], Bool[Tensor, " L"]]:
+        camera: PerspectiveCamera,
+        visible: Bool[Tensor, "B V"],
+    ) -> tuple[Float[Tensor, "B L 2"], Bool[Tensor, "B L"]]:
         """Pixels of a set's points, and which of them the camera sees; none if the model has no such set.
 
         Args:
             name: of the set.
             vertices: mm, head frame.
-            pose: of the head.
-            camera: of the photo.
+            pose: of the heads.
+            camera: of the photos.
             visible: vertices that the camera sees; a point is seen if most of its triangle's weight is.
         """
+        batch = len(vertices)
         if name not in self.sets:
-            return vertices.new_zeros(0, 2), visible[:0]
-        placed = self.sets[name]
-        triangle, weights = placed.triangle.clone(), placed.weights.clone()
-        lines = self.lines[name]
+            return vertices.new_zeros(batch, 0, 2), visible[:, :0]
+        placed, lines = self.sets[name], self.lines[name]
+        points = placed.on(vertices, self.faces)
+        shares = _shares(placed, self.faces, visible)
         if len(lines.index):
             lying = lines.candidates.on(vertices, self.faces)
-            points = pose.camera_from_head(lying[None])
-            flat = camera.project(points)[..., :2] / _pixels_for_mm(camera, points.mean(1, keepdim=True))
+            before = pose.camera_from_head(lying)
+            flat = camera.project(before)[..., :2] / _pixels_for_mm(camera, before)
             own = flat[:, :: flat.shape[1] // len(lines.index)]  # the first of each landmark's candidates
-            chosen = seen_candidates(flat, outward_normals(own))[0]
-            triangle[lines.index] = lines.candidates.triangle[chosen]
-            weights[lines.index] = lines.candidates.weights[chosen]
-        points = LandmarkSet(triangle, weights, placed.contour).on(vertices, self.faces)
-        there = camera.project(pose.camera_from_head(points[None]))[0, :, :2]
-        share = (visible[self.faces[triangle]] * weights).sum(1)
-        return there, share > 0.5
+            chosen = seen_candidates(flat, outward_normals(own))
+            rows = torch.arange(batch, device=chosen.device)[:, None]
+            points[:, lines.index] = lying[rows, chosen]
+            shares[:, lines.index] = _shares(lines.candidates, self.faces, visible)[rows, chosen]
+        return camera.project(pose.camera_from_head(points))[..., :2], shares > 0.5
 
 
-def _pixels_for_mm(camera: Camera, place: Float[Tensor, "1 1 3"]) -> Float[Tensor, ""]:
-    beside = place + place.new_tensor([1.0, 0.0, 0.0])
-    return (camera.project(beside) - camera.project(place))[0, 0, 0]
+def _shares(
+    points: LandmarkSet, faces: Int64[Tensor, "F 3"], visible: Bool[Tensor, "B V"]
+) -> Float[Tensor, "B L"]:
+    """How much of each point's weight is on vertices that are seen."""
+    return (visible[:, faces[points.triangle]] * points.weights).sum(-1)
+
+
+def _pixels_for_mm(camera: PerspectiveCamera, points: Float[Tensor, "B N 3"]) -> Float[Tensor, "B 1 1"]:
+    """At the middle depth of some points."""
+    return (camera.focal / points[..., 2].mean(1))[:, None, None]

@@ -4,45 +4,59 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int64
+import torch
+from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
+from torch import Tensor
+from torch.nn.functional import normalize
 
 
 @dataclass(frozen=True)
 class Prop:
-    """One thing in the head frame, mm.
+    """One thing on each head of a batch, head frame.
 
     Attributes:
-        vertices: mm; a vertex that is not finite takes its triangles away.
+        vertices: mm.
         albedo: linear RGB.
         specular: specular intensity.
         strand: where on the strands of the hair each vertex lies (across, along); -1 where there are none.
+        there: False takes a vertex's triangles away.
     """
 
-    vertices: Float[ndarray, "N 3"]
-    albedo: Float[ndarray, "N 3"]
-    specular: Float[ndarray, " N"]
-    strand: Float[ndarray, "N 2"]
+    vertices: Float[Tensor, "B N 3"]
+    albedo: Float[Tensor, "B N 3"]
+    specular: Float[Tensor, "B N"]
+    strand: Float[Tensor, "B N 2"]
+    there: Bool[Tensor, "B N"]
+
+    def shown(self, which: Bool[Tensor, " B"]) -> "Prop":
+        """The same, on some heads only."""
+        there = self.there & which[:, None]
+        return Prop(self.vertices, self.albedo, self.specular, self.strand, there)
 
 
-def plain_prop(vertices: Float[ndarray, "N 3"], color: Float[ndarray, " 3"], specular: float) -> Prop:
+def plain_prop(
+    vertices: Float[Tensor, "B N 3"], color: Float[Tensor, "B 3"], specular: float | Float[Tensor, " B"]
+) -> Prop:
     """A thing of one colour without strands."""
-    count = len(vertices)
-    return Prop(vertices, np.tile(color, (count, 1)), np.full(count, specular), np.full((count, 2), -1.0))
+    shape = vertices.shape[:2]
+    gloss = vertices.new_zeros(shape) + (specular[:, None] if isinstance(specular, Tensor) else specular)
+    strand = vertices.new_full((*shape, 2), -1.0)
+    there = torch.ones_like(gloss, dtype=torch.bool)
+    return Prop(vertices, color[:, None].expand(*shape, 3), gloss, strand, there)
 
 
-def absent_prop(count: int) -> Prop:
-    """A thing of some vertices that is not there."""
-    return plain_prop(np.full((count, 3), np.nan), np.zeros(3), 0.0)
+def absent_prop(batch: int, count: int, device: torch.device) -> Prop:
+    """A thing of some vertices that is on no head."""
+    nothing = torch.zeros(batch, count, 3, device=device)
+    prop = plain_prop(nothing, nothing.new_zeros(batch, 3), 0.0)
+    return prop.shown(torch.zeros(batch, dtype=torch.bool, device=device))
 
 
 def joined(props: Sequence[Prop]) -> Prop:
     """Several things as one, in their order."""
-    return Prop(
-        *(np.concatenate([getattr(p, name) for p in props]) for name in ("vertices", "albedo")),
-        specular=np.concatenate([p.specular for p in props]),
-        strand=np.concatenate([p.strand for p in props]),
-    )
+    names = ("vertices", "albedo", "specular", "strand", "there")
+    return Prop(*(torch.cat([getattr(prop, name) for prop in props], 1) for name in names))
 
 
 def grid_faces(rows: int, columns: int, *, around: bool) -> Int64[ndarray, "F 3"]:
@@ -59,34 +73,46 @@ def grid_faces(rows: int, columns: int, *, around: bool) -> Int64[ndarray, "F 3"
     ).astype(np.int64)
 
 
-def tube(path: Float[ndarray, "M 3"], radius: float | Float[ndarray, " M"], sides: int) -> ndarray:
-    """Vertices (M * sides, 3) around a path; for ``grid_faces(M, sides, around=True)``."""
-    along = np.gradient(path, axis=0)
-    along /= np.linalg.norm(along, axis=1, keepdims=True)
-    other = np.where(np.abs(along[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[0.0, 1.0, 0.0]])
-    first = np.cross(along, other)
-    first /= np.linalg.norm(first, axis=1, keepdims=True)
-    second = np.cross(along, first)
-    angle = np.linspace(0, 2 * np.pi, sides, endpoint=False)
-    around = np.cos(angle)[None, :, None] * first[:, None] + np.sin(angle)[None, :, None] * second[:, None]
-    size = np.broadcast_to(radius, len(path))[:, None, None]
-    return (path[:, None] + size * around).reshape(-1, 3)
+def tube(path: Float[Tensor, "B M 3"], radius: float | Float[Tensor, " B"], sides: int) -> Tensor:
+    """Vertices (B, M * sides, 3) around paths; for ``grid_faces(M, sides, around=True)``."""
+    size = radius.reshape(-1, 1, 1, 1) if isinstance(radius, Tensor) else radius
+    return (path[:, :, None] + size * _rings(path, sides)).flatten(1, 2)
 
 
-def closed_tube(path: Float[ndarray, "M 3"], radius: float, sides: int) -> ndarray:
-    """Vertices of a tube around a closed path, whose first point comes again at the end."""
-    extended = np.concatenate([path[-1:], path, path[:2]])
-    return tube(extended, radius, sides).reshape(len(extended), sides, 3)[1:-1].reshape(-1, 3)
+def closed_tube(path: Float[Tensor, "B M 3"], radius: Float[Tensor, " B"], sides: int) -> Tensor:
+    """Vertices (B, (M + 1) * sides, 3) around closed paths; the first ring comes again at the end."""
+    extended = torch.cat([path[:, -1:], path, path[:, :2]], 1)
+    return tube(extended, radius, sides)[:, sides:-sides]
 
 
-def capsule(start: ndarray, end: ndarray, radii: tuple[float, float], rings: int, sides: int) -> ndarray:
-    """Vertices of a rounded rod of two radii, for ``grid_faces(rings, sides, around=True)``."""
-    axis = (end - start) / np.linalg.norm(end - start)
-    polar = np.linspace(0.02, np.pi - 0.02, rings)
-    share = (1 - np.cos(polar)) / 2
-    radius = radii[0] + (radii[1] - radii[0]) * share
-    place = start + (end - start) * np.where(share < 0.5, 0.0, 1.0)[:, None]
-    path = place - (np.cos(polar) * radius)[:, None] * axis
-    straight = start + np.linspace(0, 1, rings)[:, None] * (end - start)
-    ring = tube(straight, 1.0, sides).reshape(rings, sides, 3) - straight[:, None]
-    return (path[:, None] + (np.sin(polar) * radius)[:, None, None] * ring).reshape(-1, 3)
+def capsule(
+    start: Float[Tensor, "B 3"],
+    end: Float[Tensor, "B 3"],
+    radii: Float[Tensor, "B 2"],
+    rings: int,
+    sides: int,
+) -> Float[Tensor, "B N 3"]:
+    """Vertices of rounded rods of two radii, for ``grid_faces(rings, sides, around=True)``."""
+    axis = normalize(end - start, dim=-1)
+    polar = torch.linspace(0.02, torch.pi - 0.02, rings, device=start.device)
+    share = (1 - polar.cos()) / 2
+    radius = radii[:, :1] + (radii[:, 1:] - radii[:, :1]) * share
+    way = (end - start)[:, None]
+    place = start[:, None] + way * (share >= 0.5).to(start.dtype)[:, None]
+    path = place - (polar.cos() * radius)[..., None] * axis[:, None]
+    straight = start[:, None] + torch.linspace(0, 1, rings, device=start.device)[:, None] * way
+    around = (polar.sin() * radius)[..., None, None] * _rings(straight, sides)
+    return (path[:, :, None] + around).flatten(1, 2)
+
+
+def _rings(path: Tensor, sides: int) -> Tensor:
+    """Unit circles (B, M, sides, 3) across paths."""
+    inner = (path[:, 2:] - path[:, :-2]) / 2
+    along = torch.cat([path[:, 1:2] - path[:, :1], inner, path[:, -1:] - path[:, -2:-1]], 1)
+    along = normalize(along, dim=-1)
+    steep = along[..., 2:].abs() < 0.9
+    other = torch.cat([torch.zeros_like(steep), ~steep, steep], -1).to(path.dtype)
+    first = normalize(torch.linalg.cross(along, other), dim=-1)
+    second = torch.linalg.cross(along, first)
+    angle = torch.arange(sides, device=path.device) * (2 * torch.pi / sides)
+    return angle.cos()[:, None] * first[..., None, :] + angle.sin()[:, None] * second[..., None, :]

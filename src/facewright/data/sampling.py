@@ -8,12 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from facewright.data.draws import row
 from facewright.data.sensor import SensorSettings
 from facewright.fitting.appearance import BANDS, LightPrior
 from facewright.geometry.rotation import rotation_from_axis_angle
 from facewright.models.face_model import FaceModel
 from facewright.scene.camera import PerspectiveCamera
-from facewright.scene.lighting import SH_CONSTANTS, PointLight, SphericalHarmonicsLight
+from facewright.scene.lighting import SH_CONSTANTS, SphericalHarmonicsLight
 from facewright.scene.pose import Pose
 
 LAMP_DISTANCE = 1500.0  # mm from the head
@@ -127,12 +128,12 @@ class SamplingSettings:
 
 @dataclass(frozen=True)
 class Person:
-    """Coefficients of one head, one row each."""
+    """Coefficients of heads, one row each."""
 
-    identity: Float[Tensor, "1 K_identity"]
-    expression: Float[Tensor, "1 K_expression"]
-    diffuse: Float[Tensor, "1 K_diffuse"]
-    specular: Float[Tensor, "1 K_specular"]
+    identity: Float[Tensor, "B K_identity"]
+    expression: Float[Tensor, "B K_expression"]
+    diffuse: Float[Tensor, "B K_diffuse"]
+    specular: Float[Tensor, "B K_specular"]
 
 
 def expression_spread(model: FaceModel) -> Float[np.ndarray, "E E"]:
@@ -153,10 +154,10 @@ def draw_person(
     diffuse = settings.albedo * rng.normal(size=model.diffuse_count)
     diffuse[:1] = rng.uniform(-settings.tone, settings.tone)
     return Person(
-        _row(settings.identity * rng.normal(size=model.identity_count)),
+        row(settings.identity * rng.normal(size=model.identity_count)),
         draw_expression(model, settings.expression, rng, spread)[None],
-        _row(diffuse),
-        _row(settings.albedo * rng.normal(size=model.specular_count)),
+        row(diffuse),
+        row(settings.albedo * rng.normal(size=model.specular_count)),
     )
 
 
@@ -213,32 +214,62 @@ def rotation_of(turn: Float[np.ndarray, " 3"]) -> Float[Tensor, "3 3"]:
     return torch.diag(torch.tensor([1.0, -1.0, -1.0])) @ leant @ nodded @ turned
 
 
-def draw_view(
-    landmarks: Float[Tensor, "L 3"],
-    turn: Float[np.ndarray, " 3"],
-    settings: SamplingSettings,
-    rng: np.random.Generator,
-) -> tuple[Pose, PerspectiveCamera]:
-    """A pose, and a camera whose picture holds the landmarks (mm, head frame) with some room around them."""
+@dataclass(frozen=True)
+class ViewDraw:
+    """What is random of a view.
+
+    Attributes:
+        distance: mm from the camera.
+        margin: side of the picture for one of the box around the landmarks.
+        place: of the box's middle, in sides of the picture from its top left corner.
+    """
+
+    distance: Float[Tensor, " B"]
+    margin: Float[Tensor, " B"]
+    place: Float[Tensor, "B 2"]
+
+
+def draw_view(settings: SamplingSettings, rng: np.random.Generator) -> ViewDraw:
+    """A view at random."""
     low, high = (math.log(end) for end in settings.distance)
-    distance = math.exp(rng.uniform(low, high))
-    rotation = rotation_of(turn)
-    middle = rotation @ (landmarks.min(0).values + landmarks.max(0).values) / 2
-    pose = Pose(rotation[None], (torch.tensor([0.0, 0.0, distance]) - middle)[None])
-    points = pose.camera_from_head(landmarks[None])[0]
-    flat = points[:, :2] / points[:, 2:]
-    least, most = flat.min(0).values, flat.max(0).values
-    focal = settings.size / rng.uniform(*settings.margin) / float((most - least).max())
-    place = settings.size * (0.5 + settings.shift * rng.normal(size=2))
-    principal = torch.from_numpy(place.astype(np.float32)) - focal * (least + most) / 2
-    size = (settings.size, settings.size)
-    return pose, PerspectiveCamera(torch.tensor([focal], dtype=torch.float32), principal[None], size)
+    distance, margin = math.exp(rng.uniform(low, high)), rng.uniform(*settings.margin)
+    return ViewDraw(row(distance), row(margin), row(0.5 + settings.shift * rng.normal(size=2)))
+
+
+def placed_view(
+    landmarks: Float[Tensor, "B L 3"], rotation: Float[Tensor, "B 3 3"], draw: ViewDraw, size: int
+) -> tuple[Pose, PerspectiveCamera]:
+    """Poses, and cameras whose pictures hold the landmarks with some room around them.
+
+    Args:
+        landmarks: mm, head frame.
+        rotation: camera_from_head.
+        draw: what is random.
+        size: side of the picture, px.
+    """
+    middle = (landmarks.amin(1) + landmarks.amax(1)) / 2
+    ahead = torch.stack([*[torch.zeros_like(draw.distance)] * 2, draw.distance], -1)
+    pose = Pose(rotation, ahead - (rotation * middle[:, None]).sum(-1))
+    points = pose.camera_from_head(landmarks)
+    flat = points[..., :2] / points[..., 2:]
+    least, most = flat.amin(1), flat.amax(1)
+    focal = size / draw.margin / (most - least).amax(1)
+    principal = size * draw.place - focal[:, None] * (least + most) / 2
+    return pose, PerspectiveCamera(focal, principal, (size, size))
+
+
+@dataclass(frozen=True)
+class LampDraw:
+    """A hard light: mm from the head's origin, camera frame, and brightness (linear RGB; 0 is none)."""
+
+    offset: Float[Tensor, "B 3"]
+    intensity: Float[Tensor, "B 3"]
 
 
 def draw_light(
-    settings: SamplingSettings, origin: Float[Tensor, " 3"], rng: np.random.Generator
-) -> tuple[SphericalHarmonicsLight, PointLight | None]:
-    """Soft light, and a lamp around a head whose origin (mm, camera frame) is given, or None."""
+    settings: SamplingSettings, rng: np.random.Generator
+) -> tuple[SphericalHarmonicsLight, LampDraw]:
+    """Soft light, and a lamp."""
     prior = settings.light
     level = max(0.2, prior.level + prior.level_std * rng.normal())
     strength = level / prior.level * rng.uniform(*settings.light_strength)
@@ -251,15 +282,11 @@ def draw_light(
     contrast = np.linalg.norm(common[1:4]) * SH_CONSTANTS[1] + np.linalg.norm(common[4:]) * SH_CONSTANTS[8]
     common[1:] *= min(1.0, (1 - settings.darkest) * level / contrast)
     coefficients = common[:, None] + color[:, None] * rng.normal(size=(9, 3))
-    light = SphericalHarmonicsLight(torch.from_numpy(coefficients.astype(np.float32))[None])
+    light = SphericalHarmonicsLight(row(coefficients))
     if rng.random() >= settings.lamp:
-        return light, None
+        return light, LampDraw(row(np.array([0.0, 0.0, -LAMP_DISTANCE])), row(np.zeros(3)))
     direction = rng.normal(size=3) * [1.0, 0.7, 0.6] + [0.0, -0.6, -0.9]
-    position = origin.numpy() + LAMP_DISTANCE * direction / np.linalg.norm(direction)
+    offset = LAMP_DISTANCE * direction / np.linalg.norm(direction)
     tint = np.exp(0.08 * rng.normal(size=3))
     intensity = level * rng.uniform(*settings.lamp_intensity) * tint
-    return light, PointLight(_row(position), _row(intensity))
-
-
-def _row(values: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.asarray(values, dtype=np.float32))[None]
+    return light, LampDraw(row(offset), row(intensity))

@@ -71,12 +71,22 @@ def smooth_field(
 ) -> ndarray:
     """A random vector field of unit root mean square per axis: so many waves of lengths in a range, mm."""
     field = np.zeros_like(points)
-    for _ in range(waves):
-        wave = generator.normal(size=3)
-        wave *= 2 * np.pi / generator.uniform(*lengths) / np.linalg.norm(wave)
-        phase = generator.uniform(0, 2 * np.pi)
-        field += generator.normal(size=3) * np.sin(points @ wave + phase)[:, None]
+    for wave, phase, strength in zip(*draw_waves(generator, waves, lengths), strict=True):
+        field += strength * np.sin(points @ wave + phase)[:, None]
     return field / np.sqrt(waves / 2)
+
+
+def draw_waves(
+    generator: np.random.Generator, waves: int, lengths: tuple[float, float] = (60.0, 160.0)
+) -> tuple[ndarray, ndarray, ndarray]:
+    """Waves of a smooth field: (W, 3) in radians per mm, phases (W,), strengths (W, 3) on each axis."""
+    wave, phase, strength = np.empty((waves, 3)), np.empty(waves), np.empty((waves, 3))
+    for number in range(waves):
+        direction = generator.normal(size=3)
+        wave[number] = direction * (2 * np.pi / generator.uniform(*lengths) / np.linalg.norm(direction))
+        phase[number] = generator.uniform(0, 2 * np.pi)
+        strength[number] = generator.normal(size=3)
+    return wave, phase, strength
 
 
 def scan_around(

@@ -12,7 +12,7 @@ from torch import Tensor
 from facewright.core.errors import InputError
 from facewright.data.depth_camera import FrameSettings, color_picture, depth_picture, frame_light
 from facewright.data.face_frame import FaceFrame
-from facewright.data.hair import draw_hair
+from facewright.data.hair import draw_hair, draw_shell
 from facewright.data.protocols import EXPRESSIONS, ScanProtocol
 from facewright.data.sampling import rotation_of
 from facewright.data.scanner import ScanSettings, scan_ahead, scan_around, smooth_field
@@ -210,19 +210,15 @@ def _with_hair(studio: Studio, person: _Subject, head: ndarray) -> tuple[ndarray
     faces = studio.topology.head.numpy()
     if person.hair is None:
         return head, faces
-    model, shell = studio.model, studio.hair
+    model, shell = studio.model, studio.skin.shell
     rng = np.random.default_rng(person.hair)
-    frame = _frame(studio, head)
-    vertices = torch.from_numpy(head).float()
-    normals = vertex_normals(vertices[None], model.topology.faces)[0].double().numpy()
-    grown = shell.on(head, normals, frame, draw_hair(rng, long=False), rng)
-    there = np.isfinite(grown.vertices[:, 0])
-    kept = shell.faces[there[shell.faces].all(axis=1)] + len(head)
-    placed = np.where(there[:, None], grown.vertices, head[shell.vertex])
+    vertices = torch.from_numpy(head).float()[None]
+    landmarks = model.landmark_points(vertices, "ibug68")
+    frame = FaceFrame.of(landmarks, vertices[:, model.parts["skin"]])
+    normals = vertex_normals(vertices, model.topology.faces)
+    style, draw = draw_hair(rng, long=False), draw_shell(shell.count, rng)
+    grown = shell.on(vertices, normals, frame, style, draw)
+    there = grown.there[0]
+    kept = shell.faces[there[shell.faces].all(1)].numpy() + len(head)
+    placed = torch.where(there[:, None], grown.vertices[0], vertices[0, shell.vertex]).double().numpy()
     return np.concatenate([head, placed]), np.concatenate([faces, kept])
-
-
-def _frame(studio: Studio, head: ndarray) -> FaceFrame:
-    model = studio.model
-    landmarks = model.landmarks["ibug68"].on(torch.from_numpy(head), model.topology.faces).numpy()
-    return FaceFrame.of(landmarks, head[model.parts["skin"].numpy()])

@@ -1,18 +1,23 @@
 """What a camera makes of light: exposure, white balance, blur, noise, tone, grey, JPEG."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from facewright.data.grain import add_grain, grain
+from facewright.data.resizing import by_matrices, resize_matrix
 from facewright.image.color import luminance, srgb_from_linear
+from facewright.image.tones import STEPS, curve_bytes, toned
 
 MIDDLE_GREY = 0.18  # linear luminance that automatic exposure brings a picture towards
+LEAST_SIDE = 16  # px of the sensor
 
 
 @dataclass(frozen=True)
@@ -99,20 +104,34 @@ def photograph(linear: Float[Tensor, "3 H W"], sensor: SensorDraw) -> bytes:
         linear: light, RGB, not bounded above.
         sensor: the camera.
     """
-    size = linear.shape[-2:]
-    brightness = float(luminance(linear.permute(1, 2, 0)).mean())
-    exposure = (MIDDLE_GREY / max(brightness, 1e-3)) ** sensor.auto_exposure
-    light = linear * (exposure * torch.tensor(sensor.gain))[:, None, None]
-    light = _blurred(light, sensor.blur)
-    rows, columns = (max(16, round(side * sensor.detail)) for side in size)
-    if (rows, columns) != tuple(size):
-        light = _resized(light, (rows, columns), shrink=True)
-    light = light + _noise(light, sensor)
-    if (rows, columns) != tuple(size):
-        light = _resized(light, (size[0], size[1]), shrink=False)
-    encoded = srgb_from_linear(light).pow(sensor.gamma)
-    pixels = (encoded * 255 + 0.5).to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
-    picture = Image.fromarray(pixels)
+    return jpeg_file(developed(linear[None], [sensor])[0].cpu(), sensor)
+
+
+def developed(linear: Float[Tensor, "B 3 H H"], sensors: Sequence[SensorDraw]) -> UInt8[Tensor, "B H H 3"]:
+    """Pictures as cameras see them, before they are written.
+
+    On the CPU they are computed one by one, to the same bits in any batch; on a device all at once.
+
+    Args:
+        linear: light, RGB, not bounded above.
+        sensors: one camera for each.
+    """
+    if linear.device.type == "cpu" and len(sensors) > 1:
+        return torch.cat([developed(linear[k : k + 1], [sensor]) for k, sensor in enumerate(sensors)])
+    brightness = luminance(linear.movedim(1, -1)).flatten(1).mean(1).clamp_min(1e-3)
+    automatic = linear.new_tensor([sensor.auto_exposure for sensor in sensors])
+    gain = linear.new_tensor([sensor.gain for sensor in sensors])
+    exposure = (MIDDLE_GREY / brightness) ** automatic
+    light = linear * (exposure[:, None] * gain)[:, :, None, None]
+    curves = [_curve(sensor.gamma) for sensor in sensors]
+    seen = _seen(light[0], sensors[0])[None] if linear.device.type == "cpu" else _all_seen(light, sensors)
+    pictures = zip(seen.movedim(1, -1), curves, strict=True)
+    return torch.stack([toned(picture, curve) for picture, curve in pictures])
+
+
+def jpeg_file(pixels: UInt8[Tensor, "H W 3"], sensor: SensorDraw) -> bytes:
+    """A picture as the camera writes it."""
+    picture = Image.fromarray(pixels.numpy())
     stream = io.BytesIO()
     (picture.convert("L") if sensor.grey else picture).save(stream, "JPEG", quality=sensor.quality)
     return stream.getvalue()
@@ -125,30 +144,75 @@ def read_photograph(file: bytes) -> Float[Tensor, "3 H W"]:
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous().float() / 255
 
 
-def _blurred(light: Tensor, sigma: float) -> Tensor:
-    reach = int(np.ceil(2.5 * sigma))
-    if reach < 1 or sigma < 0.25:
-        return light
-    offset = torch.arange(-reach, reach + 1, dtype=light.dtype)
-    weight = torch.exp(-0.5 * (offset / sigma) ** 2)
-    weight = weight / weight.sum()
-    for axis in (1, 2):  # sums of shifted copies: a convolution's result depends on how its library splits it
-        pad = (0, 0, reach, reach) if axis == 1 else (reach, reach, 0, 0)
-        padded = functional.pad(light[None], pad, mode="replicate")[0]
-        length = light.shape[axis]
-        light = padded.narrow(axis, 0, length) * weight[0]
-        for k in range(1, 2 * reach + 1):
-            light.add_(padded.narrow(axis, k, length), alpha=float(weight[k]))
-    return light
+def _curve(gamma: float) -> UInt8[Tensor, " T"]:
+    """Bytes of evenly spaced light."""
+    return curve_bytes(srgb_from_linear(torch.linspace(0, 1, STEPS)).pow(gamma))
 
 
-def _resized(light: Tensor, size: tuple[int, int], *, shrink: bool) -> Tensor:
+def _side(side: int, sensor: SensorDraw) -> int:
+    """Pixels of the sensor for so many of the picture."""
+    return max(LEAST_SIDE, round(side * sensor.detail))
+
+
+def _weights(sigma: float) -> Float[Tensor, " K"]:
+    """Of a pixel and its neighbours in a blur; 1 alone where there is none to speak of."""
+    reach = int(np.ceil(2.5 * sigma)) if sigma >= 0.25 else 0
+    weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / max(sigma, 1e-6)) ** 2)
+    return weights / weights.sum()
+
+
+def _seen(light: Float[Tensor, "3 H H"], sensor: SensorDraw) -> Float[Tensor, "3 H H"]:
+    """Blur, resolution and noise on the CPU."""
+    from facewright.data.sensor_kernels import blur
+
+    side, weights = light.shape[-1], _weights(sensor.blur)
+    if len(weights) > 1:
+        softened = torch.empty_like(light)
+        blur(light.contiguous().numpy(), weights.numpy(), softened.numpy())
+        light = softened
+    small = _side(side, sensor)
+    if small == side:
+        return add_grain(light, sensor.noise_seed, sensor.read_noise, sensor.shot_noise, side)
+    light = _resized(light, small, shrink=True)
+    light = add_grain(light, sensor.noise_seed, sensor.read_noise, sensor.shot_noise, side)
+    return _resized(light, side, shrink=False)
+
+
+def _resized(light: Tensor, side: int, *, shrink: bool) -> Tensor:
     return functional.interpolate(
-        light[None], size=size, mode="bilinear", align_corners=False, antialias=shrink
+        light[None], size=(side, side), mode="bilinear", align_corners=False, antialias=shrink
     )[0].clamp_min(0)
 
 
-def _noise(light: Tensor, sensor: SensorDraw) -> Tensor:
-    rng = np.random.default_rng(sensor.noise_seed)
-    spread = (sensor.read_noise**2 + sensor.shot_noise * light.clamp_min(0)).sqrt()
-    return spread * torch.from_numpy(rng.standard_normal(tuple(light.shape), dtype=np.float32))
+def _all_seen(light: Float[Tensor, "B 3 H H"], sensors: Sequence[SensorDraw]) -> Float[Tensor, "B 3 H H"]:
+    """Blur, resolution and noise of a batch on a device: the same as ``_seen`` by products of matrices.
+
+    Sensors differ in size; what lies beyond a smaller one is 0, and noise there is looked up by nobody.
+    """
+    side, device = light.shape[-1], light.device
+    sides = [_side(side, sensor) for sensor in sensors]
+    shrink = torch.zeros(len(sensors), side, side)
+    enlarge = torch.zeros(len(sensors), side, side)
+    for number, (small, sensor) in enumerate(zip(sides, sensors, strict=True)):
+        shrink[number, :small] = resize_matrix("antialiased", side, small) @ _blur_matrix(side, sensor.blur)
+        enlarge[number, :, :small] = resize_matrix("bilinear", small, side)
+    small_light = by_matrices(light, shrink.to(device)).clamp_min(0)
+    read, shot = (
+        light.new_tensor([getattr(sensor, name) for sensor in sensors])[:, None, None, None]
+        for name in ("read_noise", "shot_noise")
+    )
+    seeds = torch.tensor([sensor.noise_seed for sensor in sensors], device=device)
+    noisy = small_light + (read**2 + shot * small_light).sqrt() * grain(seeds, (side, side), side)
+    return by_matrices(noisy, enlarge.to(device)).clamp_min(0)
+
+
+def _blur_matrix(side: int, sigma: float) -> Float[Tensor, "H H"]:
+    """Rows of a blur whose border pixels are repeated."""
+    weights = _weights(sigma)
+    reach = len(weights) // 2
+    matrix = torch.zeros(side, side)
+    place = torch.arange(side)
+    for offset, weight in enumerate(weights):
+        column = (place + offset - reach).clamp(0, side - 1)
+        matrix[place, column] += weight
+    return matrix

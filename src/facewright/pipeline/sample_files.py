@@ -3,9 +3,7 @@
 import io
 import json
 import math
-import zlib
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,13 +13,16 @@ from numpy import ndarray
 from PIL import Image
 from torch import Tensor
 
+from facewright.core.tensor_records import on_device
 from facewright.data.records import Sample, SampleMasks
 from facewright.data.scans import DepthFrame, ScanSample
 from facewright.data.shard_reader import DEPTH_STEP, MASK_BITS
 from facewright.export.ply import ply_bytes
+from facewright.export.quick_png import quick_png
 from facewright.fitting.appearance import BANDS
 from facewright.geometry.mesh import Mesh, Topology
 from facewright.image.color import luminance, srgb_from_linear
+from facewright.image.tones import srgb_curve, toned
 from facewright.models.face_model import FaceModel
 from facewright.render.draw import DrawSettings, Lighting, draw_mesh, over
 from facewright.scene.camera import PerspectiveCamera
@@ -29,8 +30,6 @@ from facewright.scene.lighting import SH_CONSTANTS, soft_light
 from facewright.scene.material import Material
 from facewright.scene.pose import frontal_pose
 
-PNG_LEVEL = 1  # of 9, and runs only: smaller and faster on these pictures than looking for repeats
-TABLE = 1 << 14  # steps of light of the table of sRGB: a quarter of a byte where it is steepest
 PREVIEW = 192  # px of a scan's picture
 PHOTO_FILES = (
     "albedo.png",
@@ -58,16 +57,17 @@ FRAME_FILES = (
 
 def photo_files(sample: Sample, model: FaceModel) -> dict[str, bytes]:
     """Files of a photo by their suffix, those of ``PHOTO_FILES``; docs/data.md says what each one holds."""
+    sample = on_device(sample, "cpu")
     return {
-        "albedo.png": _png(_srgb_bytes(sample.albedo_map)),
-        "depth.png": depth_png(sample.depth.numpy()),
-        "diffuse.png": _png(_srgb_bytes(sample.diffuse)),
+        "albedo.png": quick_png(_srgb_bytes(sample.albedo_map)),
+        "depth.png": depthquick_png(sample.depth.numpy()),
+        "diffuse.png": quick_png(_srgb_bytes(sample.diffuse)),
         "jpg": sample.image_file,
         "json": _json(photo_parameters(sample, model)),
-        "masks.png": _png(_mask_bits(sample.masks)),
-        "normals.png": _png(_normal_bytes(sample.normals, sample.masks.head)),
-        "specular.png": _png(_srgb_bytes(sample.specular)),
-        "specular_albedo.png": _png(_unit_bytes(sample.specular_map[..., 0])),
+        "masks.png": quick_png(_mask_bits(sample.masks)),
+        "normals.png": quick_png(_normal_bytes(sample.normals, sample.masks.head)),
+        "specular.png": quick_png(_srgb_bytes(sample.specular)),
+        "specular_albedo.png": quick_png(_unit_bytes(sample.specular_map[..., 0])),
         "vertices.npy": _npy(sample.vertices.numpy()),
         "visible.npy": _npy(sample.visible.numpy()),
     }
@@ -189,17 +189,17 @@ def _frame_files(frame: DepthFrame, key: str) -> dict[str, bytes]:
     told |= {"fx": lens.fx, "fy": lens.fy, "cx": lens.cx, "cy": lens.cy}
     small = Image.fromarray(frame.colors).resize((PREVIEW, PREVIEW), Image.Resampling.BOX)
     return {
-        "color.png": _png(frame.colors),
-        "depth.png": depth_png(frame.depth),
+        "color.png": quick_png(frame.colors),
+        "depth.png": depthquick_png(frame.depth),
         "rgbd.json": _json(told),
         "preview.jpg": _jpg(np.asarray(small)),
     }
 
 
-def depth_png(depth: Float[ndarray, "H W"]) -> bytes:
+def depthquick_png(depth: Float[ndarray, "H W"]) -> bytes:
     """Depth in mm as a grey PNG of 16 bits in steps of ``DEPTH_STEP``; 0 where there is none."""
     steps = np.clip(np.round(depth / DEPTH_STEP), 0, 65535).astype(np.uint16)
-    return _png(steps)
+    return quick_png(steps)
 
 
 def _mesh(vertices: ndarray, faces: ndarray) -> Mesh:
@@ -239,25 +239,11 @@ def _normal_bytes(normals: Float[Tensor, "H W 3"], there: Bool[Tensor, "H W"]) -
 
 
 def _srgb_bytes(linear: Float[Tensor, "H W 3"]) -> ndarray:
-    return _srgb_table()[(linear.clamp(0, 1) * (TABLE - 1) + 0.5).int().numpy()]
-
-
-@lru_cache(maxsize=1)
-def _srgb_table() -> ndarray:
-    """Bytes of sRGB of evenly spaced light; a power for each value of a picture takes five times as long."""
-    return (srgb_from_linear(torch.linspace(0, 1, TABLE)) * 255 + 0.5).to(torch.uint8).numpy()
+    return toned(linear, srgb_curve()).numpy()
 
 
 def _unit_bytes(values: Float[Tensor, "H W"]) -> ndarray:
     return (values.clamp(0, 1) * 255 + 0.5).to(torch.uint8).numpy()
-
-
-def _png(pixels: ndarray) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(
-        stream, "PNG", compress_level=PNG_LEVEL, compress_type=zlib.Z_RLE
-    )
-    return stream.getvalue()
 
 
 def _jpg(pixels: ndarray) -> bytes:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,15 +16,17 @@ import torch
 
 import facewright
 from facewright.core.assets import asset_path, sha256
+from facewright.core.device import DeviceName, resolve_device
 from facewright.core.errors import AssetError, InputError, OutputError, UnavailableError
 from facewright.core.files import make_writable_folder, only_writer, output_errors, read_marker, write_json
 from facewright.core.progress import ProgressBar
+from facewright.core.tensor_records import on_device
 from facewright.data.backdrops import Backdrops
 from facewright.data.dressing import dressed
 from facewright.data.protocols import PhotoProtocol, ScanProtocol, protocol_named
 from facewright.data.sampling import SamplingSettings
 from facewright.data.scans import scan_sample
-from facewright.data.synthesis import Studio, open_studio, samples
+from facewright.data.synthesis import Studio, open_studio, sample_batches
 from facewright.models.base import BASE_HEAD, load_base_model
 from facewright.models.storage import load_face_model
 from facewright.pipeline.sample_files import (
@@ -40,10 +42,9 @@ from facewright.pipeline.synthesis_pictures import draw_contact_sheet, draw_stat
 SETTINGS, REPORT = "settings.json", "report.json"
 SHEET, STATISTICS = "contact_sheet.png", "statistics.png"
 SHARDS = "shards"
-FORMAT, FORMAT_VERSION = "facewright-synthesis", 1
+FORMAT, FORMAT_VERSION = "facewright-synthesis", 2
 MAX_SETTINGS = 1 << 20
-BLOCK = 8  # photos that are made together
-MAX_COUNT, MAX_WORKERS, MAX_SHARD = 100_000_000, 256, 100_000
+MAX_COUNT, MAX_WORKERS, MAX_SHARD, MAX_BATCH = 100_000_000, 256, 100_000, 4096
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class SynthesisSettings:
         shard_size: samples in a shard.
         model: a face model file; the shipped head if None.
         backgrounds: a folder of pictures without faces; drawn shapes if None.
+        device: where photos are made; scans are made on the CPU.
+        batch: how many photos are made together; what suits the device if None.
     """
 
     protocol: str
@@ -65,6 +68,8 @@ class SynthesisSettings:
     shard_size: int = 256
     model: Path | None = None
     backgrounds: Path | None = None
+    device: DeviceName = "auto"
+    batch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -110,9 +115,10 @@ def synthesize_into(
         InputError: a setting makes no sense, or the model has not what is needed.
         AssetError: the model file is missing or damaged.
         OutputError: the folder cannot be written, or holds something else.
-        UnavailableError: a worker process was ended.
+        UnavailableError: the device is not there, or a worker process was ended.
     """
     protocol, count = _checked(settings, workers)
+    settings = replace(settings, device=_device(settings, protocol))
     told = _told(settings, protocol)
     make_writable_folder(out)
     with only_writer(out):
@@ -156,7 +162,18 @@ def _checked(settings: SynthesisSettings, workers: int) -> tuple[PhotoProtocol |
             f"expected a seed of at least 0, 1 to {MAX_SHARD} samples a shard and 1 to {MAX_WORKERS} "
             f"workers, got {settings.seed}, {settings.shard_size} and {workers}."
         )
+    if settings.batch is not None and not 1 <= settings.batch <= MAX_BATCH:
+        raise InputError(f"expected a batch of 1 to {MAX_BATCH}, got {settings.batch}.")
     return protocol, count
+
+
+def _device(settings: SynthesisSettings, protocol: PhotoProtocol | ScanProtocol) -> DeviceName:
+    """The device by its own name."""
+    if isinstance(protocol, ScanProtocol):
+        if settings.device == "cuda":
+            raise InputError(f"{protocol.name} has scans, which are made on the CPU: leave --device away.")
+        return "cpu"
+    return "cuda" if resolve_device(settings.device).type == "cuda" else "cpu"
 
 
 def _told(settings: SynthesisSettings, protocol: PhotoProtocol | ScanProtocol) -> dict[str, Any]:
@@ -177,6 +194,7 @@ def _told(settings: SynthesisSettings, protocol: PhotoProtocol | ScanProtocol) -
         "shard_size": settings.shard_size,
         "model": sha256(model)[:16],
         "backgrounds": hashlib.sha256(listed.encode()).hexdigest()[:16] if pictures else None,
+        "device": settings.device,  # another rounds differently
         "settings": json.loads(json.dumps(asdict(protocol))),
     }
 
@@ -281,26 +299,30 @@ def _samples(
             statistics.append(scan_statistics(scan))
             yield scan_key(scan), scan_files(scan, studio.model)
         return
-    for start in range(first, first + count, BLOCK):
-        block = range(start, min(start + BLOCK, first + count))
-        for photo in samples(studio, settings.seed, block):
-            statistics.append(photo_statistics(photo))
-            yield f"{photo.index:09d}", photo_files(photo, studio.model)
+    together = settings.batch or studio.block
+    for start in range(first, first + count, together):
+        block = range(start, min(start + together, first + count))
+        for batch in sample_batches(studio, settings.seed, block):
+            for photo in on_device(batch, "cpu").samples():
+                statistics.append(photo_statistics(photo))
+                yield f"{photo.index:09d}", photo_files(photo, studio.drawn)
 
 
 def _opened(settings: SynthesisSettings, protocol: PhotoProtocol | ScanProtocol) -> Studio:
     chosen = protocol.settings if isinstance(protocol, PhotoProtocol) else SamplingSettings()
-    return _studio(chosen, settings.model, settings.backgrounds)
+    return _studio(chosen, settings.model, settings.backgrounds, settings.device)
 
 
 @lru_cache(maxsize=1)
-def _studio(settings: SamplingSettings, model_file: Path | None, backgrounds: Path | None) -> Studio:
+def _studio(
+    settings: SamplingSettings, model_file: Path | None, backgrounds: Path | None, device: DeviceName
+) -> Studio:
     """Opened once in a process."""
     model = load_base_model()
     if model_file is not None:
         model = dressed(load_face_model(model_file), model)
     backdrops = Backdrops.of_folder(backgrounds) if backgrounds else None
-    return open_studio(model, settings, backdrops)
+    return open_studio(model.to(resolve_device(device)), settings, backdrops)
 
 
 def _tell(out: Path, told: Mapping[str, Any], shards: list[Shard], summary: SynthesisSummary) -> None:

@@ -121,7 +121,7 @@ class _ShadeDiffuse(torch.autograd.Function):
         albedo, normals = (values.detach().contiguous() for values in (albedo, normals))
         ctx.save_for_backward(albedo, normals, coefficients)
         out = torch.empty_like(albedo)
-        light = _polynomial(coefficients)
+        light = light_polynomial(coefficients)
         pieces = _pieces(albedo, normals, out)
         run_tasks(shading_kernels.shade, [(a, n, light[image], o) for image, a, n, o in pieces])
         return out
@@ -133,7 +133,7 @@ class _ShadeDiffuse(torch.autograd.Function):
 
         albedo, normals, coefficients = ctx.saved_tensors
         results = torch.empty_like(albedo), torch.empty_like(normals)
-        light = _polynomial(coefficients)
+        light = light_polynomial(coefficients)
         pieces = _pieces(albedo, normals, grad.contiguous(), *results)
         sums = np.zeros((len(pieces), 9, 3))
         tasks = [(a, n, light[i], *rest, part) for (i, a, n, *rest), part in zip(pieces, sums, strict=True)]
@@ -154,5 +154,6 @@ def _pieces(*images: Tensor) -> list[tuple[Any, ...]]:
     ]
 
 
-def _polynomial(coefficients: Tensor) -> np.ndarray:
+def light_polynomial(coefficients: Float[Tensor, "B 9 3"]) -> Float[np.ndarray, "B 9 3"]:
+    """Light as the kernels evaluate it: rows 1, y, z, x, xy, yz, zz, xz, xx - yy of the unit normal."""
     return FOLD @ coefficients.detach().double().numpy()

@@ -66,7 +66,7 @@ def test_a_set_has_what_was_announced(made) -> None:
 
 def test_the_files_hold_the_sample(made) -> None:
     (_, files), *_ = read_shard(made / "shards" / "000000.tar")
-    truth = sample(_studio(SamplingSettings(), None, None), 0, 0)
+    truth = sample(_studio(SamplingSettings(), None, None, "cpu"), 0, 0)
     depth = np.asarray(Image.open(io.BytesIO(files["depth.png"]))) * DEPTH_STEP
     assert np.abs(depth - truth.depth.numpy()).max() <= DEPTH_STEP / 2 + 1e-3
     bits = np.asarray(Image.open(io.BytesIO(files["masks.png"])))
@@ -105,7 +105,7 @@ def test_a_second_run_keeps_what_is_whole_and_mends_what_is_not(
 
 def test_more_samples_of_the_same_run(copied, made) -> None:
     (copied / "shards/000000.tar").unlink()
-    assert run(copied, "--count", "4", "--workers", "2") == 0
+    assert run(copied, "--count", "4", "--workers", "2", "--batch", "3") == 0
     assert contents(copied)["000000.tar"] == contents(made)["000000.tar"]  # by another process
     assert len(list(read_shard(copied / "shards/000001.tar"))) == 2
 
@@ -133,6 +133,12 @@ def test_a_foreign_folder_is_refused(tmp_path, capsys: pytest.CaptureFixture[str
         (["--count", "0"], "count of 1"),
         (["--shard-size", "0"], "samples a shard"),
         (["--workers", "0"], "workers"),
+        (["--batch", "0"], "batch of 1"),
+        pytest.param(
+            ["--device", "cuda"],
+            "found none",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device"),
+        ),
         (["--seed", "-1"], "seed of at least 0"),
         (["--model", "nowhere.safetensors"], "nowhere.safetensors"),
         (["--backgrounds", "nowhere"], "no folder nowhere"),
@@ -154,6 +160,12 @@ def test_a_model_that_cannot_be_photographed_leaves_no_trace(
     assert run(tmp_path / "out", "--model", str(file)) == 2
     assert "expected 'ibug68'" in capsys.readouterr().err
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_scans_are_made_on_the_cpu(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "out")
+    assert main(["synthesize", "synthetic-stirling", "--device", "cuda", "--out", out]) == 2
+    assert "made on the CPU" in capsys.readouterr().err
 
 
 def test_an_unknown_protocol_and_too_many_scans(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
