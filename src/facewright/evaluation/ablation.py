@@ -56,6 +56,7 @@ class AblationTable:
         smaller_is_better: whether it is an error.
         variants: rows; the first is the full method.
         differs: what is not as in the paper, one line each.
+        also: other figures of the runs, by name and what they are: told beside the table, judged by nobody.
     """
 
     name: str
@@ -66,6 +67,7 @@ class AblationTable:
     variants: tuple[Variant, ...]
     smaller_is_better: bool = True
     differs: tuple[str, ...] = ()
+    also: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class Finding:
         difference: of the means from the first row's, positive where it is worse; None if one is missing.
         agrees: whether the direction is the expected one, outside the spread of seeds.
         note: why there is no number.
+        also: mean and spread of the table's other figures, as far as the runs have them.
     """
 
     variant: Variant
@@ -108,6 +111,7 @@ class Finding:
     difference: float | None
     agrees: Verdict
     note: str = ""
+    also: Mapping[str, tuple[float, float | None]] = field(default_factory=dict)
 
 
 def judge(table: AblationTable, runs: Mapping[str, Sequence[Run]]) -> tuple[Finding, ...]:
@@ -133,8 +137,17 @@ def judge(table: AblationTable, runs: Mapping[str, Sequence[Run]]) -> tuple[Find
         if mean is not None and (reference := _mean(first[0])) is not None:
             gap = (mean - reference) * (1 if table.smaller_is_better else -1)
         agrees = _verdict(table, variant, (values, diverged), (first[0], first[1]), gap)
-        findings.append(Finding(variant, tuple(values), diverged, mean, spread, gap, agrees, note))
+        also = _also(table, runs.get(variant.name, ()))
+        findings.append(Finding(variant, tuple(values), diverged, mean, spread, gap, agrees, note, also))
     return tuple(findings)
+
+
+def _also(table: AblationTable, runs: Sequence[Run]) -> dict[str, tuple[float, float | None]]:
+    """Mean and spread of the other figures over the runs that have them."""
+    found = {name: [run.metrics[name] for run in runs if name in run.metrics] for name in table.also}
+    return {
+        name: (math.fsum(values) / len(values), _spread(values)) for name, values in found.items() if values
+    }
 
 
 def _figures(
@@ -226,9 +239,21 @@ def table_markdown(table: AblationTable, findings: Sequence[Finding], told: Sequ
             found.agrees,
         ]
         lines.append("| " + " | ".join(cells) + " |")
+    if any(found.also for found in findings):
+        lines += _also_markdown(table, findings)
     if table.differs:
         lines += ["", "Not as in the paper:", ""] + [f"- {line}" for line in table.differs]
     return "\n".join([*lines, "", *told]) + "\n"
+
+
+def _also_markdown(table: AblationTable, findings: Sequence[Finding]) -> list[str]:
+    """The other figures, one column each."""
+    lines = ["", "Other figures of the same runs:", "", "| variant | " + " | ".join(table.also) + " |"]
+    lines += ["|---" * (1 + len(table.also)) + "|"]
+    for found in findings:
+        cells = [_cell(*found.also.get(name, (None, None))) for name in table.also]
+        lines.append("| " + " | ".join([found.variant.name, *cells]) + " |")
+    return [*lines, "", *(f"- `{name}`: {meaning}" for name, meaning in table.also.items())]
 
 
 def table_csv(table: AblationTable, findings: Sequence[Finding]) -> str:
@@ -272,6 +297,7 @@ def table_document(table: AblationTable, findings: Sequence[Finding]) -> dict[st
             "expected": found.variant.expected,
             "agrees": found.agrees,
             "note": found.note,
+            "also": {name: list(numbers) for name, numbers in found.also.items()},
         }
         for found in findings
     ]

@@ -94,6 +94,21 @@ def test_numbers_spreads_and_directions(tmp_path):
     assert document["settings"] == {"steps": 5, "sizes": [1, 2]}
 
 
+def test_other_figures_stand_beside_the_table_and_are_not_judged(tmp_path):
+    table = replace(TABLE, also={"other": "of something else", "missing": "that no run has"})
+    done = reproduce(Toy(tables={"7": table}), "7", tmp_path, 3)
+    assert done.findings[0].also == {"other": (3.0, 0.0)}
+    assert "other" not in done.findings[4].also  # diverged
+    assert [each.agrees for each in done.findings][1] == "yes"
+    text = (tmp_path / "table_7.md").read_text()
+    assert "| variant | other | missing |" in text
+    assert "| without A | 3 ± 0 | - |" in text
+    assert "- `other`: of something else" in text
+    assert json.loads((tmp_path / "table_7.json").read_text())["rows"][1]["also"] == {"other": [3.0, 0.0]}
+    reproduce(Toy(), "7", tmp_path / "plain", 1)
+    assert "Other figures" not in (tmp_path / "plain" / "table_7.md").read_text()
+
+
 def test_a_direction_that_is_the_other_way_round_is_told():
     runs = {
         name: [Run(seed, {"error": -value}) for seed, value in enumerate(v)] for name, v in ERRORS.items()
