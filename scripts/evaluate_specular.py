@@ -45,6 +45,7 @@ from facewright.scene.parameters import HeadParameters
 
 NEAR = 0.15  # of the photo's side: a find whose landmarks are further off on average is another face
 LEAST_PIXELS = 300
+BATCH = 32  # photos that are fitted together
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def neutral(model: FaceModel, identity: Tensor, name: str, step: int = 1) -> Fac
     return FaceSample(name, vertices.double().numpy(), model.topology.faces.numpy(), named)
 
 
-def true_face(photo: StoredPhoto, model: FaceModel) -> TrueFace:
+def true_face(photo: StoredPhoto, model: FaceModel, step: int) -> TrueFace:
     """The truth of a photo of a shard."""
     at = photo.parameters
     points = at.pose.camera_from_head(photo.vertices[None])
@@ -79,7 +80,7 @@ def true_face(photo: StoredPhoto, model: FaceModel) -> TrueFace:
     # Not the stored maps: parts of a model may share places of the texture.
     colors = [model.diffuse_albedo(at.diffuse), model.specular_albedo(at.specular)[..., None]]
     both = interpolate(fragments, faces, torch.cat(colors, dim=-1))[0]
-    scan = neutral(model, at.identity, photo.key, step=3)
+    scan = neutral(model, at.identity, photo.key, step)
     return TrueFace(scan, both[..., :3], both[..., 3], photo.specular, photo.masks.face)
 
 
@@ -101,6 +102,34 @@ def picture_errors(found: Rendering, truth: TrueFace, lamp: bool) -> dict[str, f
     return errors
 
 
+def errors_of(
+    model: FaceModel, at: HeadParameters, shininess: Tensor, photo: StoredPhoto, truth: TrueFace
+) -> dict[str, float]:
+    """All errors of one head."""
+    lamp = photo.parameters.point_light is not None
+    errors = picture_errors(drawn(model, at, shininess, photo.image.shape[-1]), truth, lamp)
+    try:
+        shape = measure_now(neutral(model, at.identity, "found"), truth.scan, NowSettings())
+    except FacewrightError as error:
+        print(f"{photo.key}: {error}")
+        return {}
+    summary = shape.parts["face"].summary
+    return errors | {"shape median, mm": summary.median, "shape mean, mm": summary.mean}
+
+
+def seen_faces(finder: ShippedFinder, photos: list[StoredPhoto]) -> tuple[list[StoredPhoto], Tensor]:
+    """The photos whose face is found, and its landmarks."""
+    kept, points = [], []
+    for photo in photos:
+        known = photo.points("landmarks68")[0].mean(0)
+        far = NEAR * photo.image.shape[-1]
+        faces = [f for f in finder(photo.image) if float((f.points.mean(0) - known).norm()) < far]
+        if faces:
+            kept.append(photo)
+            points.append(faces[0].points)
+    return kept, torch.stack(points) if points else torch.zeros(0, 478, 2)
+
+
 def drawn(model: FaceModel, at: HeadParameters, shininess: Tensor, size: int) -> Rendering:
     """A head as the photo's camera sees it."""
     return render(model, SpecularHead(at, shininess), RenderSettings(size=size))
@@ -115,6 +144,8 @@ def main() -> None:
     parser.add_argument("--shards", type=Path, required=True)
     parser.add_argument("--shard-model", type=Path, required=True)
     parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--scan-step", type=int, default=12, help="every so many-th true vertex is measured")
+    parser.add_argument("--verbose", action="store_true", help="a line after every batch")
     options = parser.parse_args()
     torch.set_num_threads(1)
     model = load_base_model()
@@ -126,37 +157,30 @@ def main() -> None:
     rows = np.linspace(0, len(shards) - 1, min(options.count, len(shards))).astype(int)
     found: dict[str, dict[str, list[float]]] = {"landmark fit": {}, "specular": {}}
     missed, seconds = 0, 0.0
-    for row in rows:
-        photo = shards.photo(int(row))
-        size = photo.image.shape[-1]
-        known = photo.points("landmarks68")[0].mean(0)
-        faces = [f for f in finder(photo.image) if float((f.points.mean(0) - known).norm()) < NEAR * size]
-        if not faces:
-            missed += 1
+    for first in range(0, len(rows), BATCH):
+        photos, points = seen_faces(finder, [shards.photo(int(row)) for row in rows[first : first + BATCH]])
+        missed += min(BATCH, len(rows) - first) - len(photos)
+        if not photos:
             continue
-        truth, points = true_face(photo, other), faces[0].points[None]
-        fit = fit_landmarks(model, points, (size, size), basis=basis)
+        sizes = [(photo.image.shape[-2], photo.image.shape[-1]) for photo in photos]
+        fit = fit_landmarks(model, points, sizes, basis=basis)
         start = time.perf_counter()
-        result = method.reconstruct([photo.image], points)
+        result = method.reconstruct([photo.image for photo in photos], points)
         seconds += time.perf_counter() - start
-        plain = torch.full((1,), SKIN_SHININESS)
+        plain = torch.full((len(photos),), SKIN_SHININESS)
         shiny = plain if result.shininess is None else result.shininess
-        heads = {
-            "landmark fit": (replace(fit.parameters, point_light=None), plain),
-            "specular": (result.fit.parameters, shiny),
-        }
-        lamp = photo.parameters.point_light is not None
-        for name, (at, exponent) in heads.items():
-            errors = picture_errors(drawn(model, at, exponent, size), truth, lamp)
-            try:
-                shape = measure_now(neutral(model, at.identity, name), truth.scan, NowSettings())
-            except FacewrightError as error:
-                print(f"{photo.key}: {error}")
-                continue
-            summary = shape.parts["face"].summary
-            errors |= {"shape median, mm": summary.median, "shape mean, mm": summary.mean}
-            for key, value in errors.items():
-                found[name].setdefault(key, []).append(value)
+        for number, photo in enumerate(photos):
+            truth = true_face(photo, other, options.scan_step)
+            plainly = replace(fit.select(number).parameters, point_light=None)
+            heads = {
+                "landmark fit": (plainly, plain[number : number + 1]),
+                "specular": (result.fit.select(number).parameters, shiny[number : number + 1]),
+            }
+            for name, (at, exponent) in heads.items():
+                for key, value in errors_of(model, at, exponent, photo, truth).items():
+                    found[name].setdefault(key, []).append(value)
+        if options.verbose:
+            print(f"{first + len(photos)} of {len(rows)}", flush=True)
     print(
         f"{len(rows) - missed} of {len(rows)} faces found; {seconds / max(len(rows) - missed, 1):.3f} s each"
     )
