@@ -15,11 +15,11 @@ from facewright.detection.landmarker import FaceLandmarker
 from facewright.detection.recognition import shipped_features
 from facewright.evaluation.ablation import AblationTable, Variant
 from facewright.fitting.landmark_basis import landmark_basis
-from facewright.methods.specular.examples import INDEX, MAX_INDEX, write_examples
+from facewright.methods.specular.examples import INDEX, MAX_INDEX, Examples, write_examples
 from facewright.methods.specular.prepare import Preparer, synthetic_photos
 from facewright.methods.specular.recipe import RECIPE
 from facewright.methods.specular.tables import TABLES
-from facewright.methods.specular.train import SpecularTask, load_task, without
+from facewright.methods.specular.train import SpecularTask, SpecularTraining, training_of, without
 from facewright.models.base import load_base_model
 from facewright.pipeline.synthesize import SynthesisSettings, synthesize_into
 from facewright.training.loop import train
@@ -28,7 +28,8 @@ from facewright.training.settings import TrainingSettings
 
 PROTOCOL, TWIN_SEED = "synthetic-celeba", 20_220
 TWIN, EXAMPLES = "twin", "examples"
-MINI_STEPS = 120
+MINI_STEPS = 600
+MOUTH_FROM = 4  # the mouth counts after one part of so many, as in the paper
 KEPT_OUT = 5  # every so many-th photo of the twin, as far as evaluation asks for them
 
 
@@ -63,16 +64,17 @@ class SpecularStudy:
 
     @property
     def tables(self) -> Mapping[str, AblationTable]:
-        """Tables 1 and 2."""
+        """Tables 1 and 2, and two on the uniform loss."""
         return TABLES
 
     def settings(self) -> Mapping[str, object]:
-        """Scale, schedule and data."""
+        """Scale, schedule, losses and data."""
         told = {k: value for k, value in asdict(self._schedule()).items() if k not in ("seed", "device")}
         data: object = {"protocol": PROTOCOL, "count": self._count(), "seed": TWIN_SEED}
         if self.examples:
             data = [read_marker(folder / INDEX, MAX_INDEX) for folder in self.examples]
-        return {"scale": self.scale, "schedule": told, "data": data}
+        training = asdict(self._training())
+        return {"scale": self.scale, "schedule": told, "training": training, "data": data}
 
     def prepare(self, folder: Path) -> None:
         """Synthesise the twin and cut its crops, unless examples were given or it is there.
@@ -101,15 +103,19 @@ class SpecularStudy:
         settings = replace(self._schedule(), seed=seed)
         given = self.examples or (folder.parents[2] / EXAMPLES,)
         features = shipped_features(resolve_device(settings.device))
-        task = load_task(given, self.scale, batch=settings.batch, recognition=features)
-        loss = variant.changes.get("without")
-        training = task.training
-        if self.scale == "mini":
-            training = replace(training, losses=replace(training.losses, mouth_start=MINI_STEPS // 4))
+        training, loss = self._training(), variant.changes.get("without")
         if loss is not None:
             training = without(training, str(loss))
-        task = SpecularTask(task.model, task.examples, training, features)
+        model = load_base_model()
+        task = SpecularTask(model, Examples(given, model), training, features)
         return train(task, settings, folder, progress=False).metrics
+
+    def _training(self) -> SpecularTraining:
+        """Of the scale, with all losses; mini as the paper trains, but small."""
+        if self.scale == "mini":
+            return SpecularTraining.ablation(MINI_STEPS // MOUTH_FROM)
+        batch = self._schedule().batch
+        return replace(training_of(self.scale, identity=True), batch=batch)
 
     def _schedule(self) -> TrainingSettings:
         """Of the scale; mini is shorter than a single training's, since a table takes many."""
@@ -118,10 +124,9 @@ class SpecularStudy:
         return replace(
             RECIPE.scales["mini"],
             steps=MINI_STEPS,
-            warmup=10,
             evaluate_every=0,
-            checkpoint_every=MINI_STEPS // 2,
+            checkpoint_every=MINI_STEPS // 4,
         )
 
     def _count(self) -> int:
-        return {"mini": 400, "small": 6000, "full": 50_000}[self.scale]
+        return {"mini": 1250, "small": 6000, "full": 50_000}[self.scale]

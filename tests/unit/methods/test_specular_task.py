@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from facewright.core.assets import asset_path
 from facewright.core.errors import InputError
+from facewright.detection.landmarker import SECOND
 from facewright.methods.specular.examples import (
     FACE,
     INDEX,
@@ -18,7 +20,13 @@ from facewright.methods.specular.examples import (
 )
 from facewright.methods.specular.infer import SpecularMethod
 from facewright.methods.specular.losses import LossSettings
-from facewright.methods.specular.model import SpecularHead, SpecularNetwork, decode, mean_start
+from facewright.methods.specular.model import (
+    SpecularHead,
+    SpecularNetwork,
+    decode,
+    mean_start,
+    start_from_landmarker,
+)
 from facewright.methods.specular.rendering import render
 from facewright.methods.specular.settings import (
     LossWeights,
@@ -27,6 +35,8 @@ from facewright.methods.specular.settings import (
     SupervisionWeights,
 )
 from facewright.methods.specular.train import SpecularTask, SpecularTraining
+from facewright.networks.heads import LandmarkNetwork, LandmarkNetworkSettings
+from facewright.networks.weights import read_weights
 from facewright.scene.lighting import PointLight
 from facewright.training.settings import TrainingSettings
 from facewright.training.task import Task
@@ -232,3 +242,34 @@ def test_scales_are_whole_settings():
     full = SpecularTraining.full()
     assert (full.network.input_size, full.network.guided, full.supervision) == (224, False, None)
     assert full.losses.mouth_start == 50_000
+
+
+def no_features(faces, points):
+    return torch.zeros(len(faces), 4)
+
+
+def test_ablations_start_from_the_landmarker_s_features_and_draw_the_face_alone(model, folder):
+    training = replace(
+        SpecularTraining.ablation(0), network=replace(NETWORK, geometry=0), landmarker_start=False
+    )
+    task = SpecularTask(model, Examples([folder], model), replace(training, evaluated_trained=3), no_features)
+    assert len(task.model.mean) < len(model.mean)
+    assert len(task.photographs) == COUNT - 4
+    assert len(task.synthetic) == 0  # their truth is not looked at
+    found = task.evaluate(task.build(0))
+    assert {"pixel_trained", "highlights", "landmarks", "coefficients"} <= set(found)
+    assert found["coefficients"] == 0  # of the mean head
+    assert found["pixel"] != found["pixel_trained"]
+    with pytest.raises(InputError, match="widths"):
+        SpecularTask(model, task.examples, replace(training, landmarker_start=True), no_features).build(0)
+
+
+def test_a_landmarker_s_backbone_sees_the_same_in_grey_crops():
+    one, other = SpecularNetwork(NetworkSettings(geometry=0)), SpecularNetwork(NetworkSettings(geometry=0))
+    start_from_landmarker(one)
+    known = read_weights(asset_path(SECOND), LandmarkNetwork, LandmarkNetworkSettings)
+    grey = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    wanted = known.backbone(grey)[-1]
+    colored = grey.expand(-1, 3, -1, -1)
+    assert torch.allclose(one.eval().backbone(colored)[-1], wanted, atol=1e-4)
+    assert not torch.allclose(other.eval().backbone(colored)[-1], wanted, atol=1e-4)

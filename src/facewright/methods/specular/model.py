@@ -1,18 +1,24 @@
 """The regressor: from a crop (and landmarks) to everything that makes its picture."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from facewright.core.assets import asset_path
 from facewright.core.errors import InputError
+from facewright.detection.landmarker import SECOND
 from facewright.geometry.rotation import rotation_from_axis_angle
+from facewright.image.color import LUMA_WEIGHTS
 from facewright.methods.specular.settings import CameraKind, NetworkSettings
 from facewright.models.face_model import FaceModel
 from facewright.networks.backbones import ResidualPyramid
+from facewright.networks.heads import LandmarkNetwork, LandmarkNetworkSettings
 from facewright.networks.resnet import ResNet50
+from facewright.networks.weights import read_weights
 from facewright.render.shading import unit
 from facewright.scene.camera import Camera, PerspectiveCamera, WeakPerspectiveCamera
 from facewright.scene.lighting import SH_CONSTANTS, PointLight, SphericalHarmonicsLight, ambient_light
@@ -108,6 +114,28 @@ class SpecularNetwork(nn.Module):
         if self.settings.hidden:
             features = torch.relu(self.hidden(features))
         return self.heads(features)
+
+
+def start_from_landmarker(network: SpecularNetwork, path: Path | None = None) -> None:
+    """Give the small backbone the weights of a landmarker's, which saw the same crops without colour.
+
+    Args:
+        network: whose widths are the landmarker's.
+        path: the landmarker's weights; the shipped one of the second look if None.
+
+    Raises:
+        InputError: the sizes of the backbones differ.
+    """
+    known = read_weights(path or asset_path(SECOND), LandmarkNetwork, LandmarkNetworkSettings)
+    if known.settings.widths != network.settings.widths:
+        raise InputError(
+            f"expected a backbone of the landmarker's widths {known.settings.widths}, "
+            f"got {network.settings.widths}."
+        )
+    state = known.backbone.state_dict()
+    stem = next(iter(name for name, value in state.items() if value.dim() == 4 and value.shape[1] == 1))
+    state[stem] = state[stem] * torch.tensor(LUMA_WEIGHTS)[:, None, None]
+    network.backbone.load_state_dict(state)
 
 
 def geometry_size(settings: NetworkSettings) -> int:

@@ -9,6 +9,7 @@ from torch import Tensor
 from facewright.core.errors import InputError
 from facewright.fitting.skin import skin_mask
 from facewright.models.contour import contour_lines, outward_normals, seen_candidates
+from facewright.models.cropping import cropped_model
 from facewright.models.face_model import FaceModel
 from facewright.scene.parameters import HeadParameters
 
@@ -159,6 +160,17 @@ class FaceProbe:
     def _steps(self) -> int:
         """Candidates of one contour landmark."""
         return 0 if len(self.contour) == 0 else (len(self.mean) - 478) // len(self.contour)
+
+
+def face_of(model: FaceModel) -> FaceModel:
+    """The face and the eyes alone; a model that has no such region as it is."""
+    if "face" not in model.regions:
+        return model
+    kept = model.regions["face"].clone()
+    for name in ("left_eye", "right_eye"):
+        if name in model.parts:
+            kept |= model.parts[name]
+    return cropped_model(model, kept)
 
 
 def ibug68(points: Float[Tensor, "B 478 2"]) -> Float[Tensor, "B 68 2"]:

@@ -1,4 +1,7 @@
-"""The paper's ablations as data: tables 1 and 2 of Deng et al. 2022 (MM'22).
+"""The paper's ablations as data: tables 1 and 2 of Deng et al. 2022 (MM'22), and what its figures claim.
+
+Tables "highlights" and "lit" are of the same runs: what the uniform loss is for, which the paper shows in
+pictures alone.
 
 A variant's ``changes`` may hold ``without``: the loss that is left out.
 """
@@ -24,6 +27,18 @@ _TWIN = (
     "photos are synthetic (made by our own renderer), and the errors are on kept-out ones of them",
     "the head model is facewright's, not BFM-2017 with AlbedoMM",
 )
+# Figures of the same runs that explain a row.
+_ALSO = {
+    "pixel": "kept-out photos, mean absolute difference over the face, sRGB",
+    "pixel_trained": "the same on photos that were trained on",
+    "shape": "mm, neutral face up to shift and size",
+    "coefficients": "root mean square of the identity coefficients; of true heads about 1",
+    "landmarks": "68 points, of the side of the crop",
+    "expression": "mean absolute difference of activations",
+    "albedo": "mean absolute difference of diffuse albedo, linear",
+    "lit_variance": "of lit diffuse colours over the skin, linear",
+    "highlights": "correlation with the true ones over the skin, photos with a lamp",
+}
 
 
 def _variants(table: int) -> tuple[Variant, ...]:
@@ -38,6 +53,14 @@ def _variants(table: int) -> tuple[Variant, ...]:
     return tuple(rows)
 
 
+def _of_uniform() -> tuple[Variant, ...]:
+    """All rows without numbers; only the one without the uniform loss is claimed to be worse."""
+    return tuple(
+        Variant(row.name, row.changes, expected="worse" if row.changes.get("without") == "uniform" else None)
+        for row in _variants(1)
+    )
+
+
 TABLES = {
     "1": AblationTable(
         name="1",
@@ -47,6 +70,7 @@ TABLES = {
         unit="sRGB in [0, 1]",
         variants=_variants(1),
         differs=_TWIN,
+        also=_ALSO,
     ),
     "2": AblationTable(
         name="2",
@@ -60,5 +84,27 @@ TABLES = {
             "the distance is between corresponding points of the neutral face up to shift and size, "
             "of single photos, not point-to-plane after ICP of the mean of 40 views",
         ),
+        also=_ALSO,
+    ),
+    "highlights": AblationTable(
+        name="highlights",
+        title="specular map against the truth",
+        source=f"{SOURCE}, on the uniform loss",
+        metric="highlights",
+        unit="correlation over the skin",
+        variants=_of_uniform(),
+        smaller_is_better=False,
+        differs=_TWIN,
+        also=_ALSO,
+    ),
+    "lit": AblationTable(
+        name="lit",
+        title="spread of lit diffuse colours",
+        source=f"{SOURCE}, on the uniform loss",
+        metric="lit_variance",
+        unit="squared linear light",
+        variants=_of_uniform(),
+        differs=_TWIN,
+        also=_ALSO,
     ),
 }

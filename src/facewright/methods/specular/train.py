@@ -1,5 +1,6 @@
 """Training of the specular method as a task of the training loop."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -28,9 +29,17 @@ from facewright.methods.specular.model import (
     decode,
     geometry_of,
     mean_start,
+    start_from_landmarker,
 )
-from facewright.methods.specular.probe import FaceProbe
+from facewright.methods.specular.probe import face_of
 from facewright.methods.specular.rendering import render
+from facewright.methods.specular.scores import (
+    has_lamp,
+    head_errors,
+    highlight_correlation,
+    landmark_errors,
+    picture_errors,
+)
 from facewright.methods.specular.settings import (
     LossSettings,
     LossWeights,
@@ -38,14 +47,14 @@ from facewright.methods.specular.settings import (
     RenderSettings,
     SupervisionWeights,
 )
-from facewright.methods.specular.supervision import Truth, supervised_losses
+from facewright.methods.specular.supervision import SHININESS, Truth, supervised_losses
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.networks.blocks import channels_last
 from facewright.scene.parameters import HeadParameters
 from facewright.training.recipe import Scale
 
-EVALUATION_BATCH, EVALUATION_DRAWN = 64, 16  # photos at once, and of these that are drawn
+EVALUATION_BATCH = 64  # photos at once
 PICTURES = 6
 
 
@@ -68,6 +77,11 @@ class SpecularTraining:
         noise: standard deviation of noise on the crops.
         patch: share of crops before which a grey patch is put.
         evaluated: kept-out photos at most.
+        evaluated_drawn: of every 64 of them that are drawn.
+        evaluated_trained: photos that are trained on, whose pixels are compared as well.
+        landmarker_start: whether the small backbone starts from the shipped landmarker's, as the paper's
+            starts from ImageNet's; else at random.
+        face_alone: whether the losses draw the face and the eyes alone (the paper's model has no more).
     """
 
     batch: int = 32
@@ -83,6 +97,10 @@ class SpecularTraining:
     noise: float = 0.0
     patch: float = 0.0
     evaluated: int = 256
+    evaluated_drawn: int = 16
+    evaluated_trained: int = 0
+    landmarker_start: bool = False
+    face_alone: bool = False
 
     @classmethod
     def full(cls) -> "SpecularTraining":
@@ -108,7 +126,7 @@ class SpecularTraining:
 
     @classmethod
     def mini(cls) -> "SpecularTraining":
-        """The paper's losses on a few photos with a small network: what the ablations are run with."""
+        """The paper's losses alone, from the mean head on, with a small network on few photos."""
         network = NetworkSettings(input_size=112, widths=(16, 24, 32, 48, 64), hidden=128, geometry=0)
         return cls(
             batch=8,
@@ -117,6 +135,23 @@ class SpecularTraining:
             render=RenderSettings(size=64),
             render_rows=8,
             evaluated=64,
+        )
+
+    @classmethod
+    def ablation(cls, mouth_start: int) -> "SpecularTraining":
+        """What tables of ablations are run with on a CPU: as the paper trains, but small.
+
+        Photos alone, from the mean head on, all of the paper's losses.
+        """
+        return replace(
+            cls.mini(),
+            network=NetworkSettings(geometry=0),
+            losses=LossSettings(mouth_start=mouth_start),
+            evaluated=512,
+            evaluated_drawn=EVALUATION_BATCH,
+            evaluated_trained=128,
+            landmarker_start=True,
+            face_alone=True,
         )
 
 
@@ -176,7 +211,8 @@ class SpecularTask:
         recognition: FaceFeatures | None = None,
     ) -> None:
         self.training = training or SpecularTraining()
-        self.model, self.examples = model, examples
+        whole, self.examples = model, examples
+        self.model = face_of(whole) if self.training.face_alone else whole
         self.tools = LossTools.of(model, recognition)
         self.probe = self.tools.probe
         network = self.training.network
@@ -205,7 +241,10 @@ class SpecularTask:
         """A network with random features; its heads give the start."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return channels_last(SpecularNetwork(self.training.network))
+            network = SpecularNetwork(self.training.network)
+        if self.training.landmarker_start:
+            start_from_landmarker(network)
+        return channels_last(network)
 
     def batch(self, seed: int, step: int, part: int, parts: int) -> SpecularBatch:
         """The photos of a step: always the same for the same arguments."""
@@ -329,36 +368,53 @@ class SpecularTask:
         else the error of the pixels, which is what it is told.
         """
         found: dict[str, list[Tensor]] = {}
+        drawn, known = self.training.evaluated_drawn, self.probe
         network.eval()
         with torch.no_grad():
             for first in range(0, len(self.held), EVALUATION_BATCH):
                 rows = self.held[first : first + EVALUATION_BATCH]
-                batch = self._batch(rows, rows[:EVALUATION_DRAWN], None)
+                batch = self._batch(rows, rows[:drawn], None)
                 truth = self.examples.layout.unpacked(batch.truth, self.examples.size)
                 head = self.heads(network, batch)
-                errors = _errors(self.probe, head.parameters, truth)
-                errors |= self._picture_errors(select_rows(head, slice(0, EVALUATION_DRAWN)), batch)
-                of_start = _errors(self.probe, self.start(batch), truth)
+                errors = head_errors(known, head.parameters, truth)
+                points = head.parameters.camera.project(known.landmarks(head.parameters)[0])[..., :2]
+                errors["landmarks"] = landmark_errors(points, batch.true_landmarks, self.examples.size)
+                errors["coefficients"] = head.parameters.identity.square().mean(1).sqrt()
+                errors |= self._picture_errors(head, truth, batch)
+                of_start = head_errors(known, self.start(batch), truth)
                 errors |= {f"start_{name}": values for name, values in of_start.items()}
                 for name, values in errors.items():
                     found.setdefault(name, []).append(values)
-        mean = {name: float(torch.cat(values).mean()) for name, values in found.items()}
+            trained = self._trained_error(network)
+        mean = {name: float(torch.cat(values).mean()) for name, values in found.items()} | trained
+        mean = {name: value for name, value in mean.items() if not math.isnan(value)}
         mean["pixel_std"] = float(torch.cat(found["pixel"]).std(correction=0))
         ratios = [mean[name] / max(mean[f"start_{name}"], 1e-9) for name in ("shape", "albedo")]
         supervised = self.training.supervision is not None
         return {"score": sum(ratios) / len(ratios) if supervised else mean["pixel"], **mean}
 
-    def _picture_errors(self, head: SpecularHead, batch: SpecularBatch) -> dict[str, Tensor]:
-        """Of each drawn photo: difference of the face's pixels, spread of lit diffuse colours."""
-        drawn = render(self.model, head, self.training.render)
-        face = (drawn.fragments.covered & (batch.face > 0.5)).float()
-        count = face.sum((1, 2)).clamp_min(1.0)
-        error = ((drawn.image - batch.photos).abs().mean(-1) * face).sum((1, 2)) / count
-        skin = drawn.skin[..., None].float()
-        number = skin.sum((1, 2)).clamp_min(1.0)
-        middle = (drawn.lit * skin).sum((1, 2)) / number
-        spread = ((drawn.lit - middle[:, None, None]) * skin).square().sum((1, 2)) / number
-        return {"pixel": error, "lit_variance": spread.sum(-1)}
+    def _picture_errors(
+        self, head: SpecularHead, truth: HeadParameters, batch: SpecularBatch
+    ) -> dict[str, Tensor]:
+        """Of the photos that are drawn; of highlights in those with a lamp alone."""
+        rows = slice(0, len(batch.photos))
+        how, chosen, true = self.training.render, select_rows(head, rows), select_rows(truth, rows)
+        drawn = render(self.model, chosen, how)
+        shiny = torch.full_like(chosen.shininess, SHININESS)
+        goal = render(self.model, SpecularHead(true, shiny), how)
+        highlights = highlight_correlation(drawn, goal, batch.face)[has_lamp(true)]
+        return {**picture_errors(drawn, batch.photos, batch.face), "highlights": highlights}
+
+    def _trained_error(self, network: nn.Module) -> dict[str, float]:
+        """Error of the pixels on photos that were trained on, as far as the training asks for it."""
+        found = []
+        rows = np.concatenate([self.photographs, self.synthetic])[: self.training.evaluated_trained]
+        for first in range(0, len(rows), EVALUATION_BATCH):
+            part = rows[first : first + EVALUATION_BATCH]
+            batch = self._batch(part, part, None)
+            drawn = render(self.model, self.heads(network, batch), self.training.render)
+            found.append(picture_errors(drawn, batch.photos, batch.face)["pixel"])
+        return {"pixel_trained": float(torch.cat(found).mean())} if found else {}
 
     def pictures(self, network: nn.Module) -> dict[str, Tensor]:
         """Kept-out photos, then what was found: whole, diffuse, highlights."""
@@ -371,18 +427,6 @@ class SpecularTask:
             drawn = render(self.model, self.heads(network, batch), self.training.render)
         flat = [batch.photos, drawn.image, drawn.diffuse, srgb_from_linear(drawn.gloss)]
         return {"heads": torch.cat([torch.cat(list(each), dim=0) for each in flat], dim=1).permute(2, 0, 1)}
-
-
-def _errors(probe: FaceProbe, at: HeadParameters, truth: HeadParameters) -> dict[str, Tensor]:
-    """Mean errors of each photo: shape (mm, up to shift and size), diffuse albedo (linear), gloss."""
-    face, goal = probe.neutral_face(at.identity), probe.neutral_face(truth.identity)
-    scale = (face * goal).sum((1, 2)) / face.square().sum((1, 2))
-    return {
-        "shape": (scale[:, None, None] * face - goal).norm(dim=-1).mean(1),
-        "expression": (at.expression - truth.expression).abs().mean(1),
-        "albedo": (probe.albedo(at.diffuse) - probe.albedo(truth.diffuse)).abs().mean((1, 2)),
-        "gloss": (probe.gloss(at.specular) - probe.gloss(truth.specular)).abs().mean(1),
-    }
 
 
 def _resized(layers: Float[Tensor, "B C S S"], size: int) -> Float[Tensor, "B C _ _"]:
@@ -416,17 +460,23 @@ def load_task(
     Raises:
         InputError: the folders hold no examples for this scale.
     """
+    training = training_of(scale, identity=recognition is not None)
+    training = replace(training, batch=batch or training.batch)
+    model = model or load_base_model()
+    return SpecularTask(model, Examples(folders, model), training, recognition)
+
+
+def training_of(scale: Scale, *, identity: bool = False) -> SpecularTraining:
+    """How a scale trains; with the identity loss if asked for, "full" always."""
     training = {
         "mini": SpecularTraining.mini,
         "small": SpecularTraining.small,
         "full": SpecularTraining.full,
     }[scale]()
-    training = replace(training, batch=batch or training.batch)
-    if recognition is not None:
-        weights = replace(training.losses.weights, identity=LossWeights().identity)
-        training = replace(training, losses=replace(training.losses, weights=weights))
-    model = model or load_base_model()
-    return SpecularTask(model, Examples(folders, model), training, recognition)
+    if not identity:
+        return training
+    weights = replace(training.losses.weights, identity=LossWeights().identity)
+    return replace(training, losses=replace(training.losses, weights=weights))
 
 
 def without(training: SpecularTraining, loss: str) -> SpecularTraining:
