@@ -3,7 +3,16 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("render", "detection", "cli", "fitting", "registration", "synthesis", "training")
+BENCHMARKS = (
+    "render",
+    "detection",
+    "cli",
+    "fitting",
+    "registration",
+    "specular",
+    "synthesis",
+    "training",
+)
 
 
 def main() -> int:

@@ -14,6 +14,7 @@ from facewright.detection.crop import cut_color_crops, frames_from_landmarks
 from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.fitting.landmark import fit_landmarks, with_parameters
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
+from facewright.fitting.records import FaceFit
 from facewright.methods.base import MethodResult
 from facewright.methods.specular.frames import (
     crop_from_photo_px,
@@ -123,6 +124,16 @@ class SpecularMethod:
         sizes = [(photo.shape[-2], photo.shape[-1]) for photo in photos]
         landmarks = landmarks.float()
         fit = fit_landmarks(self.model, landmarks, sizes, focal=focal, groups=groups, basis=self.basis)
+        crops, start, here, frames = self.seen(photos, landmarks, fit)
+        found = self.regress(crops, start, here, groups)
+        whole = head_in_photo(found.parameters, frames, fit.parameters.camera.size)
+        fit = with_parameters(self.model, _settled(whole), landmarks, fit)
+        return MethodResult(fit, found.shininess)
+
+    def seen(
+        self, photos: Sequence[Float[Tensor, "3 _ _"]], landmarks: Float[Tensor, "B 478 2"], fit: FaceFit
+    ) -> tuple[Float[Tensor, "B 3 S S"], HeadParameters, Float[Tensor, "B 478 2"], Float[Tensor, "B 4"]]:
+        """What the network looks at: crops, fit and landmarks as the crops' cameras see them, and frames."""
         side = self.sizes.input_size
         framed = frames_from_landmarks(landmarks.double().cpu().numpy())
         frames = torch.from_numpy(framed).to(landmarks)
@@ -131,11 +142,7 @@ class SpecularMethod:
             for photo, frame in zip(photos, framed, strict=True)
         ]
         start = head_in_crop(fit.parameters, frames, side)
-        here = crop_from_photo_px(landmarks, frames, side)
-        found = self.regress(torch.cat(crops), start, here, groups)
-        whole = head_in_photo(found.parameters, frames, fit.parameters.camera.size)
-        fit = with_parameters(self.model, _settled(whole), landmarks, fit)
-        return MethodResult(fit, found.shininess)
+        return torch.cat(crops), start, crop_from_photo_px(landmarks, frames, side), frames
 
     def regress(
         self,
