@@ -22,13 +22,15 @@ class Reproduce:
     method: Annotated[Positional[str], arg(metavar="METHOD")]
     """Which method: specular."""
     table: Annotated[Positional[str], arg(metavar="TABLE")]
-    """Which table of its paper: 1, 2."""
+    """Which table: 1, 2 of its paper; highlights, lit."""
     out: Annotated[Path, arg(metavar="DIR")]
     """Folder of the reproduction."""
     scale: Literal["mini", "small", "full"] = "mini"
     """mini takes minutes a run on a CPU; full is the paper's schedule."""
     seeds: int = 3
     """Runs of each variant; with fewer than two no direction can be told."""
+    steps: int | None = None
+    """Length of each training; the scale's if not given."""
     examples: Annotated[tuple[Path, ...], arg(metavar="FOLDER ...")] = ()
     """Prepared photos (scripts/prepare_specular.py); synthesised in DIR if not given."""
     debug: bool = False
@@ -44,7 +46,7 @@ class Reproduce:
         from facewright.pipeline.methods import load_study
         from facewright.pipeline.reproduce import reproduce
 
-        study = load_study(self.method, self.scale, self.examples)
+        study = load_study(self.method, self.scale, self.examples, self.steps)
         done = reproduce(study, self.table, self.out, self.seeds)
         kept = f", {done.kept} kept" if done.kept else ""
         verdicts = [found.agrees for found in done.findings]

@@ -27,7 +27,8 @@ class MethodEntry:
         home: module and class with ``load(model, *, weights, basis)``; "" for the fit, which
             ``Reconstructor`` does itself.
         asset: file of its weights.
-        study: module and class with ``of(scale, examples)``, or "" if no table can be reproduced.
+        study: module and class with ``of(scale, examples)`` and, where trainings can be of another length,
+            ``with_steps(steps)``; "" if no table can be reproduced.
     """
 
     home: str = ""
@@ -82,16 +83,22 @@ def load_method(
     return _found(home).load(model, weights=weights, basis=basis) if home else None
 
 
-def load_study(name: str, scale: str, examples: Sequence[Path]) -> "Study":
+def load_study(name: str, scale: str, examples: Sequence[Path], steps: int | None = None) -> "Study":
     """What of a method's paper can be reproduced.
 
     Raises:
-        InputError: there is no such method, or nothing of it can be; or the examples are none.
+        InputError: there is no such method, or nothing of it can be; or the examples are none; or its
+            trainings cannot be of this length.
     """
     known = [each for each, entry in METHODS.items() if entry.study]
     if name not in known:
         raise InputError(f"expected a method of {', '.join(known)}, got {name!r}.")
-    return _found(METHODS[name].study).of(scale, examples)
+    study = _found(METHODS[name].study).of(scale, examples)
+    if steps is None:
+        return study
+    if not hasattr(study, "with_steps"):
+        raise InputError(f"the trainings of {name} have one length a scale: leave --steps out.")
+    return study.with_steps(steps)
 
 
 def _found(place: str) -> Any:

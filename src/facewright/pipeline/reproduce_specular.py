@@ -40,10 +40,12 @@ class SpecularStudy:
     Attributes:
         scale: of training and data.
         examples: folders of prepared photos; the twin is made if there are none.
+        steps: of each training; the scale's if None.
     """
 
     scale: Scale
     examples: tuple[Path, ...] = ()
+    steps: int | None = None
     name: str = "specular"
 
     @classmethod
@@ -61,6 +63,16 @@ class SpecularStudy:
                     f"{folder} holds no examples: expected a folder of scripts/prepare_specular.py."
                 )
         return cls(cast(Scale, scale), tuple(examples))
+
+    def with_steps(self, steps: int) -> "SpecularStudy":
+        """The same study with trainings of another length.
+
+        Raises:
+            InputError: there is no such length.
+        """
+        if steps < 1:
+            raise InputError(f"expected at least 1 step, got {steps}.")
+        return replace(self, steps=steps)
 
     @property
     def tables(self) -> Mapping[str, AblationTable]:
@@ -113,20 +125,18 @@ class SpecularStudy:
     def _training(self) -> SpecularTraining:
         """Of the scale, with all losses; mini as the paper trains, but small."""
         if self.scale == "mini":
-            return SpecularTraining.ablation(MINI_STEPS // MOUTH_FROM)
+            return SpecularTraining.ablation(self._schedule().steps // MOUTH_FROM)
         batch = self._schedule().batch
         return replace(training_of(self.scale, identity=True), batch=batch)
 
     def _schedule(self) -> TrainingSettings:
         """Of the scale; mini is shorter than a single training's, since a table takes many."""
         if self.scale != "mini":
-            return RECIPE.scales[self.scale]
-        return replace(
-            RECIPE.scales["mini"],
-            steps=MINI_STEPS,
-            evaluate_every=0,
-            checkpoint_every=MINI_STEPS // 4,
-        )
+            schedule = RECIPE.scales[self.scale]
+            return replace(schedule, steps=self.steps or schedule.steps)
+        steps = self.steps or MINI_STEPS
+        every = max(1, steps // 4)
+        return replace(RECIPE.scales["mini"], steps=steps, evaluate_every=0, checkpoint_every=every)
 
     def _count(self) -> int:
         return {"mini": 1250, "small": 6000, "full": 50_000}[self.scale]

@@ -191,6 +191,10 @@ def test_what_is_not_there_is_told(tmp_path):
         judge(TABLE, {"full": [Run(0, {"speed": 1.0})]})
     with pytest.raises(InputError, match="specular"):
         load_study("fit", "mini", [])
+    # The mouth loss starts at a quarter of any length.
+    longer = load_study("specular", "mini", [], 1200).settings()
+    assert (longer["schedule"]["steps"], longer["training"]["losses"]["mouth_start"]) == (1200, 300)
+    assert longer != load_study("specular", "mini", []).settings()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -200,6 +204,7 @@ def test_what_is_not_there_is_told(tmp_path):
         ["fit", "1"],
         ["specular", "9"],
         ["specular", "1", "--seeds", "0"],
+        ["specular", "1", "--steps", "0"],
         ["specular", "1", "--examples", "."],
     ],
 )
