@@ -45,13 +45,22 @@ class ModelOrigin:
     notes: tuple[str, ...] = ()
 
 
-def save_face_model(path: Path, model: FaceModel, origin: ModelOrigin) -> None:
+def save_face_model(
+    path: Path,
+    model: FaceModel,
+    origin: ModelOrigin,
+    *,
+    tensors: Mapping[str, Tensor] | None = None,
+    header: Mapping[str, str] | None = None,
+) -> None:
     """Write a model, whole or not at all.
 
     Args:
         path: the .safetensors file.
         model: on any device.
         origin: goes into the header.
+        tensors: of a kind of model that knows more; who reads a face model overlooks them.
+        header: of the same.
 
     Raises:
         InputError: the model is not whole; nothing was written.
@@ -63,8 +72,8 @@ def save_face_model(path: Path, model: FaceModel, origin: ModelOrigin) -> None:
     except ValueError as error:
         raise InputError(f"model {model.name!r} is not whole ({error}): nothing was written.") from error
     topology = model.topology
-    tensors = {name: getattr(model, name).float() for name in ARRAYS}
-    tensors |= {
+    held = {name: getattr(model, name).float() for name in ARRAYS}
+    held |= {
         "expression_prior_mean": model.expression_prior.mean,
         "expression_prior_std": model.expression_prior.std,
         "expression_prior_correlation": model.expression_prior.correlation,
@@ -76,10 +85,10 @@ def save_face_model(path: Path, model: FaceModel, origin: ModelOrigin) -> None:
         "parts": _stacked(model.parts, len(model.mean)),
     }
     for number, points in enumerate(model.landmarks.values()):
-        tensors[f"landmarks{number}.triangle"] = points.triangle.int()
-        tensors[f"landmarks{number}.weights"] = points.weights
-        tensors[f"landmarks{number}.contour"] = points.contour.byte()
-    header = {
+        held[f"landmarks{number}.triangle"] = points.triangle.int()
+        held[f"landmarks{number}.weights"] = points.weights
+        held[f"landmarks{number}.contour"] = points.contour.byte()
+    told = {
         "format": FORMAT,
         "units": UNITS,
         "name": model.name,
@@ -90,7 +99,7 @@ def save_face_model(path: Path, model: FaceModel, origin: ModelOrigin) -> None:
         "landmark_sets": json.dumps(list(model.landmarks)),
         "origin": json.dumps(asdict(origin)),
     }
-    write_safetensors(path, tensors, header)
+    write_safetensors(path, {**(tensors or {}), **held}, {**(header or {}), **told})
 
 
 def load_face_model(path: Path) -> FaceModel:
