@@ -39,7 +39,7 @@ class Train:
     """Samples a step, over all processes."""
     learning_rate: float | None = None
     """The highest."""
-    schedule: Literal["constant", "cosine"] | None = None
+    schedule: Literal["constant", "cosine", "thirds"] | None = None
     """Of the learning rate, after the warm-up."""
     warmup: int | None = None
     """Steps until the highest rate is reached."""

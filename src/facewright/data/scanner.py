@@ -70,10 +70,8 @@ def smooth_field(
     lengths: tuple[float, float] = (60.0, 160.0),
 ) -> ndarray:
     """A random vector field of unit root mean square per axis: so many waves of lengths in a range, mm."""
-    field = np.zeros_like(points)
-    for wave, phase, strength in zip(*draw_waves(generator, waves, lengths), strict=True):
-        field += strength * np.sin(points @ wave + phase)[:, None]
-    return field / np.sqrt(waves / 2)
+    wave, phase, strength = (part.astype(points.dtype) for part in draw_waves(generator, waves, lengths))
+    return np.sin(points @ wave.T + phase) @ (strength / points.dtype.type(np.sqrt(waves / 2)))
 
 
 def draw_waves(

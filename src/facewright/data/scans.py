@@ -19,6 +19,7 @@ from facewright.data.scanner import ScanSettings, scan_ahead, scan_around, smoot
 from facewright.data.synthesis import Studio
 from facewright.geometry.normals import vertex_normals
 from facewright.models.combination import combine
+from facewright.models.face_model import FaceModel
 from facewright.registration.depth_image import Intrinsics
 
 COARSE, FINE = 1.0, 0.25  # mm, root mean square of what is a person's own and in no model
@@ -105,7 +106,7 @@ def scan_sample(studio: Studio, protocol: ScanProtocol, seed: int, index: int) -
         person = _person(studio, protocol, np.random.default_rng([seed, 1, subject]))
         rng = np.random.default_rng([seed, 2, index])
         name = protocol.expressions[scan % len(protocol.expressions)]
-        expression = _expression(studio, name, protocol.residual, rng)
+        expression = draw_scan_expression(studio.model, studio.spread, name, protocol.residual, rng)
         identity = torch.from_numpy(person.identity.astype(np.float32))[None]
         activations = torch.from_numpy(expression.astype(np.float32))[None]
         head = combine(model.mean, (model.identity_basis, identity), (model.expression_basis, activations))[0]
@@ -137,9 +138,7 @@ def scan_sample(studio: Studio, protocol: ScanProtocol, seed: int, index: int) -
 def _person(studio: Studio, protocol: ScanProtocol, rng: np.random.Generator) -> _Subject:
     model = studio.model
     identity = studio.settings.identity * rng.normal(size=model.identity_count)
-    neutral = model.mean.double().numpy()
-    detail = COARSE * smooth_field(neutral, rng)
-    detail += FINE * smooth_field(neutral, rng, waves=48, lengths=FINE_LENGTHS)
+    detail = own_detail(model.mean.double().numpy(), rng)
     skin = np.array([rng.uniform(-studio.settings.tone, studio.settings.tone), *rng.normal(size=600)])
     tone = torch.from_numpy(skin[: model.diffuse_count].astype(np.float32))[None]
     albedo = combine(model.diffuse_mean, (model.diffuse_basis, tone))[0].clamp(0, 1)
@@ -147,13 +146,33 @@ def _person(studio: Studio, protocol: ScanProtocol, rng: np.random.Generator) ->
     return _Subject(identity, detail, albedo, hair)
 
 
-def _expression(studio: Studio, name: str, residual: float, rng: np.random.Generator) -> ndarray:
-    """What was asked for, and a little that was not."""
-    model = studio.model
+def own_detail(points: Float[ndarray, "V 3"], rng: np.random.Generator) -> Float[ndarray, "V 3"]:
+    """Displacements (mm) of points of the mean head by what is a person's own and in no model."""
+    return COARSE * smooth_field(points, rng) + FINE * smooth_field(
+        points, rng, waves=48, lengths=FINE_LENGTHS
+    )
+
+
+def draw_scan_expression(
+    model: FaceModel,
+    spread: Float[ndarray, "E E"],
+    name: str,
+    residual: float,
+    rng: np.random.Generator,
+) -> Float[ndarray, " E"]:
+    """Activations of a scan: what was asked for, and a little that was not.
+
+    Args:
+        model: the head.
+        spread: its ``expression_spread``.
+        name: of what was asked for.
+        residual: strength of the rest, as a share of the prior's spread.
+        rng: of the scan.
+    """
     prior = model.expression_prior
     mean, normal = prior.mean.double().numpy(), rng.normal(size=model.expression_count)
     strength = 1.0 if name == "any" else residual
-    drawn = (mean if name == "any" else 0.0) + strength * (studio.spread * normal).sum(1)
+    drawn = (mean if name == "any" else 0.0) + strength * (spread * normal).sum(1)
     drawn = drawn * (rng.random(len(normal)) < 0.5)
     for shape, activation in EXPRESSIONS.get(name, {}).items():
         strength = activation * rng.uniform(0.7, 1.2)

@@ -57,6 +57,7 @@ class AblationTable:
         variants: rows; the first is the full method.
         differs: what is not as in the paper, one line each.
         also: other figures of the runs, by name and what they are: told beside the table, judged by nobody.
+        more: tables of the same name and variants by other figures of the same runs.
     """
 
     name: str
@@ -68,6 +69,7 @@ class AblationTable:
     smaller_is_better: bool = True
     differs: tuple[str, ...] = ()
     also: Mapping[str, str] = field(default_factory=dict)
+    more: tuple["AblationTable", ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,13 @@ MOMENTUM = 0.9
 
 
 def rate_factor(step: int, settings: TrainingSettings) -> float:
-    """Learning rate of a step over the highest: warm-up, then constant or half a cosine."""
+    """Learning rate of a step over the highest: warm-up, then constant, half a cosine or three stairs."""
     if step < settings.warmup:
         return (step + 1) / settings.warmup
     if settings.schedule == "constant":
         return 1.0
+    if settings.schedule == "thirds":
+        return 0.1 ** min(3 * step // settings.steps, 2)
     return LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * min(step / settings.steps, 1.0)))
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 from facewright.core.device import DeviceName
 from facewright.core.errors import InputError
 
-ScheduleName = Literal["constant", "cosine"]
+ScheduleName = Literal["constant", "cosine", "thirds"]
 OptimizerName = Literal["adam", "adamw", "sgd"]
 PrecisionName = Literal["float32", "bfloat16"]
 
@@ -19,7 +19,7 @@ class TrainingSettings:
         steps: in all, also when a run goes on from a checkpoint.
         batch: samples a step, all processes and accumulated parts together.
         learning_rate: the highest.
-        schedule: cosine falls to a hundredth of it over the steps.
+        schedule: cosine falls to a hundredth of it over the steps, thirds to a tenth after each third.
         warmup: steps until it is reached.
         optimizer: sgd has a momentum of 0.9.
         weight_decay: of all parameters that are in no group of their own.
