@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from facewright.methods.recognition.photos import load_crops
+from facewright.data.aligned_faces import load_crops
 from facewright.methods.recognition.verification import baselines, verify_pairs
 from facewright.methods.recognition.weights import recognition_network
 from facewright.networks.onnx_recognition import OnnxInput, OnnxRecogniser

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from facewright.data.crop_augmentation import AugmentationSettings
 from facewright.networks.recognition import RecognitionNetworkSettings
 
 ALL_FOLDS = tuple(range(10))
@@ -22,33 +23,6 @@ class MarginSettings:
     angle: float = 0.0
     cosine: float = 0.25
     ramp: int = 1000
-
-
-@dataclass(frozen=True)
-class AugmentationSettings:
-    """How crops are changed before the network sees them, so that it learns faces and not photos.
-
-    Attributes:
-        shift: largest shift in px of the crop.
-        scale: largest change of size, as a share.
-        roll: largest turn in radians.
-        light: largest change of brightness, as a share of the range; contrast and gamma change by twice that.
-        blur: share of crops that are made coarser.
-        coarsest: px across, the least that a coarse crop has of detail.
-        noise: largest standard deviation of the noise.
-        occlusion: share of crops of which a rectangle is hidden.
-        border: share of crops that are black beyond a turned square, as where a photo ends.
-    """
-
-    shift: float = 4.0
-    scale: float = 0.07
-    roll: float = 0.12
-    light: float = 0.15
-    blur: float = 0.3
-    coarsest: float = 28.0
-    noise: float = 0.03
-    occlusion: float = 0.3
-    border: float = 0.4
 
 
 @dataclass(frozen=True)

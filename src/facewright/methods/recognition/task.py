@@ -11,15 +11,15 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from facewright.core.errors import InputError
-from facewright.evaluation.identity_metrics import true_accepts, verify
-from facewright.methods.recognition.augment import augmented
-from facewright.methods.recognition.photos import (
+from facewright.data.aligned_faces import (
     CropSet,
     crops_of_people,
     load_crops,
     people_of_folds,
     trained_people,
 )
+from facewright.data.crop_augmentation import augmented
+from facewright.evaluation.identity_metrics import true_accepts, verify
 from facewright.methods.recognition.settings import RecognitionSettings
 from facewright.methods.recognition.verification import features_of
 from facewright.networks.recognition import MarginSoftmax, RecognitionNetwork

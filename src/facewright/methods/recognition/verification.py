@@ -10,8 +10,8 @@ from numpy import ndarray
 from torch import Tensor
 
 from facewright.core.errors import InputError
+from facewright.data.aligned_faces import CropSet
 from facewright.evaluation.identity_metrics import true_accepts, verify
-from facewright.methods.recognition.photos import CropSet
 from facewright.networks.recognition import FaceRecogniser, RecognitionNetwork
 
 CHUNK = 256

@@ -10,16 +10,16 @@ from tests.unit.data.datasets.miniature_folder import write_folder, write_pairs
 
 from facewright.core.assets import read_safetensors, write_safetensors
 from facewright.core.errors import AssetError, DatasetError, InputError
-from facewright.data.datasets.kept_out import is_kept_out
-from facewright.methods.recognition.augment import augmented
-from facewright.methods.recognition.photos import (
+from facewright.data.aligned_faces import (
     CropSet,
     crops_of_people,
     load_crops,
     people_of_folds,
     trained_people,
 )
-from facewright.methods.recognition.settings import AugmentationSettings, MarginSettings, RecognitionSettings
+from facewright.data.crop_augmentation import AugmentationSettings, augmented
+from facewright.data.datasets.kept_out import is_kept_out
+from facewright.methods.recognition.settings import MarginSettings, RecognitionSettings
 from facewright.methods.recognition.task import RecognitionTask
 from facewright.methods.recognition.verification import baselines, pixel_features, verify_pairs
 from facewright.methods.recognition.weights import recognition_network
