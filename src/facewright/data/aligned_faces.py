@@ -11,19 +11,21 @@ from numpy import ndarray
 from torch import Tensor
 
 from facewright.core.assets import sha256
-from facewright.core.errors import DatasetError
+from facewright.core.errors import DatasetError, InputError
 from facewright.core.files import atomic_file, read_marker, write_json
 from facewright.core.progress import ProgressBar
 from facewright.data.datasets.kept_out import is_kept_out
 from facewright.data.datasets.labelled_folders import FolderName, read_labelled_folder, read_pairs
 from facewright.data.datasets.record import FacePhoto, FaceSet, PhotoPair
-from facewright.detection.aligned_crop import SIZE, aligned_crops, five_points
+from facewright.detection.aligned_crop import SIZE, TEMPLATE, aligned_crops, five_points, similarity
 from facewright.detection.crop import luma
 
 FOLDERS: tuple[FolderName, ...] = ("faces_in_the_wild", "faces_in_colour")
 MARGIN = 8  # px around the crop that the network sees: room for shifts and turns
 SIDE = SIZE + 2 * MARGIN
 FORMAT = "facewright-crops-1"
+MOST_OF_ONE = 6  # crops of a person that make kept-out pairs
+KEPT_OUT_PAIRS = 1500  # of each kind at most
 
 
 @dataclass(frozen=True)
@@ -112,17 +114,64 @@ def crops_of_people(crops: CropSet) -> dict[str, list[int]]:
     return dict(sorted(people.items()))
 
 
+def kept_out_pairs(
+    crops: CropSet, tested_folds: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of crops of people who are kept out of training and are in no tested fold, half of them of one.
+
+    Raises:
+        InputError: there are too few of them to measure anything.
+    """
+    seen = set(trained_people(crops, tested_folds)) | people_of_folds(crops, tested_folds)
+    people = {who: rows[:MOST_OF_ONE] for who, rows in crops_of_people(crops).items() if who not in seen}
+    rng = np.random.default_rng(0)
+    same = [(a, b) for rows in people.values() for k, a in enumerate(rows) for b in rows[:k]]
+    if len(same) < 10 or len(people) < 3:
+        raise InputError(f"expected 10 pairs of kept-out people at least, got {len(same)}.")
+    alike = rng.permutation(np.array(same))[:KEPT_OUT_PAIRS]
+    groups = list(people.values())
+    different = [
+        tuple(int(rng.choice(groups[k])) for k in rng.choice(len(groups), 2, replace=False))
+        for _ in range(len(alike))
+    ]
+    pairs = np.concatenate([alike, np.array(different)])
+    order = rng.permutation(len(pairs))  # so that each fold of the figures has both kinds
+    truth = np.arange(len(pairs)) < len(alike)
+    return pairs[order, 0], pairs[order, 1], truth[order]
+
+
 def crop_of(photo: FacePhoto) -> Float[Tensor, "1 1 S S"]:
     """The grey crop of a photo with landmarks of MediaPipe, with its margin.
 
     Raises:
         DatasetError: it has no such landmarks.
     """
-    if photo.landmarks is None or photo.landmarks.scheme != "mediapipe478":
-        raise DatasetError(f"{photo.name} of {photo.set_name} has no 478 landmarks to align it by.")
-    points = five_points(photo.landmarks.points[None])
+    points = five_points(_points_of(photo)[None])
     grey = luma(photo.image.read().pixels)[None, None]
     return aligned_crops(grey, points, SIZE, margin=MARGIN)
+
+
+def crop_landmarks(data: Path) -> Float[Tensor, "N 478 2"]:
+    """The labelled landmarks of all photos of ``load_crops``, in its order, in px of its crops with a margin.
+
+    Raises:
+        DatasetError: a folder is missing or damaged, or a photo has no 478 landmarks.
+    """
+    template = torch.tensor(TEMPLATE) + 0.5 + MARGIN
+    found = []
+    for name in FOLDERS:
+        photos = read_labelled_folder(data / name, name)
+        points = torch.stack([_points_of(photo) for photo in photos])
+        photo_from_crop = similarity(five_points(points), template)
+        linear, shift = photo_from_crop[:, :, :2], photo_from_crop[:, None, :, 2]
+        found.append((points - shift) @ torch.linalg.inv(linear).mT)
+    return torch.cat(found)
+
+
+def _points_of(photo: FacePhoto) -> Float[Tensor, "478 2"]:
+    if photo.landmarks is None or photo.landmarks.scheme != "mediapipe478":
+        raise DatasetError(f"{photo.name} of {photo.set_name} has no 478 landmarks to align it by.")
+    return photo.landmarks.points
 
 
 def _mapped(cache: Path) -> np.ndarray:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional
@@ -39,20 +39,55 @@ class AugmentationSettings:
     border: float = 0.4
 
 
+@dataclass(frozen=True)
+class ChangedCrops:
+    """Crops as a network sees them, and where their pixels come from.
+
+    Attributes:
+        images: sRGB luma in [0, 1].
+        source_from_crop: px of these images to px of the crops with a margin.
+        mirrored: whether left and right are exchanged.
+    """
+
+    images: Float[Tensor, "B 1 112 112"]
+    source_from_crop: Float[Tensor, "B 2 3"]
+    mirrored: Bool[Tensor, " B"]
+
+    def moved(self, points: Float[Tensor, "B N 2"]) -> Float[Tensor, "B N 2"]:
+        """Points in px of the crops with a margin, in px of these images."""
+        linear, shift = self.source_from_crop[:, :, :2], self.source_from_crop[:, None, :, 2]
+        return (points - shift) @ torch.linalg.inv(linear).mT
+
+
 def augmented(
     crops: UInt8[ndarray, "B S S"], rng: np.random.Generator, settings: AugmentationSettings
 ) -> Float[Tensor, "B 1 112 112"]:
+    """The images of ``changed``."""
+    return changed(crops, rng, settings).images
+
+
+def changed(
+    crops: UInt8[ndarray, "B S S"], rng: np.random.Generator, settings: AugmentationSettings
+) -> ChangedCrops:
     """Changed copies of crops with a margin, cut to what a network sees; the same from the same ``rng``."""
     images = torch.from_numpy(crops).float()[:, None] / 255.0
-    images = _moved(images, rng, settings)
+    side = images.shape[-1]
+    images, affine = _moved(images, rng, settings)
+    # From the normalised coordinates of grid_sample, -1 to 1 over either image, to px.
+    linear = affine[:, :, :2] * (side / SIZE)
+    shift = (affine[:, :, 2] + 1 - affine[:, :, :2].sum(2)) * (side / 2)
     images = _coarser(images, rng, settings)
     images = _relit(images, rng, settings)
     images = images + settings.noise * _column(rng.random(len(crops))) * _noise(images, rng)
-    return _hidden(images.clamp(0, 1), rng, settings)
+    images = _hidden(images.clamp(0, 1), rng, settings)
+    mirrored = torch.linalg.det(affine[:, :, :2]) < 0
+    return ChangedCrops(images, torch.cat([linear, shift[..., None]], 2), mirrored)
 
 
-def _moved(images: Tensor, rng: np.random.Generator, settings: AugmentationSettings) -> Tensor:
-    """Shifted, scaled, turned, and mirrored half of the time."""
+def _moved(
+    images: Tensor, rng: np.random.Generator, settings: AugmentationSettings
+) -> tuple[Tensor, Float[Tensor, "B 2 3"]]:
+    """Shifted, scaled, turned, and mirrored half of the time; and the map of grid_sample that did it."""
     count, side = len(images), images.shape[-1]
     scale = np.exp(rng.uniform(-settings.scale, settings.scale, count)) * (SIZE / side)
     roll = rng.uniform(-settings.roll, settings.roll, count)
@@ -62,7 +97,8 @@ def _moved(images: Tensor, rng: np.random.Generator, settings: AugmentationSetti
     rows = [np.stack([mirror * cos, -sin, shift[:, 0]], 1), np.stack([mirror * sin, cos, shift[:, 1]], 1)]
     affine = torch.from_numpy(np.stack(rows, 1).astype(np.float32))
     grid = functional.affine_grid(affine, [count, 1, SIZE, SIZE], align_corners=False)
-    return functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    moved = functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return moved, affine
 
 
 def _coarser(images: Tensor, rng: np.random.Generator, settings: AugmentationSettings) -> Tensor:

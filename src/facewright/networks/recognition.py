@@ -62,13 +62,17 @@ class RecognitionNetwork(nn.Module):
 
     def describe(self, grey: Float[Tensor, "B 1 112 112"]) -> Float[Tensor, "B D"]:
         """Unit features of grey crops in [0, 1]; their mean and contrast are taken out first."""
+        return nn.functional.normalize(self.look(grey)[0], dim=1, eps=1e-6)
+
+    def look(self, grey: Float[Tensor, "B 1 112 112"]) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B M"]]:
+        """Features of ``describe`` at any length, and the flat last map that they are made of."""
         part = grey[:, :, TOP : TOP + PART, LEFT : LEFT + PART]
         grey = nn.functional.avg_pool2d(part, self.settings.shrink)
         mean = grey.mean((2, 3), keepdim=True)
         contrast = grey.var((2, 3), keepdim=True, correction=0).add(1e-4).sqrt()
         maps = self.backbone((grey - mean) / (contrast + 0.02))[-1]
         flat = self.drop(self.spread(maps)).flatten(1)
-        return nn.functional.normalize(self.centre(self.project(flat)), dim=1, eps=1e-6)
+        return self.centre(self.project(flat)), flat
 
     def forward(self, crops: Float[Tensor, "B 3 112 112"]) -> Float[Tensor, "B D"]:
         """Unit features of crops (sRGB in [0, 1])."""

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from facewright.core.errors import InputError
 from facewright.data.aligned_faces import (
     CropSet,
-    crops_of_people,
+    kept_out_pairs,
     load_crops,
-    people_of_folds,
     trained_people,
 )
 from facewright.data.crop_augmentation import augmented
@@ -24,10 +23,7 @@ from facewright.methods.recognition.settings import RecognitionSettings
 from facewright.methods.recognition.verification import features_of
 from facewright.networks.recognition import MarginSoftmax, RecognitionNetwork
 
-MOST_OF_ONE = 6  # crops of a person that make kept-out pairs
-KEPT_OUT_PAIRS = 1500  # of each kind at most
 DEFAULTS = RecognitionSettings()
-Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows of the first, of the second, and whether one person
 
 
 @dataclass(frozen=True)
@@ -141,29 +137,3 @@ class RecognitionTask:
         crops = self.batch(0, 0, 0, 1).crops[:32, 0]
         rows = [torch.cat(list(row), 1) for row in crops.split(8)]
         return {"crops": torch.cat([row for row in rows if row.shape == rows[0].shape], 0).expand(3, -1, -1)}
-
-
-def kept_out_pairs(
-    crops: CropSet, tested_folds: tuple[int, ...]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs of crops of people who are kept out of training and are in no tested fold, half of them of one.
-
-    Raises:
-        InputError: there are too few of them to measure anything.
-    """
-    seen = set(trained_people(crops, tested_folds)) | people_of_folds(crops, tested_folds)
-    people = {who: rows[:MOST_OF_ONE] for who, rows in crops_of_people(crops).items() if who not in seen}
-    rng = np.random.default_rng(0)
-    same = [(a, b) for rows in people.values() for k, a in enumerate(rows) for b in rows[:k]]
-    if len(same) < 10 or len(people) < 3:
-        raise InputError(f"expected 10 pairs of kept-out people at least, got {len(same)}.")
-    alike = rng.permutation(np.array(same))[:KEPT_OUT_PAIRS]
-    groups = list(people.values())
-    different = [
-        tuple(int(rng.choice(groups[k])) for k in rng.choice(len(groups), 2, replace=False))
-        for _ in range(len(alike))
-    ]
-    pairs = np.concatenate([alike, np.array(different)])
-    order = rng.permutation(len(pairs))  # so that each fold of the figures has both kinds
-    truth = np.arange(len(pairs)) < len(alike)
-    return pairs[order, 0], pairs[order, 1], truth[order]
