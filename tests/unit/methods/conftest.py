@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from facewright.fitting.face_probe import FaceProbe
 from facewright.methods.specular.losses import MouthPatch
 from facewright.methods.specular.model import SpecularHead, mean_start
-from facewright.methods.specular.probe import FaceProbe
 from facewright.models.base import load_base_model
 from facewright.scene.lighting import PointLight
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from facewright.methods.specular.probe import face_of
+from facewright.fitting.face_probe import face_of
 from facewright.methods.specular.rendering import render
 from facewright.methods.specular.scores import (
     has_lamp,

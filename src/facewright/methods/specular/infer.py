@@ -12,6 +12,7 @@ from facewright.core.assets import asset_path
 from facewright.core.errors import InputError
 from facewright.detection.crop import cut_color_crops, frames_from_landmarks
 from facewright.detection.landmark_errors import load_landmark_errors
+from facewright.fitting.face_probe import FaceProbe
 from facewright.fitting.landmark import fit_landmarks, with_parameters
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
 from facewright.fitting.records import FaceFit
@@ -29,7 +30,6 @@ from facewright.methods.specular.model import (
     mean_start,
     output_sizes,
 )
-from facewright.methods.specular.probe import FaceProbe
 from facewright.methods.specular.settings import CameraKind, NetworkSettings
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel

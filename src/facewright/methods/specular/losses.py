@@ -9,10 +9,10 @@ from torch import Tensor
 from facewright.core.errors import InputError
 from facewright.detection.aligned_crop import five_points
 from facewright.detection.recognition import FaceFeatures
+from facewright.fitting.face_probe import LOWER_LIP, UPPER_LIP, FaceProbe, ibug68
 from facewright.geometry.adjacency import EdgeTable, edge_table
 from facewright.image.color import LUMA_WEIGHTS
 from facewright.methods.specular.model import SpecularHead
-from facewright.methods.specular.probe import LOWER_LIP, UPPER_LIP, FaceProbe, ibug68
 from facewright.methods.specular.rendering import Rendering
 from facewright.methods.specular.settings import LossSettings
 from facewright.models.face_model import ExpressionPrior, FaceModel

@@ -15,13 +15,13 @@ from facewright.detection.crop import cut_color_crops, frames_from_landmarks, lu
 from facewright.detection.landmarker import FaceLandmarker
 from facewright.detection.segmentation import CLASSES, FaceSegmenter
 from facewright.detection.skin import SkinModel, without_colors
+from facewright.fitting.face_probe import JAW
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import LandmarkBasis
 from facewright.image.color import linear_from_srgb, luminance
 from facewright.methods.specular.examples import FACE, MOUTH, Example
 from facewright.methods.specular.frames import crop_from_photo_px, head_in_crop
 from facewright.methods.specular.losses import MouthPatch, mouth_target
-from facewright.methods.specular.probe import JAW
 from facewright.models.face_model import FaceModel
 from facewright.render.rasterize import rasterize
 from facewright.scene.lighting import PointLight, SphericalHarmonicsLight

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from facewright.methods.specular.probe import FaceProbe, ibug68
+from facewright.fitting.face_probe import FaceProbe, ibug68
 from facewright.methods.specular.rendering import Rendering
 from facewright.scene.parameters import HeadParameters
 

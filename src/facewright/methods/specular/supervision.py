@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from facewright.fitting.face_probe import FaceProbe, ibug68
 from facewright.methods.specular.losses import length
 from facewright.methods.specular.model import SpecularHead
-from facewright.methods.specular.probe import FaceProbe, ibug68
 from facewright.methods.specular.settings import SupervisionWeights
 from facewright.render.shading import unit
 from facewright.scene.lighting import PointLight, sh_basis

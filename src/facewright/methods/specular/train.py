@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from facewright.core.errors import InputError
 from facewright.detection.recognition import FaceFeatures
+from facewright.fitting.face_probe import face_of
 from facewright.fitting.records import select_rows
 from facewright.image.color import LUMA_WEIGHTS, srgb_from_linear
 from facewright.methods.specular.examples import FACE, GREY, MOUTH, TRUTH, Examples
@@ -31,7 +32,6 @@ from facewright.methods.specular.model import (
     mean_start,
     start_from_landmarker,
 )
-from facewright.methods.specular.probe import face_of
 from facewright.methods.specular.rendering import render
 from facewright.methods.specular.scores import (
     has_lamp,
