@@ -21,6 +21,7 @@ RECIPES: dict[str, str] = {
     "recognition": "facewright.methods.recognition.recipe:RECIPE",
     "segmentation": "facewright.methods.segmentation.recipe:RECIPE",
     "specular": "facewright.methods.specular.recipe:RECIPE",
+    "sphere": "facewright.methods.sphere.recipe:RECIPE",
 }
 
 

@@ -1,0 +1,110 @@
+"""How ``facewright train sphere`` trains the encoder and the basis on photographs."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from facewright.core.assets import asset_path
+from facewright.core.errors import InputError
+from facewright.methods.sphere.encoder import EncoderSettings
+from facewright.methods.sphere.train import SphereTask, SphereTraining, load_sphere_task
+from facewright.models.base import load_base_model
+from facewright.models.sphere_model import SphereModel, load_sphere_model, sphere_model
+from facewright.networks.recognition import RecognitionNetwork, RecognitionNetworkSettings
+from facewright.networks.weights import read_weights
+from facewright.training.recipe import Recipe, Scale
+from facewright.training.settings import TrainingSettings
+
+RECOGNITION = "recognition.safetensors"
+REGION = "face"  # over which the shipped head's axes are made orthonormal
+
+
+@dataclass(frozen=True)
+class SphereOptions:
+    """What may be chosen beside the loop's settings."""
+
+    data: Path = Path("../shared/data")
+    """Folder of faces_in_the_wild and faces_in_colour."""
+    crops: Path = Path("build/recognition_crops.npy")
+    """Array file of all crops; written by the first run (about a minute and a half of one core, 260 MB)."""
+    sphere: Path | None = None
+    """A Sphere Face Model of stage 1; the shipped head with orthonormal axes over the face if not given."""
+    recognition: Path | None = None
+    """Weights of the recognition network to start from; the shipped ones if not given. They must have been
+    trained without the people of the same folds."""
+    kept_out_folds: tuple[int, ...] = (8, 9)
+    """Folds of the verification pairs whose people no batch shows; only those may be asked afterwards."""
+    labelled: float = 0.25
+    """P, the share of a batch that is held to landmarks alone; the rest has identities."""
+    freeze_basis: bool = False
+    """Leave the basis as it is and train the encoder alone."""
+
+
+def default_sphere() -> SphereModel:
+    """The shipped head with axes that are orthonormal over the face."""
+    model = load_base_model()
+    return sphere_model(model, model.regions[REGION])
+
+
+def sphere_task(options: SphereOptions, scale: Scale, settings: TrainingSettings) -> SphereTask:
+    """The task of a scale.
+
+    Raises:
+        InputError: there is no such fold.
+        DatasetError: a folder is missing or damaged.
+        AssetError: a model or weight file is missing, damaged or of another kind.
+    """
+    wrong = sorted(set(options.kept_out_folds) - set(range(10)))
+    if wrong:
+        raise InputError(f"the verification pairs have the folds 0 to 9, not {wrong[0]}.")
+    sphere = load_sphere_model(options.sphere) if options.sphere else default_sphere()
+    face = sphere.face_model
+    network = EncoderSettings(
+        dimensions=sphere.dimensions, expression=face.expression_count, diffuse=face.diffuse_count
+    )
+    own = SphereTraining(
+        kept_out_folds=tuple(sorted(set(options.kept_out_folds))),
+        batch=settings.batch,
+        labelled=options.labelled,
+        freeze_basis=options.freeze_basis,
+        network=EncoderSettings.of_paper(sphere) if scale == "full" else network,
+    )
+    if scale == "mini":
+        own = replace(own, warm_up=20, margin_ramp=20)
+    if scale == "full":
+        own = replace(own, labelled=max(options.labelled, 0.5), warm_up=10_000, trunk_rate=1.0)
+    trunk = None
+    if scale != "full":
+        path = options.recognition or asset_path(RECOGNITION)
+        trunk = read_weights(path, RecognitionNetwork, RecognitionNetworkSettings).state_dict()
+    return load_sphere_task(sphere, options.data, options.crops, own, trunk)
+
+
+_SMALL = TrainingSettings(
+    steps=5000,
+    batch=64,
+    learning_rate=2e-3,
+    warmup=100,
+    weight_decay=0.05,
+    clip=0.0,
+    ema=0.998,
+    evaluate_every=500,
+    checkpoint_every=250,
+    journal_every=50,
+)
+RECIPE = Recipe(
+    options=SphereOptions,
+    scales={
+        "mini": replace(_SMALL, steps=200, batch=16, evaluate_every=100, checkpoint_every=100),
+        "small": _SMALL,
+        "full": TrainingSettings(
+            steps=200_000,
+            batch=40,
+            learning_rate=5e-5,
+            optimizer="adam",
+            weight_decay=5e-4,
+            clip=0.0,
+            accumulate=4,
+        ),
+    },
+    make=sphere_task,
+)
