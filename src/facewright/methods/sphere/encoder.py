@@ -119,6 +119,7 @@ class SphereEncoder(nn.Module):
         self.code = nn.Linear(settings.features, settings.bottleneck, bias=False)
         self.spread = nn.Linear(settings.bottleneck, settings.dimensions)
         self.hidden = nn.Linear(flat + 2, settings.hidden)
+        self.level = nn.LayerNorm(settings.hidden)
         self.heads = nn.Linear(settings.hidden, sum(head_sizes(settings).values()))
         self.mixing = nn.Parameter(torch.zeros(settings.dimensions, settings.dimensions))
         nn.init.zeros_(self.spread.bias)
@@ -131,7 +132,7 @@ class SphereEncoder(nn.Module):
             features, flat = self.trunk.look(grey)
         # The trunk takes brightness and contrast out; light needs them.
         seen = torch.cat([grey.mean((2, 3)), grey.std((2, 3))], 1)
-        hidden = torch.relu(self.hidden(torch.cat([flat, 4 * seen], 1)))
+        hidden = torch.relu(self.level(self.hidden(torch.cat([flat, 4 * seen], 1))))
         return EncoderOutputs(self.spread(self.code(features)), self.heads(hidden))
 
 

@@ -80,12 +80,12 @@ def sphere_task(options: SphereOptions, scale: Scale, settings: TrainingSettings
 
 
 _SMALL = TrainingSettings(
-    steps=5000,
+    steps=3200,
     batch=64,
-    learning_rate=2e-3,
+    learning_rate=1e-3,
     warmup=100,
     weight_decay=0.05,
-    clip=0.0,
+    clip=10.0,
     ema=0.998,
     evaluate_every=500,
     checkpoint_every=250,

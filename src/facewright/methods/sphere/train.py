@@ -96,8 +96,8 @@ class SphereTraining:
     drawn: int = 6
     draw_every: int = 3
     meshes: int = 16
-    trunk_rate: float = 0.3
-    class_rate: float = 4.0
+    trunk_rate: float = 0.5
+    class_rate: float = 8.0
     freeze_basis: bool = False
     share: float = 0.5
     weights: SphereWeights = field(default_factory=SphereWeights)
