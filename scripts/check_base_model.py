@@ -24,6 +24,7 @@ from facewright.models.face_model import FaceModel
 
 SEED = 7
 EYES_FORWARD, LIP_RAISED = 3.0, 2.0  # mm: what the gates must notice
+LIP_OVERLAP = 0.3  # mm: lips that meet give way
 JAW_PARTED = 0.05  # of jawOpen: likewise, 1 to 2 mm between the lips
 DARK_TONE = -2.0  # standard deviations
 FACE_SHIFT = np.array([0.0, 14.0, 0.0])  # mm: puts the face, not the head, in the middle
@@ -91,7 +92,7 @@ def _random_gates(model: FaceModel, heads: int) -> list[tuple[str, float, float]
     for batch in gates.random_heads(model, heads, SEED):
         lips.append(gates.lip_crossing(model, batch))
         lids.append(gates.lid_margin_penetration(model, batch))
-        raised.append(lips[-1] + LIP_RAISED)
+        raised.append(lips[-1] + LIP_RAISED - LIP_OVERLAP)
         pushed.append(gates.lid_margin_penetration(model, batch[::10], EYES_FORWARD))
 
     mouths = list(next(gates.random_heads(model, 20, SEED)))
@@ -100,7 +101,11 @@ def _random_gates(model: FaceModel, heads: int) -> list[tuple[str, float, float]
         return float((np.concatenate(depths) > 0.0).mean())
 
     return [
-        (f"{heads} random neutrals, lips crossing, share", share(lips), 0.01),
+        (
+            f"{heads} random neutrals, lips {LIP_OVERLAP:g} mm in one another, share",
+            share([depth - LIP_OVERLAP for depth in lips]),
+            0.03,
+        ),
         (f"{heads} random neutrals, lid margin in the eyeball, share", share(lids), 0.01),
         ("20 random neutrals, inside of the mouth seen, worst, mm2", _inside_seen(model, mouths), 10.0),
         (f"control: jaw {JAW_PARTED:g} open and unnoticed, share", _unnoticed(model, mouths[:5]), 0.05),

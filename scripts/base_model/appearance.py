@@ -21,10 +21,10 @@ BLOTCHES = 24  # Laplacian eigenfunctions
 BLOTCH_SPREAD = (0.04, 0.04)  # of log melanin, log blood, for the smoothest
 IRIS = np.array([[0.055, 0.028, 0.014], [0.13, 0.07, 0.03], [0.16, 0.15, 0.07], [0.16, 0.22, 0.28]])
 IRIS_SHARE = (0.6, 0.15, 0.1, 0.15)
-SCLERA, PUPIL, TEETH = np.array([0.54, 0.48, 0.45]), np.array([0.006] * 3), np.array([0.60, 0.55, 0.45])
+SCLERA, PUPIL, TEETH = np.array([0.44, 0.39, 0.37]), np.array([0.006] * 3), np.array([0.60, 0.55, 0.45])
 FULL_LIGHT_DEPTH, NO_LIGHT_DEPTH, MOUTH_DARK = 5.0, 22.0, 0.12  # mm behind the upper incisors; share left
 # The white of an eye lies in the shade of lids and lashes, and reddens towards its corners.
-CORNER_ANGLES, CORNER = (0.45, 0.95), np.array([0.62, 0.48, 0.46])  # rad from the pole; share left
+CORNER_ANGLES, CORNER = (0.42, 0.85), np.array([0.62, 0.48, 0.46])  # rad from the pole; share left
 LID_HEIGHTS, LID_SHADE = (0.10, 0.42), 0.55  # of the radius above the pole; share left under the upper lid
 CENTRING = 0.45
 # Skin this many deviations darker than the mean keeps its hue: the other components reach black only at so

@@ -63,10 +63,9 @@ def random_heads(model: FaceModel, count: int, seed: int) -> Iterator[np.ndarray
 
 
 def lip_crossing(model: FaceModel, heads: np.ndarray) -> np.ndarray:
-    """(n,) how far the lower lip's margin rises above the upper's at worst, mm; negative where open."""
-    points = model.landmark_points(torch.from_numpy(heads), "dense478").numpy()
-    upper, lower = (points[:, [pair[k] for pair in LIP_PAIRS], 1] for k in (0, 1))
-    return (lower - upper).max(1)
+    """(n,) how deep the lips of neutral heads lie in one another at worst, mm; negative where open."""
+    seam, faces = lip_seam(model), model.topology.faces.numpy()
+    return np.array([-seam.gaps(head.astype(np.float64), faces).min() for head in heads])
 
 
 def seam_width(model: FaceModel) -> float:

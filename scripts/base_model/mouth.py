@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import sparse
 
 from base_model.contact import Contact, lip_contact
 from base_model.raw_space import RawSpace, flip
@@ -74,7 +75,10 @@ def seam_contact(raw: RawHead, mean: np.ndarray, mesh: AdaptiveMesh, lips: np.nd
     dense = np.asarray(mesh.matrix @ mean)
     seam = seam_between(dense, mesh.faces, lips)
     corners = mesh.faces[seam.triangle]
-    lower = sum(
-        mesh.matrix[corners[:, k]].multiply(seam.corner_weights[:, k, None]).tocsr() for k in range(3)
+    rows = np.arange(len(corners)).repeat(3)
+    weights = sparse.csr_matrix(
+        (seam.corner_weights.ravel(), (rows, corners.ravel())), shape=(len(corners), len(dense))
     )
-    return lip_contact(raw, mean, mesh.matrix[seam.upper], lower, seam.places(dense, mesh.faces)[2])
+    return lip_contact(
+        raw, mean, mesh.matrix[seam.upper], weights @ mesh.matrix, seam.places(dense, mesh.faces)[2]
+    )

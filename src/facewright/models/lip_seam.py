@@ -1,6 +1,6 @@
 """Where the lips of a closed mouth meet."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ class LipSeam:
         upper: vertices of the upper lip's margin.
         triangle: of the model, on the lower lip under each.
         corner_weights: barycentric, of the place in it.
-        rest: mm that the pairs are apart on the mean head.
+        rest: mm that the pairs are apart on the mean head; negative where they cross.
     """
 
     upper: Int64[ndarray, " N"]
@@ -73,9 +73,10 @@ def seam_between(
     around = KDTree(along).query_ball_point(along, LINE)
     narrow = distance <= np.array([distance[other].min() for other in around] or np.zeros(0)) + NARROW
     kept = near[narrow]
-    return LipSeam(
+    seam = LipSeam(
         above[narrow],
         below[found.triangle[kept]].astype(np.int64),
         found.barycentric[kept],
         found.distance[kept],
     )
+    return replace(seam, rest=seam.gaps(points, faces))

@@ -10,8 +10,14 @@ from numpy import ndarray
 from scipy.spatial import ConvexHull
 from torch import Tensor
 
+from facewright.image.color import luminance
 from facewright.models.face_model import FaceModel
 from facewright.uv.chart import UvChart
+from facewright.uv.unwrap import UvSamples
+
+# Of the texels by which the teeth of a photo are judged; their brightness, and that of unseen ones.
+LEAST_SURE, LEAST_TEXELS = 0.02, 30
+BRIGHTNESS, UNSEEN = (0.1, 1.1), 0.4
 
 
 @dataclass(frozen=True)
@@ -40,13 +46,41 @@ SCALLOP, GUM_EDGE = 2.0, 0.5  # mm: how much deeper the gum reaches between teet
 GUM = (0.36, 0.13, 0.11)  # linear RGB
 
 
-def draw_teeth(chart: UvChart, model: FaceModel, albedo: Float[Tensor, "S S 3"]) -> Float[Tensor, "S S 3"]:
+def shown_brightness(
+    chart: UvChart, model: FaceModel, samples: UvSamples, albedo: Float[Tensor, "S S 3"]
+) -> float:
+    """How bright a photo shows the teeth, as a share of the map's: lips and lack of light darken them.
+
+    Where a photo shows no teeth, what little is seen of them between the lips is dark.
+
+    Args:
+        chart: of the model.
+        model: whose teeth they are.
+        samples: what the photo says about the map.
+        albedo: map, linear RGB, row 0 is v = 1.
+    """
+    own = torch.zeros(len(chart.texel), dtype=torch.bool, device=chart.texel.device)
+    for arch in ARCHES:
+        if arch.part in model.parts:
+            own |= model.parts[arch.part][chart.corners].all(1)
+    texel = chart.texel[own]
+    texel = texel[samples.confidence.reshape(-1)[texel] > LEAST_SURE]
+    if len(texel) < LEAST_TEXELS:
+        return UNSEEN
+    seen, plain = (luminance(colors.reshape(-1, 3)[texel]) for colors in (samples.color, albedo))
+    return float((seen / plain.clamp_min(1e-3)).median().clamp(*BRIGHTNESS))
+
+
+def draw_teeth(
+    chart: UvChart, model: FaceModel, albedo: Float[Tensor, "S S 3"], brightness: float = 1.0
+) -> Float[Tensor, "S S 3"]:
     """The map with teeth drawn on it; as it was where the model has none.
 
     Args:
         chart: of the model.
         model: whose teeth they are.
         albedo: map, linear RGB, row 0 is v = 1.
+        brightness: of the teeth, as a share of the map's.
     """
     result = albedo.reshape(-1, 3).clone()
     for arch in ARCHES:
@@ -64,7 +98,8 @@ def draw_teeth(chart: UvChart, model: FaceModel, albedo: Float[Tensor, "S S 3"])
         own_gum = (
             result.new_tensor(GUM) * result[texel].mean(1, keepdim=True) / result[texel].max().clamp_min(1e-6)
         )
-        result[texel] = torch.lerp(colour, own_gum, torch.from_numpy(gum).to(result)[:, None])
+        drawn = torch.lerp(colour, own_gum, torch.from_numpy(gum).to(result)[:, None])
+        result[texel] = drawn * brightness
     return result.view_as(albedo)
 
 

@@ -8,10 +8,11 @@ import torch
 from facewright.models.base import load_base_model
 from facewright.uv.bake import bake
 from facewright.uv.chart import UvChart
-from facewright.uv.teeth import draw_teeth
+from facewright.uv.teeth import UNSEEN, draw_teeth, shown_brightness
+from facewright.uv.unwrap import UvSamples
 
 MODEL = load_base_model()
-CHART = UvChart.of(MODEL.topology, 512)
+CHART = UvChart.of(MODEL.topology, 1024)
 PLAIN = bake(CHART, MODEL.diffuse_mean)
 DRAWN = draw_teeth(CHART, MODEL, PLAIN)
 
@@ -37,7 +38,7 @@ def test_teeth_part_in_the_middle_and_the_map_is_else_as_it_was() -> None:
     place = CHART.gather(MODEL.mean)
     share = (flat / plain)[:, 1]
     crowns = incisors("upper_teeth", 1.0) & (place[:, 1] < place[on("upper_teeth"), 1].min() + 6)
-    assert share[crowns & (place[:, 0].abs() < 0.2)].mean() < 0.65  # between the two incisors
+    assert share[crowns & (place[:, 0].abs() < 0.35)].mean() < 0.8  # between the two incisors
     for side in (-1.0, 1.0):  # the middle of each
         assert share[crowns & ((place[:, 0] - side * 4.2).abs() < 1)].min() > 0.97
 
@@ -67,6 +68,19 @@ def test_both_halves_are_alike() -> None:
     broken = DRAWN.reshape(-1, 3).clone()
     broken[CHART.texel] = half
     assert asymmetry(DRAWN) < 0.02 < asymmetry(broken.view_as(DRAWN))
+
+
+def test_the_photo_tells_how_bright_teeth_are() -> None:
+    sure = torch.ones(1024, 1024, 1)
+    for share in (0.3, 0.8):
+        seen = UvSamples(share * PLAIN, sure)
+        assert abs(shown_brightness(CHART, MODEL, seen, PLAIN) - share) < 0.01
+    # The control: what is unsure tells nothing.
+    unsure = shown_brightness(CHART, MODEL, UvSamples(0.3 * PLAIN, 0.01 * sure), PLAIN)
+    assert unsure == UNSEEN
+    teeth = (CHART.texel, on("upper_teeth"))
+    dark = draw_teeth(CHART, MODEL, PLAIN, 0.3).reshape(-1, 3)[teeth[0]][teeth[1]]
+    np.testing.assert_allclose(dark, 0.3 * DRAWN.reshape(-1, 3)[teeth[0]][teeth[1]], rtol=1e-5)
 
 
 def test_a_model_without_teeth_keeps_its_map() -> None:
