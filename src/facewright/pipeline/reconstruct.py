@@ -16,6 +16,7 @@ from facewright.core.progress import StageClock
 from facewright.detection import Landmarks
 from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.detection.segmentation import FaceSegmenter
+from facewright.fitting.closed_lips import close_lips
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
 from facewright.fitting.photometric import PhotometricFitSettings, refine_photometric
@@ -26,6 +27,7 @@ from facewright.image.io import Photograph, photograph_from_array, read_photo
 from facewright.methods.base import Method
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
+from facewright.models.lip_seam import LipSeam, lip_seam
 from facewright.models.storage import load_face_model
 from facewright.pipeline.doubts import doubts
 from facewright.pipeline.finder import Finder, ShippedFinder, find_faces
@@ -74,6 +76,7 @@ class Reconstructor:
         device: where everything is computed.
         method: that finds heads in place of the fit, or None.
         segmenter: finds what lies before a face, or None.
+        seam: where the model's lips meet, if closed mouths are to be closed.
     """
 
     model: FaceModel
@@ -84,6 +87,7 @@ class Reconstructor:
     device: torch.device
     method: Method | None = None
     segmenter: FaceSegmenter | None = None
+    seam: LipSeam | None = None
 
     @classmethod
     def load(
@@ -115,7 +119,8 @@ class Reconstructor:
         chart = HeadChart.of(model, settings.texture_size)
         segmenter = FaceSegmenter.load(target) if settings.uncover else None
         finder = finder or ShippedFinder.load(target)
-        return cls(model, finder, basis, chart, settings, target, method, segmenter)
+        seam = lip_seam(model.to("cpu"))
+        return cls(model, finder, basis, chart, settings, target, method, segmenter, seam)
 
     def reconstruct(self, photo: Photograph, *, all_faces: bool = False) -> list[Reconstruction]:
         """Heads of one photo, the main face first.
@@ -235,6 +240,8 @@ class Reconstructor:
                 fit = refine_photometric(
                     self.model, pixels, fit, groups=groups, basis=self.basis, settings=how, covers=covers
                 )
+        if self.seam is not None:
+            fit = close_lips(self.model, self.seam, fit)
         singles = [fit.select(index) for index in range(len(faces))]
         with clock.stage("texture"):
             parameters = [single.parameters for single in singles]
