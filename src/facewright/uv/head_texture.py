@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -18,8 +19,11 @@ from facewright.uv.chart import UvChart
 from facewright.uv.chroma import calm_chroma, is_grey, without_color
 from facewright.uv.complete import CompletionSettings, complete
 from facewright.uv.head_chart import HeadChart
-from facewright.uv.teeth import draw_teeth
+from facewright.uv.teeth import draw_teeth, shown_brightness
 from facewright.uv.unwrap import Illumination, SampleBlend, UnwrapSettings, UvSamples, unwrap
+
+LEAST_WHITE = 0.12  # luminance of the model's eyeballs that is no iris
+BRIGHTEST_WHITE = 1.15  # times the model's white
 
 
 @dataclass(frozen=True)
@@ -78,23 +82,34 @@ def head_texture(
         raise InputError(
             f"the chart has {chart.chart.size} texels a side, the settings ask for {settings.size}."
         )
-    model_map = draw_teeth(chart.chart, model, bake(chart.chart, model.diffuse_albedo(fits[0].diffuse)[0]))
+    model_map = bake(chart.chart, model.diffuse_albedo(fits[0].diffuse)[0])
     # Honest grey: a grey photo does not tell the colour of skin, so none is made up.
     grey_map = luminance(model_map)[..., None].expand(-1, -1, 3).contiguous()
-    colored, grey = SampleBlend(), SampleBlend()
+    colored, grey, teeth = SampleBlend(), SampleBlend(), 0.0
     for row, (photo, fit) in enumerate(zip(photos, fits, strict=True)):  # a map a photo takes 20 MB
         cover = None if covers is None else covers[row]
         samples = unwrap_photo(model, chart.chart, photo, fit, settings=settings, cover=cover)
+        teeth = max(teeth, shown_brightness(chart.chart, model, samples, model_map))
         if not is_grey(samples):
             colored.add(_own_skin(samples, model_map, chart, settings))
         elif not colored.count:
             grey.add(_own_skin(without_color(samples), grey_map, chart, settings))
+    model_map = draw_teeth(chart.chart, model, model_map, teeth)
+    grey_map = luminance(model_map)[..., None].expand(-1, -1, 3).contiguous()
     blend, model_map = (colored, model_map) if colored.count else (grey, grey_map)
     samples = blend.result()
     trust = chart.face + chart.rim + chart.scalp * settings.scalp + chart.eyes * settings.eyes
     samples = replace(samples, confidence=samples.confidence * trust.clamp(max=1))
-    areas = (chart.face, chart.rim, chart.scalp, chart.eyes)
+    white = chart.eyes * (luminance(model_map)[..., None] > LEAST_WHITE)
+    samples = replace(samples, color=_no_brighter(samples.color, model_map, white))
+    # What the photo shows of the iris, often brighter than the model's, says nothing of the white.
+    areas = (chart.face, chart.rim, chart.scalp, white, chart.eyes - white)
     return complete(chart.chart, samples, model_map, areas, mirror=chart.mirror, settings=settings.completion)
+
+
+def _no_brighter(color: Tensor, model_map: Tensor, white: Tensor) -> Tensor:
+    """Lids and highlights that a fit lays on the white of an eye are no part of it."""
+    return torch.where(white > 0.5, torch.minimum(color, BRIGHTEST_WHITE * model_map), color)
 
 
 def _own_skin(

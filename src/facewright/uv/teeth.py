@@ -15,9 +15,10 @@ from facewright.models.face_model import FaceModel
 from facewright.uv.chart import UvChart
 from facewright.uv.unwrap import UvSamples
 
-# Of the texels by which the teeth of a photo are judged; their brightness, and that of unseen ones.
+# Of the texels by which a photo's teeth are judged; their brightness, that of unseen ones, and the share of
+# texels that are darker than a tooth.
 LEAST_SURE, LEAST_TEXELS = 0.02, 30
-BRIGHTNESS, UNSEEN = (0.1, 1.1), 0.4
+BRIGHTNESS, UNSEEN, TOOTH = (0.3, 1.1), 0.4, 0.75
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def shown_brightness(
     if len(texel) < LEAST_TEXELS:
         return UNSEEN
     seen, plain = (luminance(colors.reshape(-1, 3)[texel]) for colors in (samples.color, albedo))
-    return float((seen / plain.clamp_min(1e-3)).median().clamp(*BRIGHTNESS))
+    # Lips that lie on some of the teeth, where the fit is off by a pixel, are darker than these.
+    return float((seen / plain.clamp_min(1e-3)).quantile(TOOTH).clamp(*BRIGHTNESS))
 
 
 def draw_teeth(
