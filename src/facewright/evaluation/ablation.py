@@ -250,12 +250,13 @@ def table_markdown(table: AblationTable, findings: Sequence[Finding], told: Sequ
 
 def _also_markdown(table: AblationTable, findings: Sequence[Finding]) -> list[str]:
     """The other figures, one column each."""
-    lines = ["", "Other figures of the same runs:", "", "| variant | " + " | ".join(table.also) + " |"]
-    lines += ["|---" * (1 + len(table.also)) + "|"]
+    known = [name for name in table.also if any(name in found.also for found in findings)]
+    lines = ["", "Other figures of the same runs:", "", "| variant | " + " | ".join(known) + " |"]
+    lines += ["|---" * (1 + len(known)) + "|"]
     for found in findings:
-        cells = [_cell(*found.also.get(name, (None, None))) for name in table.also]
+        cells = [_cell(*found.also.get(name, (None, None))) for name in known]
         lines.append("| " + " | ".join([found.variant.name, *cells]) + " |")
-    return [*lines, "", *(f"- `{name}`: {meaning}" for name, meaning in table.also.items())]
+    return [*lines, "", *(f"- `{name}`: {table.also[name]}" for name in known)]
 
 
 def table_csv(table: AblationTable, findings: Sequence[Finding]) -> str:

@@ -34,6 +34,7 @@ _ALSO = {
     "shape": "mm, neutral face up to shift and size",
     "coefficients": "root mean square of the identity coefficients; of true heads about 1",
     "landmarks": "68 points, of the side of the crop",
+    "mouth": "the 8 of these on the inner lips",
     "expression": "mean absolute difference of activations",
     "albedo": "mean absolute difference of diffuse albedo, linear",
     "lit_variance": "of lit diffuse colours over the skin, linear",

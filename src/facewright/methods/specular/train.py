@@ -378,7 +378,7 @@ class SpecularTask:
                 head = self.heads(network, batch)
                 errors = head_errors(known, head.parameters, truth)
                 points = head.parameters.camera.project(known.landmarks(head.parameters)[0])[..., :2]
-                errors["landmarks"] = landmark_errors(points, batch.true_landmarks, self.examples.size)
+                errors |= landmark_errors(points, batch.true_landmarks, self.examples.size)
                 errors["coefficients"] = head.parameters.identity.square().mean(1).sqrt()
                 errors |= self._picture_errors(head, truth, batch)
                 of_start = head_errors(known, self.start(batch), truth)
