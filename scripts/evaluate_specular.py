@@ -130,6 +130,17 @@ def seen_faces(finder: ShippedFinder, photos: list[StoredPhoto]) -> tuple[list[S
     return kept, torch.stack(points) if points else torch.zeros(0, 478, 2)
 
 
+def told(found: dict[str, dict[str, list[float]]]) -> None:
+    """Print the means so far."""
+    for key in found["specular"]:
+        fit, own = (np.array(found[name].get(key, [np.nan])) for name in ("landmark fit", "specular"))
+        change = f" ({own.mean() / fit.mean() - 1:+.1%})" if fit.mean() > 0 else ""
+        print(
+            f"{key:22s} landmark fit {fit.mean():.4f}, specular {own.mean():.4f}{change}, n = {len(own)}",
+            flush=True,
+        )
+
+
 def drawn(model: FaceModel, at: HeadParameters, shininess: Tensor, size: int) -> Rendering:
     """A head as the photo's camera sees it."""
     return render(model, SpecularHead(at, shininess), RenderSettings(size=size))
@@ -145,7 +156,7 @@ def main() -> None:
     parser.add_argument("--shard-model", type=Path, required=True)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--scan-step", type=int, default=12, help="every so many-th true vertex is measured")
-    parser.add_argument("--verbose", action="store_true", help="a line after every batch")
+    parser.add_argument("--verbose", action="store_true", help="the means so far after every batch")
     options = parser.parse_args()
     torch.set_num_threads(1)
     model = load_base_model()
@@ -180,14 +191,12 @@ def main() -> None:
                 for key, value in errors_of(model, at, exponent, photo, truth).items():
                     found[name].setdefault(key, []).append(value)
         if options.verbose:
-            print(f"{first + len(photos)} of {len(rows)}", flush=True)
+            print(f"{min(first + BATCH, len(rows))} of {len(rows)}", flush=True)
+            told(found)
     print(
         f"{len(rows) - missed} of {len(rows)} faces found; {seconds / max(len(rows) - missed, 1):.3f} s each"
     )
-    for key in found["specular"]:
-        fit, own = (np.array(found[name].get(key, [np.nan])) for name in ("landmark fit", "specular"))
-        change = f" ({own.mean() / fit.mean() - 1:+.1%})" if fit.mean() > 0 else ""
-        print(f"{key:22s} landmark fit {fit.mean():.4f}, specular {own.mean():.4f}{change}, n = {len(own)}")
+    told(found)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ _ALSO = {
     "coefficients": "root mean square of the identity coefficients; of true heads about 1",
     "landmarks": "68 points, of the side of the crop",
     "mouth": "the 8 of these on the inner lips",
+    "mouth_area": "between the found and the true inner mouth, share of the picture",
     "expression": "mean absolute difference of activations",
     "albedo": "mean absolute difference of diffuse albedo, linear",
     "lit_variance": "of lit diffuse colours over the skin, linear",

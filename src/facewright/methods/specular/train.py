@@ -21,6 +21,7 @@ from facewright.methods.specular.losses import (
     LossTools,
     Targets,
     landmark_loss,
+    mouth_area,
     paper_losses,
     regularisation_loss,
 )
@@ -403,7 +404,14 @@ class SpecularTask:
         shiny = torch.full_like(chosen.shininess, SHININESS)
         goal = render(self.model, SpecularHead(true, shiny), how)
         highlights = highlight_correlation(drawn, goal, batch.face)[has_lamp(true)]
-        return {**picture_errors(drawn, batch.photos, batch.face), "highlights": highlights}
+        camera = chosen.parameters.camera.scaled(how.size / self.examples.size)
+        lips, deep = camera.project(self.probe.lips(chosen.parameters)), how.camera != "weak"
+        area = mouth_area(self.tools.patch, lips, how.size, perspective=deep)
+        return {
+            **picture_errors(drawn, batch.photos, batch.face),
+            "highlights": highlights,
+            "mouth_area": (area - batch.mouth).abs().mean((1, 2)),
+        }
 
     def _trained_error(self, network: nn.Module) -> dict[str, float]:
         """Error of the pixels on photos that were trained on, as far as the training asks for it."""
