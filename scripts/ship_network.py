@@ -4,7 +4,6 @@ import argparse
 import json
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from facewright.core.assets import assets_folder, read_safetensors, record_asset
@@ -14,7 +13,7 @@ from facewright.networks.heads import FaceNetwork, LandmarkNetwork
 from facewright.networks.segmentation import SegmentationNetwork
 from facewright.networks.weights import write_weights
 from facewright.training.checkpoint import FORMAT
-from train_landmarker import SETTINGS
+from training_data.landmarker_task import SETTINGS
 
 NETWORKS = {
     "detector": FaceNetwork,
@@ -41,12 +40,14 @@ SPECULAR_DATA = (
 )
 
 
-def averaged(name: str, path: Path) -> tuple[nn.Module, str, str]:
-    """Network, steps and data of a checkpoint of ``train_detector.py`` or ``train_landmarker.py``."""
-    state = torch.load(path, weights_only=True)
+def detection(name: str, path: Path) -> tuple[nn.Module, str, str]:
+    """Network, steps and data of ``best.safetensors`` of ``train_detector.py`` or ``train_landmarker.py``."""
+    tensors, header = read_safetensors(path)
+    if (header.get("format"), header.get("task")) != (FORMAT, name):
+        raise SystemExit(f"{path}: expected best.safetensors of the training of {name}.")
     network = NETWORKS[name]()
-    network.load_state_dict(state["average"])
-    return network, str(state["step"]), DATA
+    network.load_state_dict(tensors)
+    return network, header["steps"], DATA
 
 
 def best(task: str, network: nn.Module, data: str, path: Path) -> tuple[nn.Module, str, str]:
@@ -91,7 +92,7 @@ def main() -> None:
     if options.name in TASKS:
         network, steps, data = TASKS[options.name](options.checkpoint)
     else:
-        network, steps, data = averaged(options.name, options.checkpoint)
+        network, steps, data = detection(options.name, options.checkpoint)
     notes = {
         "licence": LICENCE,
         "data": data,

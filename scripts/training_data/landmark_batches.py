@@ -1,6 +1,6 @@
 """Augmented landmark training batches, and fixed evaluation batches."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -106,9 +106,10 @@ class LandmarkBatches:
 
     def __init__(self, photos: PhotoSet, empty: Backdrops, mirror: np.ndarray, size: int, look: Look) -> None:
         """Draw crops of ``size`` px from ``photos``, and negatives also from ``empty``."""
-        self.photos, self.mirror, self.size, self.look = photos, mirror, size, look
+        self.mirror, self.size, self.look = mirror, size, look
         bank = empty.images
         self.pixels = np.concatenate([photos.pixels, bank.ravel()])
+        self.photos = replace(photos, pixels=self.pixels)
         self.places = np.concatenate([photos.offsets[:, None], photos.sizes], 1)
         starts = len(photos.pixels) + np.arange(len(bank)) * bank[0].size
         empty_places = np.stack([starts, *(np.full(len(bank), side) for side in bank.shape[1:])], 1)

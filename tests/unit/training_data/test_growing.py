@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from facewright.networks.heads import LandmarkNetwork, LandmarkNetworkSettings
-from train_landmarker import grow  # pyright: ignore[reportMissingImports]
+from training_data.landmarker_task import grow  # pyright: ignore[reportMissingImports]
 
 SMALL = LandmarkNetworkSettings(32, (4, 6, 8), lateral=3, hidden=16, modes=5)
 
