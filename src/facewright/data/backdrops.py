@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -141,12 +142,16 @@ def backdrop_pictures(
     planes = _drawn(on_device(shapes, level.device), most)
     if level.device.type == "cpu":
         return _blurred(planes, draws[0].focus, size) * bright
-    out_of_focus = [
-        resize_matrix("bicubic", draw.focus, size) @ resize_matrix("antialiased", COARSE, draw.focus)
-        for draw in draws
-    ]
-    large = by_matrices(planes, torch.stack(out_of_focus).to(level.device))
+    out_of_focus = [_through(draw.focus, size, level.device) for draw in draws]
+    large = by_matrices(planes, torch.stack(out_of_focus))
     return large.clamp(DARKEST, BRIGHTEST) * bright
+
+
+@lru_cache(maxsize=COARSE)
+def _through(focus: int, size: int, device: torch.device) -> Float[Tensor, "T S"]:
+    """What ``_blurred`` does to a line."""
+    fewer = resize_matrix("antialiased", COARSE, focus, device)
+    return resize_matrix("bicubic", focus, size, device) @ fewer
 
 
 def _draw_shapes(rng: np.random.Generator) -> Shapes:

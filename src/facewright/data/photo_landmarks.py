@@ -8,7 +8,7 @@ from torch import Tensor
 
 from facewright.models.contour import ContourLines, contour_lines, outward_normals, seen_candidates
 from facewright.models.face_model import FaceModel, LandmarkSet
-from facewright.scene.camera import PerspectiveCamera
+from facewright.scene.camera import Camera
 from facewright.scene.pose import Pose
 
 SETS = ("ibug68", "dense478")
@@ -39,7 +39,7 @@ class PhotoLandmarks:
         name: str,
         vertices: Float[Tensor, "B V 3"],
         pose: Pose,
-        camera: PerspectiveCamera,
+        camera: Camera,
         visible: Bool[Tensor, "B V"],
     ) -> tuple[Float[Tensor, "B L 2"], Bool[Tensor, "B L"]]:
         """Pixels of a set's points, and which of them the camera sees; none if the model has no such set.
@@ -76,6 +76,8 @@ def _shares(
     return (visible[:, faces[points.triangle]] * points.weights).sum(-1)
 
 
-def _pixels_for_mm(camera: PerspectiveCamera, points: Float[Tensor, "B N 3"]) -> Float[Tensor, "B 1 1"]:
-    """At the middle depth of some points."""
-    return (camera.focal / points[..., 2].mean(1))[:, None, None]
+def _pixels_for_mm(camera: Camera, points: Float[Tensor, "B N 3"]) -> Float[Tensor, "B 1 1"]:
+    """At the middle of some points."""
+    place = points.mean(1, keepdim=True)
+    beside = place + place.new_tensor([1.0, 0.0, 0.0])
+    return (camera.project(beside) - camera.project(place))[..., :1]

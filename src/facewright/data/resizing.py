@@ -8,17 +8,18 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+CPU = torch.device("cpu")
 Filter = Literal["antialiased", "bilinear", "bicubic"]
 
 
-@lru_cache(maxsize=1024)
-def resize_matrix(kind: Filter, source: int, target: int) -> Float[Tensor, "T S"]:
+@lru_cache(maxsize=2048)
+def resize_matrix(kind: Filter, source: int, target: int, device: torch.device = CPU) -> Float[Tensor, "T S"]:
     """What ``torch.nn.functional.interpolate`` does to a line of ``source`` pixels."""
     mode = "bicubic" if kind == "bicubic" else "bilinear"
     unit = torch.eye(source)[None, None]
     return functional.interpolate(
         unit, size=(target, source), mode=mode, align_corners=False, antialias=kind == "antialiased"
-    )[0, 0]
+    )[0, 0].to(device)
 
 
 def by_matrices(

@@ -190,29 +190,28 @@ def _all_seen(light: Float[Tensor, "B 3 H H"], sensors: Sequence[SensorDraw]) ->
     Sensors differ in size; what lies beyond a smaller one is 0, and noise there is looked up by nobody.
     """
     side, device = light.shape[-1], light.device
-    sides = [_side(side, sensor) for sensor in sensors]
-    shrink = torch.zeros(len(sensors), side, side)
-    enlarge = torch.zeros(len(sensors), side, side)
-    for number, (small, sensor) in enumerate(zip(sides, sensors, strict=True)):
-        shrink[number, :small] = resize_matrix("antialiased", side, small) @ _blur_matrix(side, sensor.blur)
-        enlarge[number, :, :small] = resize_matrix("bilinear", small, side)
-    small_light = by_matrices(light, shrink.to(device)).clamp_min(0)
+    shrink, enlarge = light.new_zeros(2, len(sensors), side, side)
+    for number, sensor in enumerate(sensors):
+        small = _side(side, sensor)
+        shrink[number, :small] = resize_matrix("antialiased", side, small, device)
+        enlarge[number, :, :small] = resize_matrix("bilinear", small, side, device)
+    blurred = by_matrices(light, _blur_matrices(side, sensors, device))
+    small_light = by_matrices(blurred, shrink).clamp_min(0)
     read, shot = (
         light.new_tensor([getattr(sensor, name) for sensor in sensors])[:, None, None, None]
         for name in ("read_noise", "shot_noise")
     )
     seeds = torch.tensor([sensor.noise_seed for sensor in sensors], device=device)
     noisy = small_light + (read**2 + shot * small_light).sqrt() * grain(seeds, (side, side), side)
-    return by_matrices(noisy, enlarge.to(device)).clamp_min(0)
+    return by_matrices(noisy, enlarge).clamp_min(0)
 
 
-def _blur_matrix(side: int, sigma: float) -> Float[Tensor, "H H"]:
-    """Rows of a blur whose border pixels are repeated."""
-    weights = _weights(sigma)
-    reach = len(weights) // 2
-    matrix = torch.zeros(side, side)
-    place = torch.arange(side)
-    for offset, weight in enumerate(weights):
-        column = (place + offset - reach).clamp(0, side - 1)
-        matrix[place, column] += weight
-    return matrix
+def _blur_matrices(side: int, sensors: Sequence[SensorDraw], device: torch.device) -> Float[Tensor, "B H H"]:
+    """Blurs along a line whose border pixels are repeated."""
+    weights = [_weights(sensor.blur) for sensor in sensors]
+    longest = max(len(each) for each in weights)
+    padded = [functional.pad(each, [(longest - len(each)) // 2] * 2) for each in weights]
+    steps = torch.arange(longest, device=device)[:, None] - longest // 2
+    column = (torch.arange(side, device=device) + steps).clamp(0, side - 1)
+    shifts = functional.one_hot(column, side).to(torch.float32)
+    return torch.einsum("bk,kij->bij", torch.stack(padded).to(device), shifts)

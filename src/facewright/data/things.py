@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -22,7 +21,6 @@ LOW = 60.0  # and that may be, on any head
 NEAR_NOSE = 40.0  # mm around it whose colour is that of hands
 NOSE = 29  # of iBUG's 68
 STAND_IN = 0  # seed of draws that nobody sees
-Draw = TypeVar("Draw")
 
 
 @dataclass(frozen=True)
@@ -96,20 +94,17 @@ def draw_things(often: OccluderSettings, yaw: float, hair_count: int, rng: np.ra
     ]
     style = hair.draw_hair(rng, long=bool(hangs))
     shell = hair.draw_shell(hair_count, rng) if haired else _unseen_shell(hair_count)
-    hanging = hair.draw_hanging(rng) if haired and hangs else _unseen(hair.draw_hanging)
+    hanging = hair.draw_hanging(rng) if haired and hangs else _unseen_hanging()
     turned = -yaw * rng.uniform(0.2, 0.9)
-    clothes = occluders.draw_clothes(turned, rng) if dressed else _unseen(_unseen_clothes)
-    glasses = occluders.draw_glasses(rng, dark=bool(dark)) if glassed else _unseen(_unseen_glasses)
-    hand = occluders.draw_hand(rng) if handed else _unseen(occluders.draw_hand)
-    ball = occluders.draw_round_thing(rng) if thing else _unseen(occluders.draw_round_thing)
+    clothes = occluders.draw_clothes(turned, rng) if dressed else _unseen_clothes()
+    glasses = occluders.draw_glasses(rng, dark=bool(dark)) if glassed else _unseen_glasses()
+    hand = occluders.draw_hand(rng) if handed else _unseen_hand()
+    ball = occluders.draw_round_thing(rng) if thing else _unseen_thing()
     shown = torch.tensor([[haired, haired and hangs, dressed, glassed, handed, thing]])
     return ThingsDraw(shown, style, shell, hanging, clothes, glasses, hand, ball)
 
 
-@lru_cache(maxsize=8)
-def _unseen(draw: Callable[[np.random.Generator], Draw]) -> Draw:
-    """A draw in the place of one that there is not: a batch has a row of everything for each head."""
-    return draw(np.random.default_rng(STAND_IN))
+# Draws in the place of those that there are not: a batch has a row of everything for each head.
 
 
 @lru_cache(maxsize=2)
@@ -117,12 +112,29 @@ def _unseen_shell(count: int) -> hair.ShellDraw:
     return hair.draw_shell(count, np.random.default_rng(STAND_IN))
 
 
-def _unseen_clothes(rng: np.random.Generator) -> occluders.ClothesDraw:
-    return occluders.draw_clothes(0.0, rng)
+@lru_cache(maxsize=1)
+def _unseen_hanging() -> hair.HangingDraw:
+    return hair.draw_hanging(np.random.default_rng(STAND_IN))
 
 
-def _unseen_glasses(rng: np.random.Generator) -> occluders.GlassesDraw:
-    return occluders.draw_glasses(rng, dark=False)
+@lru_cache(maxsize=1)
+def _unseen_clothes() -> occluders.ClothesDraw:
+    return occluders.draw_clothes(0.0, np.random.default_rng(STAND_IN))
+
+
+@lru_cache(maxsize=1)
+def _unseen_glasses() -> occluders.GlassesDraw:
+    return occluders.draw_glasses(np.random.default_rng(STAND_IN), dark=False)
+
+
+@lru_cache(maxsize=1)
+def _unseen_hand() -> occluders.HandDraw:
+    return occluders.draw_hand(np.random.default_rng(STAND_IN))
+
+
+@lru_cache(maxsize=1)
+def _unseen_thing() -> occluders.ThingDraw:
+    return occluders.draw_round_thing(np.random.default_rng(STAND_IN))
 
 
 def things_on(
