@@ -98,7 +98,9 @@ def capsule(
     share = (1 - polar.cos()) / 2
     radius = radii[:, :1] + (radii[:, 1:] - radii[:, :1]) * share
     way = (end - start)[:, None]
-    place = start[:, None] + way * (share >= 0.5).to(start.dtype)[:, None]
+    # By number, the middle ring with the start: where it goes is not left to how a cosine is rounded.
+    beyond = torch.arange(rings, device=start.device) >= (rings + 1) // 2
+    place = start[:, None] + way * beyond.to(start.dtype)[:, None]
     path = place - (polar.cos() * radius)[..., None] * axis[:, None]
     straight = start[:, None] + torch.linspace(0, 1, rings, device=start.device)[:, None] * way
     around = (polar.sin() * radius)[..., None, None] * _rings(straight, sides)

@@ -75,6 +75,9 @@ def test_a_capsule_is_closed_and_has_its_radii() -> None:
     assert -10.5 < points[:, 1].min() < -8.5
     assert 54.5 < points[:, 1].max() < 56.5
     assert points[:, [0, 2]].abs().max() < 10.01
+    heights = points.reshape(11, 12, 3)[..., 1].mean(1)
+    assert heights[5].abs() < 0.1
+    assert heights[6] > 50
 
 
 def test_what_is_not_drawn_takes_no_numbers() -> None:
