@@ -12,6 +12,7 @@ import facewright
 from facewright.cli.demo import Demo
 from facewright.cli.evaluate import Evaluate
 from facewright.cli.exit_codes import DONE, INTERRUPTED, SOME_FAILED, USAGE
+from facewright.cli.interpolate import Interpolate
 from facewright.cli.model import Model
 from facewright.cli.reconstruct import Reconstruct
 from facewright.cli.register import Register
@@ -27,6 +28,7 @@ COMMANDS = {
     "reconstruct": Reconstruct,
     "register": Register,
     "relight": Relight,
+    "interpolate": Interpolate,
     "reproduce": Reproduce,
     "demo": Demo,
     "evaluate": Evaluate,

@@ -20,9 +20,9 @@ class Reproduce:
     """
 
     method: Annotated[Positional[str], arg(metavar="METHOD")]
-    """Which method: specular."""
+    """Which method: specular, sphere."""
     table: Annotated[Positional[str], arg(metavar="TABLE")]
-    """Which table: 1, 2 of its paper; highlights, lit."""
+    """Which table: 1, 2 of its paper (of sphere also 3); of specular also highlights, lit."""
     out: Annotated[Path, arg(metavar="DIR")]
     """Folder of the reproduction."""
     scale: Literal["mini", "small", "full"] = "mini"
@@ -32,7 +32,8 @@ class Reproduce:
     steps: int | None = None
     """Length of each training; the scale's if not given."""
     examples: Annotated[tuple[Path, ...], arg(metavar="FOLDER ...")] = ()
-    """Prepared photos (scripts/prepare_specular.py); synthesised in DIR if not given."""
+    """For specular: prepared photos (scripts/prepare_specular.py); synthesised in DIR if not given. For
+    tables 2 and 3 of sphere: the file of another generator's head model (docs/methods/sphere.md)."""
     debug: bool = False
     """Print internal details and tracebacks."""
 

@@ -33,14 +33,16 @@ def silhouette(
     """
     classes, owner = _classes(codes, labels)
     count = len(classes)
-    sizes = np.bincount(owner, minlength=count).astype(np.float64)
-    member = np.zeros((len(codes), count))
-    member[np.arange(len(codes)), owner] = 1.0
+    # In the order of their persons: distances to each are then sums of neighbours.
+    order = np.argsort(owner, kind="stable")
+    codes, owner = codes[order], owner[order]
+    counts = np.bincount(owner, minlength=count)
+    sizes, starts = counts.astype(np.float64), np.concatenate([[0], np.cumsum(counts)[:-1]])
     scores = np.zeros(len(codes))
     prepared = _prepared(codes, metric)
     for start in range(0, len(codes), ROWS):
         rows = slice(start, min(start + ROWS, len(codes)))
-        totals = _distances(prepared[rows], prepared, metric, start) @ member
+        totals = np.add.reduceat(_distances(prepared[rows], prepared, metric, start), starts, axis=1)
         mine = np.arange(totals.shape[0]), owner[rows]
         own_size = sizes[owner[rows]]
         inner = totals[mine] / np.maximum(own_size - 1, 1)

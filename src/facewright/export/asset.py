@@ -30,6 +30,8 @@ class HeadAsset:
         texture: sRGB, row 0 is v = 1.
         gloss: specular intensity of each vertex over the mean of the model's facial skin, or None where no
             photo told.
+        frames: weights of an animation, one row a key, evenly spaced in time; None plays nothing.
+        seconds: that the animation takes.
     """
 
     name: str
@@ -42,6 +44,8 @@ class HeadAsset:
     eye_centers: Float[Tensor, "2 3"]
     texture: UInt8[Tensor, "H W 3"]
     gloss: Float[Tensor, " V"] | None = None
+    frames: Float[Tensor, "T E"] | None = None
+    seconds: float = 1.0
 
     @property
     def posed(self) -> Mesh:

@@ -67,6 +67,14 @@ class BufferBuilder:
             }
         return self._add_accessor(accessor)
 
+    def add_numbers(self, values: Float[ndarray, " N"], *, bounds: bool = False) -> int:
+        """Append single floats, such as the keys of an animation, and return the index of their accessor."""
+        flat = np.ascontiguousarray(values, dtype="<f4")
+        accessor: dict[str, Any] = {"componentType": FLOAT, "count": len(flat), "type": "SCALAR"}
+        if bounds:
+            accessor |= {"min": [float(flat.min())], "max": [float(flat.max())]}
+        return self._add_accessor({**accessor, "bufferView": self.add_view(flat.tobytes())})
+
     def add_triangles(self, triangles: Int64[ndarray, "F 3"], vertex_count: int) -> int:
         """Append triangle indices, as narrow as they can be, and return the index of their accessor."""
         component_type, dtype = _index_type(vertex_count)

@@ -96,6 +96,7 @@ def glb_of(head: HeadAsset, *, image_format: ImageFormat = "jpeg") -> bytes:
         factor, strength = _specular(head, head.gloss)
         view = builder.add_view(encode_alpha(strength))
         images.append({"name": "specular", "bufferView": view, "mimeType": "image/png"})
+    animations = _animations(builder, head, nodes, meshes)
     binary = builder.content()
     document = {
         "asset": {"version": "2.0", "generator": f"facewright {__version__}"},
@@ -111,9 +112,32 @@ def glb_of(head: HeadAsset, *, image_format: ImageFormat = "jpeg") -> bytes:
         "bufferViews": builder.views,
         "buffers": [{"byteLength": len(binary)}],
     }
+    if animations:
+        document["animations"] = animations
     if head.gloss is not None:
         document["extensionsUsed"] = [SPECULAR_EXTENSION]
     return glb_bytes(document, binary)
+
+
+def _animations(
+    builder: BufferBuilder, head: HeadAsset, nodes: list[dict[str, Any]], meshes: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The head's frames as one animation of all nodes whose meshes have targets."""
+    if head.frames is None:
+        return []
+    frames = head.frames.double().cpu().numpy()
+    times = builder.add_numbers(np.linspace(0, head.seconds, len(frames)), bounds=True)
+    place = {name: number for number, name in enumerate(head.expression_names)}
+    channels, samplers = [], []
+    for number, node in enumerate(nodes):
+        mesh = meshes[node["mesh"]] if "mesh" in node else {}
+        if "weights" not in mesh:
+            continue
+        chosen = [place[name] for name in mesh["extras"]["targetNames"]]
+        output = builder.add_numbers(frames[:, chosen].reshape(-1))
+        channels.append({"sampler": len(samplers), "target": {"node": number, "path": "weights"}})
+        samplers.append({"input": times, "output": output, "interpolation": "LINEAR"})
+    return [{"name": head.name, "channels": channels, "samplers": samplers}] if channels else []
 
 
 def _source(head: HeadAsset) -> _Source:

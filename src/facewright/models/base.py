@@ -42,6 +42,16 @@ def load_base_model(path: Path | None = None) -> FaceModel:
         raise AssetError(f"{path} is not a whole base head ({error}): reinstall facewright.") from error
 
 
+def base_subdivision(path: Path | None = None) -> sparse.csr_matrix:
+    """The base head's working vertices (rows) from those that its file stores (columns).
+
+    Raises:
+        AssetError: as ``load_base_model``.
+    """
+    tensors, _ = read_safetensors(asset_path(BASE_HEAD) if path is None else path)
+    return _subdivision(tensors)
+
+
 def _assemble(tensors: dict[str, Tensor], metadata: dict[str, str]) -> FaceModel:
     regions, parts = _names(metadata, "regions"), _names(metadata, "parts")
     matrix = _subdivision(tensors)
@@ -110,15 +120,16 @@ def _subdivide(matrix: sparse.csr_matrix, tensors: dict[str, Tensor]) -> tuple[T
     """Mean (V,3) and bases (K,V,3) on the working mesh."""
     mean = torch.from_numpy(matrix @ tensors["mean"].float().numpy())
     # The file keeps the identity basis as (source, 3K), x y z of a shape together.
-    identity = _fine_basis(matrix, tensors["identity_basis"].float())
+    identity = fine_basis(matrix, tensors["identity_basis"].float())
     start = tensors["expression_start"].long()
     expression = torch.zeros(len(tensors["mean"]), len(start) - 1, 3)
     number = torch.repeat_interleave(torch.arange(len(start) - 1), start.diff())
     expression[tensors["expression_vertex"].long(), number] = tensors["expression_delta"].float()
-    return mean, identity, _fine_basis(matrix, expression.flatten(1))
+    return mean, identity, fine_basis(matrix, expression.flatten(1))
 
 
-def _fine_basis(matrix: sparse.csr_matrix, columns: Tensor) -> Tensor:
+def fine_basis(matrix: sparse.csr_matrix, columns: Tensor) -> Tensor:
+    """Displacements (K,V,3) from those of the stored vertices (S,3K), x y z of a shape together."""
     fine = torch.from_numpy(matrix @ columns.numpy())
     return fine.unflatten(1, (-1, 3)).transpose(0, 1).contiguous()
 

@@ -16,6 +16,7 @@ from facewright.models.storage import ModelOrigin, load_face_model, save_face_mo
 
 HEADER, FORMAT_VERSION = "sphere", 1
 NEAR = 1e-6  # radians between directions whose arc has no length, or from where it has no middle
+ORTHONORMAL = 1e-5  # largest entry of A^T A - I that is rounding
 RANK = 1e-6  # of the greatest singular value: smaller ones are none
 
 
@@ -23,15 +24,16 @@ RANK = 1e-6  # of the greatest singular value: smaller ones are none
 class SphereModel:
     """A face model and how its identity coefficients become a scale and a direction.
 
-    ``vertices = mean + A (scale * direction)`` with ``A[k] = identity_basis[k] / deviations[k]``. Where the
-    rows of ``A`` are orthonormal over the region (``orthonormality`` tells), a mesh is ``scale`` away from
-    the mean, and the distance of two codes is the distance of their meshes, in mm times the root of the
-    number of vertices of the region. The face model's coefficients are ``scale * direction / deviations``.
+    ``vertices = mean + scale * A direction / |A direction|``, ``A[k] = identity_basis[k] / deviations[k]``;
+    lengths are measured over the region, in mm times the root of its number of vertices: a mesh is ``scale``
+    away from the mean. Where the rows of ``A`` are orthonormal (``orthonormality`` tells) the divisor is 1,
+    and the distance of two codes is the distance of their meshes.
 
     **Source:** Jiang et al. 2021, Sphere Face Model, eq. 4 and 5.
-    **Differs:** the basis is rotated so that its coefficients do not correlate over the training scans, most
-    varying first; this changes no distance, angle or mesh, and lets all that expects independent standard
-    deviations run on the face model unchanged.
+    **Differs:** the divisor, without which a basis that the paper's soft penalty leaves far from orthonormal
+    would give meshes at another distance than the scale. The basis is rotated so that its coefficients do not
+    correlate over the training scans, most varying first; this changes no distance, angle or mesh, and lets
+    all that expects independent standard deviations run on the face model unchanged.
 
     Attributes:
         face_model: in mm; its identity basis is the displacement of one standard deviation.
@@ -39,6 +41,7 @@ class SphereModel:
         region: vertices over which lengths are measured.
         scale_mean: of the scans or the distribution that the model was made of.
         scale_std: of the same.
+        gram: ``A^T A`` over the region; None where that is the identity.
     """
 
     face_model: FaceModel
@@ -46,6 +49,7 @@ class SphereModel:
     region: Bool[Tensor, " V"]
     scale_mean: float
     scale_std: float
+    gram: Float[Tensor, "D D"] | None = None
 
     @property
     def dimensions(self) -> int:
@@ -64,8 +68,12 @@ class SphereModel:
         return float((rows @ rows.T - torch.eye(len(rows), dtype=rows.dtype)).abs().max())
 
     def codes(self, coefficients: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
-        """Codes (scale times direction) of identity coefficients."""
-        return coefficients * self.deviations
+        """Codes (scale times direction) of identity coefficients; 0 for the mean face."""
+        along = coefficients * self.deviations
+        if self.gram is None:
+            return along
+        length = along.norm(dim=1, keepdim=True)
+        return along * (self._stretch(along / length.clamp(min=1e-30))[:, None])
 
     def codes_from_scale_direction(
         self, scale: Float[Tensor, " B"], direction: Float[Tensor, "B D"]
@@ -79,7 +87,8 @@ class SphereModel:
         Raises:
             InputError: a direction has no length.
         """
-        return scale[:, None] * unit(direction) / self.deviations
+        along = unit(direction)
+        return (scale / self._stretch(along))[:, None] * along / self.deviations
 
     def scale_direction(
         self, coefficients: Float[Tensor, "B D"]
@@ -111,6 +120,12 @@ class SphereModel:
         codes = torch.linalg.solve(rows @ rows.T, rows @ offset.T).T
         return (codes / self.deviations).to(vertices.dtype)
 
+    def _stretch(self, direction: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
+        """How long the mesh of a unit direction is."""
+        if self.gram is None:
+            return torch.ones_like(direction[:, 0])
+        return (direction @ self.gram * direction).sum(1).clamp(min=0).sqrt()
+
     def to(self, device: torch.device | str) -> "SphereModel":
         """Return the same model on another device."""
         return replace(
@@ -118,6 +133,7 @@ class SphereModel:
             face_model=self.face_model.to(device),
             deviations=self.deviations.to(device),
             region=self.region.to(device),
+            gram=self.gram.to(device) if self.gram is not None else None,
         )
 
     def _region_basis(self) -> Float[Tensor, "D C"]:
@@ -189,6 +205,15 @@ def sphere_model(
     return SphereModel(sphere, variance.sqrt().to(sphere.mean.dtype), region, mean, spread)
 
 
+def measured(model: SphereModel) -> SphereModel:
+    """The same model with its ``gram`` measured; a basis that is orthonormal to rounding needs none."""
+    rows = model._region_basis()
+    gram = rows @ rows.T
+    if float((gram - torch.eye(len(gram), dtype=gram.dtype)).abs().max()) < ORTHONORMAL:
+        return replace(model, gram=None)
+    return replace(model, gram=gram.to(model.deviations.dtype))
+
+
 def save_sphere_model(path: Path, model: SphereModel, origin: ModelOrigin) -> None:
     """Write a model file that ``load_face_model`` reads like any other, with what makes it a sphere.
 
@@ -196,9 +221,15 @@ def save_sphere_model(path: Path, model: SphereModel, origin: ModelOrigin) -> No
         InputError: the model is not whole; nothing was written.
         OutputError: the file cannot be written.
     """
+    tensors, header = sphere_parts(model)
+    save_face_model(path, model.face_model, origin, tensors=tensors, header=header)
+
+
+def sphere_parts(model: SphereModel) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and header by which a file tells of a sphere beside its face model."""
     told = {"version": FORMAT_VERSION, "scale_mean": model.scale_mean, "scale_std": model.scale_std}
     tensors = {"sphere.deviations": model.deviations, "sphere.region": model.region.byte()}
-    save_face_model(path, model.face_model, origin, tensors=tensors, header={HEADER: json.dumps(told)})
+    return tensors, {HEADER: json.dumps(told)}
 
 
 def load_sphere_model(path: Path) -> SphereModel:
@@ -241,4 +272,4 @@ def described_sphere(
         raise AssetError(
             f"{path} is no whole Sphere Face Model ({error}): make or fetch it again."
         ) from error
-    return SphereModel(face_model, deviations, region, mean, std)
+    return measured(SphereModel(face_model, deviations, region, mean, std))

@@ -19,6 +19,8 @@ from facewright.models.base import FORMAT as BASE_FORMAT
 from facewright.models.base import load_base_model
 from facewright.models.checks import check_whole
 from facewright.models.face_model import ExpressionPrior, FaceModel, LandmarkSet
+from facewright.models.variant import FORMAT as VARIANT_FORMAT
+from facewright.models.variant import load_variant
 
 FORMAT = "facewright face model 1"
 UNITS = "mm; head frame: +X the subject's left, +Y up, +Z out of the face"
@@ -111,6 +113,8 @@ def load_face_model(path: Path) -> FaceModel:
     tensors, header = read_safetensors(path)
     if header.get("format") == BASE_FORMAT:
         return load_base_model(path)
+    if header.get("format") == VARIANT_FORMAT:
+        return load_variant(path)
     _check_format(path, header)
     try:
         model = _assemble(tensors, header)
@@ -130,7 +134,8 @@ def read_origin(path: Path) -> ModelOrigin:
     _, header = read_safetensors(path)
     if header.get("format") == BASE_FORMAT:
         return ModelOrigin(header.get("licence", "not stated"), "shipped with facewright", "scripts")
-    _check_format(path, header)
+    if header.get("format") != VARIANT_FORMAT:
+        _check_format(path, header)
     try:
         stored = json.loads(header["origin"])
         texts = [stored[name] for name in ("licence", "source", "made_by")]

@@ -45,6 +45,11 @@ METHODS: dict[str, MethodEntry] = {
         "facewright.pipeline.reproduce_specular:SpecularStudy",
     ),
 }
+# Tables of what is no method of reconstruction yet, or is one under the same name.
+STUDIES: dict[str, str] = {
+    **{name: entry.study for name, entry in METHODS.items() if entry.study},
+    "sphere": "facewright.pipeline.reproduce_sphere:SphereStudy",
+}
 
 
 def require_weights(name: str, weights: Path | None = None) -> None:
@@ -90,10 +95,9 @@ def load_study(name: str, scale: str, examples: Sequence[Path], steps: int | Non
         InputError: there is no such method, or nothing of it can be; or the examples are none; or its
             trainings cannot be of this length.
     """
-    known = [each for each, entry in METHODS.items() if entry.study]
-    if name not in known:
-        raise InputError(f"expected a method of {', '.join(known)}, got {name!r}.")
-    study = _found(METHODS[name].study).of(scale, examples)
+    if name not in STUDIES:
+        raise InputError(f"expected a method of {', '.join(STUDIES)}, got {name!r}.")
+    study = _found(STUDIES[name]).of(scale, examples)
     if steps is None:
         return study
     if not hasattr(study, "with_steps"):

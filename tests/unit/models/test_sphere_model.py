@@ -10,6 +10,7 @@ from facewright.core.errors import AssetError, InputError
 from facewright.models.sphere_model import (
     SphereModel,
     load_sphere_model,
+    measured,
     save_sphere_model,
     slerp,
     sphere_model,
@@ -52,6 +53,21 @@ def test_a_mesh_is_as_far_from_the_mean_as_its_scale(sphere):
     # The control: another region has other lengths.
     other = replace(sphere, region=~sphere.region)
     assert other.orthonormality > 1e-3
+
+
+def test_a_basis_that_is_not_orthonormal_keeps_the_length(head):
+    """Codes are then no distances of meshes, but a mesh still is as far from the mean as its scale."""
+    basis = head.identity_basis
+    skewed = measured(SphereModel(head, torch.linspace(9, 1, 12), region_of(head), 1.0, 1.0))
+    assert skewed.orthonormality > 1
+    coefficients = drawn(8, 12)
+    scale, direction = skewed.scale_direction(coefficients)
+    meshes = (coefficients @ basis.flatten(1)).unflatten(1, (-1, 3))[:, skewed.region]
+    torch.testing.assert_close(meshes.flatten(1).norm(dim=1), scale, rtol=1e-5, atol=0)
+    torch.testing.assert_close(skewed.codes_from_scale_direction(scale, direction), coefficients)
+    torch.testing.assert_close(skewed.codes(coefficients).norm(dim=1), scale)
+    # The control: the length of the coefficients along the basis is another.
+    assert not torch.allclose((coefficients * skewed.deviations).norm(dim=1), scale, rtol=0.1)
 
 
 def test_scale_and_direction_lead_back_to_the_coefficients(sphere):

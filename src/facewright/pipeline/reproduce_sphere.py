@@ -1,0 +1,212 @@
+"""The Sphere Face Model's tables of scans on the synthetic twins of its data."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import cast, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from numpy import ndarray
+from torch import Tensor
+
+from facewright.core.assets import read_safetensors, sha256, write_safetensors
+from facewright.core.errors import InputError, UnavailableError
+from facewright.data.protocols import SCAN_PROTOCOLS, ScanProtocol
+from facewright.data.registered_scans import RegistrationNoise, ScanPopulation, face_vertices
+from facewright.evaluation.ablation import AblationTable, Variant
+from facewright.evaluation.identity_metrics import calinski_harabasz, silhouette
+from facewright.geometry.normals import vertex_normals
+from facewright.methods.sphere.codes import closed_codes
+from facewright.methods.sphere.settings import ModelName, Stage1Settings
+from facewright.methods.sphere.space import ScanSpace, SpaceScans, in_space, scan_space
+from facewright.methods.sphere.stack import ScanStack, open_stack, write_stack
+from facewright.methods.sphere.stage1 import learn_basis
+from facewright.methods.sphere.tables import TABLES
+from facewright.models.base import load_base_model
+from facewright.models.face_model import FaceModel
+from facewright.models.storage import load_face_model
+from facewright.training.recipe import Scale
+
+TRAINED_ON, OTHER = "frgc", "bosphorus"
+SPACE = "space.safetensors"
+SEED = 0  # of both
+# People and scans of each at a scale; None: all of the protocol.
+SIZES: dict[str, dict[Scale, tuple[int, int] | None]] = {
+    TRAINED_ON: {"mini": (60, 5), "small": None, "full": None},
+    OTHER: {"mini": (20, 8), "small": None, "full": None},
+}
+MINI = Stage1Settings(dimensions=40, rank=120, batch=128, epochs=45)
+NOT_THERE = "SFM* needs stage 2, which learns from photographs: this command reproduces it on scans alone."
+
+
+@dataclass
+class SphereStudy:
+    """Trains the models of tables 1 to 3 on scans of one generator and scores them on both.
+
+    Attributes:
+        scale: "mini" takes seconds a run; "small" and "full" are the twins of the paper's sets, d = 199.
+        other: file of the other generator's model in the shipped head's topology; None: table 1 alone.
+    """
+
+    scale: Scale
+    other: Path | None = None
+    name: str = "sphere"
+    _held: dict[Path, "_Material"] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, scale: str, examples: Sequence[Path]) -> "SphereStudy":
+        """Check what is asked for.
+
+        Raises:
+            InputError: there is no such scale, or more than one other model is given.
+        """
+        if scale not in get_args(Scale):
+            raise InputError(f"expected a scale of {', '.join(get_args(Scale))}, got {scale!r}.")
+        if len(examples) > 1 or (examples and not examples[0].is_file()):
+            raise InputError(
+                "expected --examples FILE: one head model of another generator, made by `facewright model "
+                "import ict FOLDER --to-base --expressions own --out FILE`."
+            )
+        return cls(cast(Scale, scale), examples[0] if examples else None)
+
+    @property
+    def tables(self) -> Mapping[str, AblationTable]:
+        """Table 1, and where there is another generator tables 2 and 3."""
+        return TABLES if self.other is not None else {"1": TABLES["1"]}
+
+    def settings(self) -> Mapping[str, object]:
+        """Scale, stage 1, and what the scans are."""
+        told = {
+            "scale": self.scale,
+            "stage1": asdict(self._stage1()),
+            "scans": {name: asdict(self._protocol(name)) for name in self._sets()},
+            "noise": asdict(RegistrationNoise()),
+        }
+        return told if self.other is None else {**told, "other": sha256(self.other)}
+
+    def prepare(self, folder: Path) -> None:
+        """Draw the scans and reduce them, unless they are there.
+
+        Raises:
+            UnavailableError: the extra ``train`` is not installed.
+            InputError: the other model is in another topology.
+        """
+        if find_spec("lightning_fabric") is None:
+            raise UnavailableError("training needs the extra train: pip install 'facewright[train]'.")
+        base = load_base_model()
+        vertex = face_vertices(base)
+        for name in self._sets():
+            if not (folder / name / "stack.json").is_file():
+                model = base if name == TRAINED_ON else self._other(base)
+                people = ScanPopulation(model, self._protocol(name), vertex, SEED)
+                told = asdict(people.protocol)
+                write_stack(
+                    folder / name, people.blocks(), people.people, vertex, json.loads(json.dumps(told))
+                )
+        if not (folder / SPACE).is_file():
+            space = scan_space(open_stack(folder / TRAINED_ON), self._stage1().rank)
+            tensors = {"mean": torch.from_numpy(space.mean), "axes": torch.from_numpy(space.axes)}
+            write_safetensors(folder / SPACE, tensors, {})
+
+    def run(self, variant: Variant, seed: int, folder: Path) -> Mapping[str, float]:
+        """Train a model and score it on each set.
+
+        Raises:
+            UnavailableError: the variant needs photographs.
+            NotFiniteError: the training diverged.
+        """
+        material = self._material(folder.parents[2])
+        kind = str(variant.changes["model"])
+        if kind == "SFM*":
+            raise UnavailableError(NOT_THERE)
+        if kind == "shipped head":
+            return self._scored_head(material)
+        settings = self._stage1().of_model(cast(ModelName, kind))
+        settings = replace(settings, retract=bool(variant.changes.get("retract", False)))
+        trained = material.scans[TRAINED_ON], material.stacks[TRAINED_ON].people
+        found = learn_basis(*trained, settings, folder, seed=seed, progress=False)
+        metrics = {"orthonormality": found.figures["orthonormality"]}
+        axes = material.space.axes @ found.basis.numpy()
+        for name, scans in material.scans.items():
+            codes = closed_codes(found.basis, scans.coordinates)
+            metrics[f"{name}_rmse"] = scans.rmse(codes @ found.basis.T)
+            metrics |= separability(name, codes, material.stacks[name].people)
+            if name == OTHER:
+                metrics[f"{name}_plane"] = material.plane(name, material.space.mean, axes)
+        return metrics
+
+    def _scored_head(self, material: "_Material") -> dict[str, float]:
+        model, vertex = material.base, material.stacks[OTHER].vertex
+        mean = model.mean[vertex].flatten().numpy()
+        rows = model.identity_basis[:, vertex].flatten(1)
+        axes = torch.linalg.qr(rows.T)[0]
+        codes = np.concatenate(
+            [(block - mean) @ axes.numpy() for _, block in material.stacks[OTHER].blocks()]
+        )
+        told = separability(OTHER, torch.from_numpy(codes), material.stacks[OTHER].people)
+        return {**told, f"{OTHER}_plane": material.plane(OTHER, mean, axes.numpy())}
+
+    def _sets(self) -> tuple[str, ...]:
+        return (TRAINED_ON,) if self.other is None else (TRAINED_ON, OTHER)
+
+    def _protocol(self, name: str) -> ScanProtocol:
+        protocol, size = SCAN_PROTOCOLS[f"synthetic-{name}"], SIZES[name][self.scale]
+        return protocol if size is None else replace(protocol, subjects=size[0], scans=size[1])
+
+    def _stage1(self) -> Stage1Settings:
+        return MINI if self.scale == "mini" else Stage1Settings()
+
+    def _other(self, base: FaceModel) -> FaceModel:
+        if self.other is None:
+            raise InputError("expected the other generator's model with --examples FILE.")
+        model = load_face_model(self.other)
+        if not torch.equal(model.topology.faces, base.topology.faces):
+            raise InputError(f"{self.other} is in another topology: import it with --to-base.")
+        return model
+
+    def _material(self, folder: Path) -> "_Material":
+        if folder not in self._held:
+            tensors, _ = read_safetensors(folder / SPACE)
+            space = ScanSpace(tensors["mean"].numpy(), tensors["axes"].numpy())
+            stacks = {name: open_stack(folder / name) for name in self._sets()}
+            scans = {name: in_space(space, stack) for name, stack in stacks.items()}
+            self._held[folder] = _Material(space, stacks, scans, load_base_model())
+        return self._held[folder]
+
+
+@dataclass(frozen=True)
+class _Material:
+    """What all runs need."""
+
+    space: ScanSpace
+    stacks: Mapping[str, ScanStack]
+    scans: Mapping[str, SpaceScans]
+    base: FaceModel
+
+    def plane(self, name: str, mean: Float[ndarray, " C3"], axes: Float[ndarray, "C3 D"]) -> float:
+        """Root mean square distance (mm) of scans to the planes of their reconstructions."""
+        stack, base = self.stacks[name], self.base
+        normals = vertex_normals(base.mean[None], base.topology.faces)[
+            0, torch.from_numpy(stack.vertex)
+        ].numpy()
+        inverse, total = np.linalg.pinv(axes.astype(np.float64)).astype(np.float32), 0.0
+        for _, block in stack.blocks():
+            centred = block - mean
+            rest = centred - (centred @ inverse.T) @ axes.T
+            across = (rest.reshape(len(rest), -1, 3) * normals).sum(2)
+            total += float((across.astype(np.float64) ** 2).mean(1).sum())
+        return float(np.sqrt(total / len(stack.scans)))
+
+
+def separability(name: str, codes: Float[Tensor, "N D"], people: Int64[ndarray, " N"]) -> dict[str, float]:
+    """How well codes tell people apart: SCE, SCC and CH under the name of a set."""
+    values = codes.numpy()
+    return {
+        f"{name}_sce": silhouette(values, people),
+        f"{name}_scc": silhouette(values, people, "cosine"),
+        f"{name}_ch": calinski_harabasz(values, people),
+    }
