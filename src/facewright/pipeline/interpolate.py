@@ -77,7 +77,7 @@ def interpolate_into(
     with only_writer(out):
         with atomic_file(out / STRIP) as partial:
             draw_strip(walk, heads).save(partial, format="PNG")
-        write_glb(out / WALK, _asset(walk, heads))
+        write_glb(out / WALK, walk_asset(walk, heads))
         write_json(out / TOLD, _document(walk, heads))
     return walk
 
@@ -125,7 +125,7 @@ def draw_strip(walk: Walk, heads: tuple[SavedHead, SavedHead]) -> Image.Image:
     return draw_sheet([shapes, faces], "from one face to another", told)
 
 
-def _asset(walk: Walk, heads: tuple[SavedHead, SavedHead]) -> HeadAsset:
+def walk_asset(walk: Walk, heads: tuple[SavedHead, SavedHead]) -> HeadAsset:
     """The first head with the others as targets, which are played one after the other and back."""
     model = walk.sphere.face_model
     count = len(walk.shares) - 1

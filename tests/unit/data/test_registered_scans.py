@@ -1,4 +1,4 @@
-"""Registered scans of synthetic people: each depends on seed and index alone; people differ more than scans."""
+"""Registered scans of synthetic people: each of seed and index alone; people differ more than scans."""
 
 from dataclasses import replace
 

@@ -225,3 +225,35 @@ def test_the_paper_s_tables_leave_out_each_loss_once():
     assert study.tables["1"].variants[2].paper == PaperNumber(0.228, 0.247)
     assert study.tables["2"].variants[5].paper == PaperNumber(9.89, 5.81)
     assert set(METHODS) >= {"fit", "specular"}
+
+
+def test_a_table_may_have_several_figures_of_a_run(tmp_path):
+    """The Sphere Face Model's: all figures of a model in one file, without training it again."""
+    study = load_study("sphere", "mini", [])
+    table = study.tables["1"]
+    figures = [part.metric for part in (table, *table.more)]
+    assert figures == ["frgc_rmse", "frgc_sce", "frgc_scc", "frgc_ch"]
+    assert table.more[1].variants[1].paper == PaperNumber(-0.1068)
+    few = replace(table, variants=table.variants[:2])
+    few = replace(few, more=tuple(replace(part, variants=part.variants[:2]) for part in table.more))
+
+    class Small(type(study)):
+        @property
+        def tables(self):
+            return {"1": few}
+
+        def _stage1(self):
+            return replace(super()._stage1(), dimensions=10, rank=40, epochs=9)
+
+        def _protocol(self, name):
+            return replace(super()._protocol(name), subjects=15, scans=4)
+
+    done = reproduce(Small("mini"), "1", tmp_path, 1)
+    assert [finding.variant.name for finding in done.findings] == ["SFM", "PCA"] * 4
+    assert all(len(finding.values) == 1 for finding in done.findings)
+    text = done.markdown.read_text()
+    assert text.count("# Table 1") == 4
+    assert len((tmp_path / "table_1.csv").read_text().splitlines()) == 1 + 8
+    assert set(METHODS) >= {"fit", "specular"}
+    with pytest.raises(InputError, match="tables 1"):
+        reproduce(study, "2", tmp_path / "other", 1)
