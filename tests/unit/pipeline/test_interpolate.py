@@ -34,7 +34,7 @@ def saved_head(model, name, identity, smile, size=8):
     expression[0, model.expression_names.index("mouthSmileLeft")] = smile
     zero, pose, light = torch.zeros(1, 1), frontal_pose(1, 900.0), soft_light(1, 0.6, above=0.1, front=0.1)
     parameters = HeadParameters(torch.tensor([identity]), expression, zero, zero, pose, camera, light)
-    flat, points = torch.zeros(3, 2), torch.zeros(3, 3)
+    flat = torch.zeros(3, 2)
     saved = SavedParameters(
         model.name,
         model.version,
