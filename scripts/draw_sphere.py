@@ -1,0 +1,97 @@
+"""Draw figures 1 and 5 of the Sphere Face Model with our own data.
+
+    python scripts/draw_sphere.py RUN --out DIR [--people 20]
+
+figure1.png: directions, one a row, at growing distances from the mean face: the direction says who it is, the
+scale how much. figure5.png: the codes of some people's scans by PCA and by the SFM, laid out by t-SNE (cosine
+distance, which needs scikit-learn), one colour a person. RUN is a folder of ``facewright reproduce sphere``.
+Figure 4 is what ``facewright interpolate`` draws.
+"""
+
+import argparse
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import torch
+
+from facewright.core.assets import asset_path, read_safetensors
+from facewright.image.color import srgb_from_linear
+from facewright.methods.sphere.codes import closed_codes
+from facewright.methods.sphere.space import ScanSpace, in_space
+from facewright.methods.sphere.stack import ScanStack, open_stack
+from facewright.models.sphere_model import load_sphere_model
+from facewright.pipeline.reproduce_sphere import OTHER, SPACE, TRAINED_ON
+from facewright.pipeline.views import clay_with_eyes, turned_views
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+
+SHARES = (0.0, 0.35, 0.7, 1.0, 1.3)  # of the mean scale
+DIRECTIONS, SIDE, PAPER = 4, 220, (0.85, 0.85, 0.83)
+
+
+def main() -> None:
+    """Draw both."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--people", type=int, default=20)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    figure1(options.out / "figure1.png")
+    figure5(options.run, options.out / "figure5.png", options.people)
+
+
+def figure1(path: Path) -> None:
+    """Faces by direction and scale."""
+    sphere = load_sphere_model(asset_path("sphere.safetensors"))
+    model, clay = sphere.face_model, clay_with_eyes(sphere.face_model)
+    flat = torch.full((8, 8, 3), 0.5)
+    drawn = torch.randn(DIRECTIONS, sphere.dimensions, generator=torch.Generator().manual_seed(3))
+    _, directions = sphere.scale_direction(drawn)
+    axes = plt.subplots(DIRECTIONS, len(SHARES), figsize=(10, 8.6))[1]
+    for row, direction in zip(axes, directions, strict=True):
+        for axis, share in zip(row, SHARES, strict=True):
+            scale = torch.tensor([max(share, 1e-6) * sphere.scale_mean])
+            vertices = model.vertices(sphere.codes_from_scale_direction(scale, direction[None]))[0]
+            picture = turned_views(vertices, model.topology, flat, (0.45,), SIDE, PAPER, clay=clay)[0][0]
+            axis.imshow(srgb_from_linear(picture).clamp(0, 1).numpy())
+            axis.set_axis_off()
+            if row is axes[0]:
+                axis.set_title("mean face" if share == 0 else f"{share:g} x mean scale", fontsize=9)
+    plt.tight_layout(pad=0.3)
+    plt.savefig(path, dpi=110)
+    plt.close()
+
+
+def figure5(run: Path, path: Path, people: int) -> None:
+    """Codes of each set by PCA and by the SFM."""
+    from sklearn.manifold import TSNE
+
+    tensors, _ = read_safetensors(run / SPACE)
+    space = ScanSpace(tensors["mean"].numpy(), tensors["axes"].numpy())
+    basis = read_safetensors(run / "runs" / "SFM" / "seed-0" / "best.safetensors")[0]["basis"]
+    names = [name for name in (TRAINED_ON, OTHER) if (run / name).is_dir()]
+    axes = plt.subplots(len(names), 2, figsize=(9, 4.5 * len(names)), squeeze=False)[1]
+    for row, name in zip(axes, names, strict=True):
+        stack = open_stack(run / name)
+        chosen = np.flatnonzero(stack.people < people)
+        part = ScanStack(stack.scans[chosen], stack.people[chosen], stack.vertex, {})
+        scans = in_space(space, part).coordinates
+        for axis, told, used in ((row[0], "PCA", torch.eye(*basis.shape)), (row[1], "SFM", basis)):
+            codes = closed_codes(used, scans).numpy()
+            placed = TSNE(metric="cosine", init="random", perplexity=10, random_state=0).fit_transform(codes)
+            axis.scatter(placed[:, 0], placed[:, 1], c=part.people, cmap="tab20", s=9)
+            axis.set_title(f"{told}, synthetic-{name}: {people} people, {len(chosen)} scans", fontsize=9)
+            axis.set_xticks([])
+            axis.set_yticks([])
+    plt.tight_layout()
+    plt.savefig(path, dpi=110)
+    plt.close()
+
+
+if __name__ == "__main__":
+    main()
