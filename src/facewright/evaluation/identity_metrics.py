@@ -127,7 +127,7 @@ def verify(
     for fold in groups:
         other = np.ones(len(similarity), dtype=bool)
         other[fold] = False
-        threshold = _best_threshold(similarity[other], same[other])
+        threshold = best_threshold(similarity[other], same[other])
         accuracies.append(((similarity[fold] >= threshold) == same[fold]).mean())
     false_accept, true_accept = roc_curve(similarity, same)
     return Verification(
@@ -175,7 +175,7 @@ def _groups(count: int, folds: int | Int64[ndarray, " N"]) -> list[ndarray]:
     return groups
 
 
-def _best_threshold(similarity: ndarray, same: ndarray) -> float:
+def best_threshold(similarity: Float[ndarray, " N"], same: Bool[ndarray, " N"]) -> float:
     """The threshold with most pairs right, halfway between two similarities; the strictest of equals."""
     order = np.argsort(-similarity, kind="stable")
     values, truth = similarity[order], same[order]
@@ -230,3 +230,37 @@ def _distances(rows: ndarray, every: ndarray, metric: Metric, start: int) -> nda
     own = np.arange(len(rows))
     distance[own, start + own] = 0.0
     return distance
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How far codes lie apart.
+
+    Attributes:
+        within: root mean square distance of a person's codes from their mean, each person counting alike.
+        between: the same of the people's means from theirs.
+    """
+
+    within: float
+    between: float
+
+    @property
+    def ratio(self) -> float:
+        """Within over between: the smaller, the more alike one person stays."""
+        return self.within / self.between
+
+
+def spread(codes: Float[ndarray, "N K"], people: Int64[ndarray, " N"]) -> Spread:
+    """Spread of codes within people and between them; who has one code only is left out.
+
+    Raises:
+        InputError: fewer than 2 people have 2 codes.
+    """
+    groups = [codes[people == who] for who in np.unique(people)]
+    several = [group.astype(np.float64) for group in groups if len(group) > 1]
+    if len(several) < 2:
+        raise InputError(f"expected 2 people with 2 codes each at least, got {len(several)}.")
+    own = [np.square(group - group.mean(0)).sum() / (len(group) - 1) for group in several]
+    means = np.stack([group.mean(0) for group in several])
+    apart = np.square(means - means.mean(0)).sum() / (len(means) - 1)
+    return Spread(float(np.mean(own)) ** 0.5, float(apart) ** 0.5)

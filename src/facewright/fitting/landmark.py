@@ -41,6 +41,7 @@ from facewright.scene.pose import Pose
 # Six points that are not on one line are the least that tell a pose of the mean head.
 LEAST_LANDMARKS = 6
 FOLLOWING_STEPS = 1
+KNOWN_STEPS = 6
 
 
 def fit_landmarks(
@@ -202,6 +203,44 @@ def prior_cost(
     return identity[person] + expression_energy(
         basis.expressions, settings.expression_strength, state.expression
     )
+
+
+def refit_known(
+    model: FaceModel,
+    fit: FaceFit,
+    identity: Float[Tensor, "B K_identity"],
+    *,
+    basis: LandmarkBasis | None = None,
+    steps: int = KNOWN_STEPS,
+) -> FaceFit:
+    """Pose and expression of heads whose identity is known from elsewhere.
+
+    Args:
+        model: the one of the fit.
+        fit: of ``fit_landmarks``: camera, detected landmarks, and where to start.
+        identity: of each photo, standard deviations.
+        basis: ``landmark_basis(model)``, to save making it again.
+        steps: of the fit.
+
+    Raises:
+        InputError: the camera is no perspective one.
+    """
+    at, camera, settings = fit.parameters, fit.parameters.camera, LandmarkFitSettings()
+    if not isinstance(camera, PerspectiveCamera):
+        raise InputError("expected a fit that is seen by a perspective camera.")
+    basis = basis or landmark_basis(model)
+    rays = (fit.detected_px - camera.principal[:, None]) / camera.focal[:, None, None]
+    weights = torch.ones_like(rays[..., 0])
+    person = torch.arange(len(rays), device=rays.device)
+    depth = at.pose.translation[:, 2].clone()
+    observed = observe(basis, rays, weights, person, depth, settings.common_errors)
+    known = identity[:, : basis.identity_count].to(rays)
+    state = State(at.pose.rotation, at.pose.translation, known, at.expression)
+    for _ in range(steps):
+        state = follow(basis, observed, state, settings)
+    pose = Pose(state.rotation, state.translation)
+    found = replace(at, identity=identity.to(rays), expression=state.expression, pose=pose)
+    return with_parameters(model, found, fit.detected_px, fit)
 
 
 def with_parameters(

@@ -56,3 +56,23 @@ class Method(Protocol):
             HiddenFaceError: too little of a face lies in its photo for this method.
         """
         ...
+
+
+@runtime_checkable
+class IdentityMethod(Protocol):
+    """A method that tells who a photo shows without making the whole head."""
+
+    def identities(
+        self,
+        photos: Sequence[Float[Tensor, "3 _ _"]],
+        landmarks: Float[Tensor, "B 478 2"],
+        groups: Int64[Tensor, " B"] | None = None,
+    ) -> Float[Tensor, "B K"]:
+        """Identity coefficients, as ``Method.reconstruct`` has them.
+
+        Args:
+            photos: sRGB in [0, 1], one for each face.
+            landmarks: the 478 points, pixels of their photo.
+            groups: photos of one number show one person.
+        """
+        ...

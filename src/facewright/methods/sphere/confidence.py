@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 SIDE = 64  # px of the photos that it sees
+START = -1.5  # before the softplus, a spread of 0.2: what the first heads miss photos by
 LEAST = 1e-2  # of a spread: pixels of 8 bits tell no better
 
 
@@ -39,11 +40,10 @@ class ConfidenceNetwork(nn.Module):
         )
         self.last = nn.Conv2d(narrow, 1, 5, 1, 2)
         nn.init.zeros_(self.last.weight)
-        nn.init.constant_(self.last.bias, -1.5)  # a spread of 0.2: what the first heads miss photos by
 
     def forward(self, photos: Float[Tensor, "B 1 64 64"]) -> Float[Tensor, "B 64 64"]:
         """Spreads, above 0, in the unit of the photos (sRGB luma in [0, 1])."""
-        return softplus(self.last(self.layers((photos - 0.5) * 2)))[:, 0] + LEAST
+        return softplus(self.last(self.layers((photos - 0.5) * 2)) + START)[:, 0] + LEAST
 
 
 def _down(inputs: int, outputs: int) -> list[nn.Module]:

@@ -136,6 +136,12 @@ class SphereEncoder(nn.Module):
         return EncoderOutputs(self.spread(self.code(features)), self.heads(hidden))
 
 
+def mean_outputs(first: EncoderOutputs, second: EncoderOutputs) -> EncoderOutputs:
+    """The identity of a crop and of its mirror image together; all else is the crop's."""
+    scale = (first.rest[:, :1] + second.rest[:, :1]) / 2
+    return EncoderOutputs(first.code + second.code, torch.cat([scale, first.rest[:, 1:]], 1))
+
+
 @dataclass(frozen=True)
 class SphereHead:
     """What the encoder finds in crops.

@@ -40,10 +40,10 @@ class SphereWeights:
         basis: squared change of the basis.
     """
 
-    landmark: float = 15.0
+    landmark: float = 10.0
     pixel: float = 1.0
-    identity: float = 1.0
-    centre: float = 2.0
+    identity: float = 2.0
+    centre: float = 4.0
     kl: float = 0.1
     shape: float = 0.1
     expression: float = 0.1

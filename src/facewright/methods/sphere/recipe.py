@@ -80,7 +80,7 @@ def sphere_task(options: SphereOptions, scale: Scale, settings: TrainingSettings
 
 
 _SMALL = TrainingSettings(
-    steps=3200,
+    steps=2400,
     batch=64,
     learning_rate=1e-3,
     warmup=100,

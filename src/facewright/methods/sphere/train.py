@@ -23,17 +23,17 @@ from facewright.data.aligned_faces import (
 )
 from facewright.data.crop_augmentation import AugmentationSettings, changed
 from facewright.data.datasets.kept_out import is_kept_out
-from facewright.evaluation.identity_metrics import pair_similarity, verify
+from facewright.evaluation.identity_metrics import pair_similarity, spread, verify
 from facewright.fitting.face_probe import FaceProbe
 from facewright.fitting.records import select_rows
 from facewright.methods.sphere.confidence import SIDE, ConfidenceNetwork, laplace_loss
 from facewright.methods.sphere.drawing import draw_grey
 from facewright.methods.sphere.encoder import (
     Decoder,
-    EncoderOutputs,
     EncoderSettings,
     SphereEncoder,
     SphereHead,
+    mean_outputs,
 )
 from facewright.methods.sphere.losses import (
     MeshTerms,
@@ -46,6 +46,7 @@ from facewright.methods.sphere.losses import (
     reliability,
     scale_kl,
 )
+from facewright.methods.sphere.start import NORM, start_from_people
 from facewright.models.sphere_model import SphereModel
 from facewright.networks.recognition import MarginSoftmax
 
@@ -97,7 +98,7 @@ class SphereTraining:
     draw_every: int = 3
     meshes: int = 16
     trunk_rate: float = 0.5
-    class_rate: float = 8.0
+    class_rate: float = 2.0
     freeze_basis: bool = False
     share: float = 0.5
     weights: SphereWeights = field(default_factory=SphereWeights)
@@ -235,7 +236,20 @@ class SphereTask:
                 raise InputError(
                     "the recognition network has other sizes than the encoder's trunk: give one of the same."
                 ) from error
+            self._start(networks)
         return networks
+
+    def _start(self, networks: SphereNetworks) -> None:
+        """Directions as recognition tells people apart; it takes some seconds for each 1,000 photos."""
+        trunk = networks.encoder.trunk.eval()
+        chunks = [self.rows[k : k + CHUNK] for k in range(0, len(self.rows), CHUNK)]
+        with torch.no_grad():
+            features = torch.cat([trunk.look(self.crops.plain(rows.tolist()))[0] for rows in chunks])
+        trunk.train()
+        people = torch.from_numpy(self.classes)
+        directions = start_from_people(networks.encoder, features, people, self.sphere.deviations)
+        networks.classes.directions.data.copy_(NORM * directions)
+        networks.centres.data.copy_(self.decoder.scale * directions)
 
     def batch(self, seed: int, step: int, part: int, parts: int) -> SphereBatch:
         """The photos of a step: always the same for the same arguments."""
@@ -341,7 +355,7 @@ class SphereTask:
             "kept_out_cosine": 100 * cosine.accuracy,
             "kept_out_euclidean": 100 * euclidean.accuracy,
             "landmark_px": error,
-            "spread_ratio": spread_ratio(codes, people),
+            "spread_ratio": spread(codes, people).ratio,
             "scale": float(np.linalg.norm(codes, axis=1).mean()),
         }
 
@@ -373,27 +387,11 @@ class SphereTask:
         return {"heads": torch.cat(rows).expand(3, -1, -1)}
 
 
-def mean_outputs(first: EncoderOutputs, second: EncoderOutputs) -> EncoderOutputs:
-    """The identity of a crop and of its mirror image together; all else is the crop's."""
-    scale = (first.rest[:, :1] + second.rest[:, :1]) / 2
-    return EncoderOutputs(first.code + second.code, torch.cat([scale, first.rest[:, 1:]], 1))
-
-
 def mirror_of_landmarks(sphere: SphereModel) -> Int64[Tensor, " 478"]:
     """Of each landmark, the one on the other side of the face."""
     points = sphere.face_model.landmark_points(sphere.face_model.mean, "dense478")
     flipped = points * points.new_tensor([-1.0, 1.0, 1.0])
     return torch.cdist(flipped, points).argmin(1)
-
-
-def spread_ratio(codes: Float[ndarray, "N D"], people: Int64[ndarray, " N"]) -> float:
-    """Root mean square distance from the own person's mean over that of the means from theirs."""
-    groups = [codes[people == who] for who in np.unique(people)]
-    several = [group for group in groups if len(group) > 1]
-    within = np.mean([np.square(g - g.mean(0)).sum(1).sum() / (len(g) - 1) for g in several])
-    means = np.stack([group.mean(0) for group in several])
-    between = np.square(means - means.mean(0)).sum(1).mean()
-    return float(np.sqrt(within / between))
 
 
 def _checked(network: nn.Module) -> SphereNetworks:

@@ -1,0 +1,197 @@
+"""The trained encoder on photos: one identity for all photos of a person, then heads that show it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from facewright.core.assets import asset_path
+from facewright.core.errors import InputError
+from facewright.detection.aligned_crop import aligned_crops, five_points
+from facewright.detection.crop import luma
+from facewright.detection.landmark_errors import load_landmark_errors
+from facewright.fitting.landmark import fit_landmarks, refit_known
+from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
+from facewright.fitting.photometric import PhotometricFitSettings, refine_photometric
+from facewright.fitting.point_light import PointLightPrior
+from facewright.methods.base import MethodResult
+from facewright.methods.sphere.encoder import (
+    Decoder,
+    EncoderOutputs,
+    EncoderSettings,
+    SphereEncoder,
+    SphereHead,
+    mean_outputs,
+)
+from facewright.models.base import load_base_model
+from facewright.models.face_model import FaceModel
+from facewright.models.sphere_model import SphereModel, sphere_model
+from facewright.networks.weights import read_weights
+
+WEIGHTS = "sphere_encoder.safetensors"
+REGION = "face"  # of the shipped head, over which its axes are orthonormal
+SCALE_SHARE = 0.5  # of the model's mean scale; what the encoder was trained with
+
+
+@dataclass(frozen=True)
+class SphereMethod:
+    """The Sphere Face Model's encoder, loaded.
+
+    Attributes:
+        model: the head, whose coefficients the results have.
+        decoder: of the model's sphere.
+        to_model: from the sphere's identity coefficients to the model's.
+        basis: of the model's landmarks.
+        network: in evaluation mode.
+        sizes: of the network.
+    """
+
+    model: FaceModel
+    decoder: Decoder
+    to_model: Float[Tensor, "D K"]
+    basis: LandmarkBasis
+    network: SphereEncoder
+    sizes: EncoderSettings
+    name: str = "sphere"
+
+    @classmethod
+    def load(
+        cls,
+        model: FaceModel | None = None,
+        *,
+        weights: Path | None = None,
+        basis: LandmarkBasis | None = None,
+    ) -> "SphereMethod":
+        """Load the shipped weights, or others.
+
+        Args:
+            model: the shipped head if None; the method computes where it is.
+            weights: written by ``scripts/ship_network.py``.
+            basis: ``landmark_basis`` of the model, if at hand.
+
+        Raises:
+            AssetError: the weights are missing, damaged, or of another version.
+            InputError: the weights are of another head.
+        """
+        model = model or load_base_model()
+        network = read_weights(weights or asset_path(WEIGHTS), SphereEncoder, EncoderSettings)
+        return cls.of(model, network, basis=basis)
+
+    @classmethod
+    def of(
+        cls, model: FaceModel, network: SphereEncoder, *, basis: LandmarkBasis | None = None
+    ) -> "SphereMethod":
+        """An encoder that was just trained.
+
+        Raises:
+            InputError: it is of another head.
+        """
+        if REGION not in model.regions or model.identity_count != network.settings.dimensions:
+            raise InputError(
+                f"the encoder was trained for a head with {network.settings.dimensions} identity "
+                f"coefficients and a region {REGION!r}, got {model.name!r} with {model.identity_count}: "
+                "use the shipped head."
+            )
+        sphere = sphere_model(model, model.regions[REGION])
+        decoder = Decoder.of(sphere, SCALE_SHARE * sphere.scale_mean)
+        basis = basis or landmark_basis(model, load_landmark_errors())
+        network = network.to(model.device).eval()
+        return cls(model, decoder, model_from_sphere(sphere, model), basis, network, network.settings)
+
+    def encode(
+        self,
+        photos: Sequence[Float[Tensor, "3 _ _"]],
+        landmarks: Float[Tensor, "B 478 2"],
+        groups: Int64[Tensor, " B"] | None = None,
+    ) -> SphereHead:
+        """What the encoder finds in photos, seen by the cameras of its crops.
+
+        Args:
+            photos: sRGB in [0, 1], one for each face.
+            landmarks: the 478 points, pixels of their photo.
+            groups: photos of one number show one person, who gets one identity.
+
+        Raises:
+            InputError: photos and landmarks do not belong together.
+        """
+        if len(photos) != len(landmarks):
+            raise InputError(f"expected one photo for each of {len(landmarks)} faces, got {len(photos)}.")
+        points = five_points(landmarks.float())
+        crops = [
+            aligned_crops(luma(photo.float())[None, None], points[row : row + 1])
+            for row, photo in enumerate(photos)
+        ]
+        with torch.no_grad():
+            return self.encode_crops(torch.cat(crops), groups)
+
+    def encode_crops(
+        self, crops: Float[Tensor, "B 1 112 112"], groups: Int64[Tensor, " B"] | None = None
+    ) -> SphereHead:
+        """Likewise, of aligned crops; the identity is that of a crop and its mirror image together."""
+        outputs, other = self.network(crops), self.network(crops.flip(3))
+        outputs = mean_outputs(outputs, other)
+        if groups is not None:
+            outputs = _shared(outputs, groups.to(crops.device))
+        return self.decoder.decode(outputs, self.sizes, self.network.mixing)
+
+    def identities(
+        self,
+        photos: Sequence[Float[Tensor, "3 _ _"]],
+        landmarks: Float[Tensor, "B 478 2"],
+        groups: Int64[Tensor, " B"] | None = None,
+    ) -> Float[Tensor, "B K"]:
+        """Identity coefficients of the model."""
+        return self.encode(photos, landmarks, groups).parameters.identity @ self.to_model
+
+    def reconstruct(
+        self,
+        photos: Sequence[Float[Tensor, "3 _ _"]],
+        landmarks: Float[Tensor, "B 478 2"],
+        *,
+        focal: Float[Tensor, " B"] | None = None,
+        groups: Int64[Tensor, " B"] | None = None,
+    ) -> MethodResult:
+        """Heads of faces whose landmarks were found; see ``Method``.
+
+        The identity is the encoder's. Pose, expression and camera are fitted to the landmarks with this
+        identity, albedo and light to the pixels.
+
+        Raises:
+            InputError: photos and landmarks do not belong together.
+            HiddenFaceError: a face does not lie in its photo.
+
+        **Differs:** the encoder's own pose, expression, albedo and light serve training; it sees grey crops
+        through an orthographic camera, and the fit of landmarks and pixels is more exact and has colour.
+        """
+        identity = self.identities(photos, landmarks, groups)
+        sizes = [(photo.shape[-2], photo.shape[-1]) for photo in photos]
+        fit = fit_landmarks(
+            self.model, landmarks.float(), sizes, focal=focal, groups=groups, basis=self.basis
+        )
+        fit = refit_known(self.model, fit, identity, basis=self.basis)
+        how = PhotometricFitSettings(point_light=PointLightPrior(), shape=None)
+        return MethodResult(
+            refine_photometric(self.model, photos, fit, groups=groups, basis=self.basis, settings=how)
+        )
+
+
+def model_from_sphere(sphere: SphereModel, model: FaceModel) -> Float[Tensor, "D K"]:
+    """Identity coefficients of a sphere that was made of a model, times this: those of the model."""
+    own = sphere.face_model.identity_basis.flatten(1).double()
+    rows = model.identity_basis.flatten(1).double()
+    return torch.linalg.lstsq(rows.T, own.T).solution.T.to(model.mean.dtype)
+
+
+def _shared(outputs: EncoderOutputs, groups: Tensor) -> EncoderOutputs:
+    """Identity and scale averaged over each person's photos."""
+    person = torch.unique(groups, return_inverse=True)[1]
+    count = torch.bincount(person).to(outputs.code.dtype)[:, None]
+
+    def mean(values: Tensor) -> Tensor:
+        return (values.new_zeros(len(count), values.shape[1]).index_add_(0, person, values) / count)[person]
+
+    scale = mean(outputs.rest[:, :1])
+    return EncoderOutputs(mean(outputs.code), torch.cat([scale, outputs.rest[:, 1:]], 1))

@@ -1,0 +1,163 @@
+"""Stage 2 on a miniature of the labelled folders, and the encoder on photos."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.unit.data.datasets.miniature_folder import face_points, write_folder, write_pairs
+
+from facewright.core.errors import InputError
+from facewright.data.aligned_faces import MARGIN, crop_landmarks, load_crops
+from facewright.data.crop_augmentation import AugmentationSettings, changed
+from facewright.data.datasets.kept_out import is_kept_out
+from facewright.detection.aligned_crop import DENSE, TEMPLATE
+from facewright.methods.sphere.encoder import (
+    Decoder,
+    EncoderOutputs,
+    EncoderSettings,
+    SphereEncoder,
+    head_sizes,
+)
+from facewright.methods.sphere.infer import SphereMethod
+from facewright.methods.sphere.train import NOBODY, SphereTask, SphereTraining
+from facewright.networks.weights import read_weights, write_weights
+
+KEPT = [name for name in (f"Kept_{k}" for k in range(200)) if is_kept_out(name)][:5]
+SEEN = [name for name in (f"Seen_{k}" for k in range(40)) if not is_kept_out(name)][:6]
+TESTED = [name for name in (f"Test_{k}" for k in range(40)) if not is_kept_out(name)][:4]
+SIZES = EncoderSettings(widths=(8, 16), blocks=(0,), shrink=4, features=12, bottleneck=6, hidden=16)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    names = write_folder(folder / "faces_in_the_wild", [(who, 3) for who in (*KEPT, *SEEN, *TESTED)])
+    write_folder(folder / "faces_in_colour", [(SEEN[0], 2)])
+    of = {who: [name for name in names if name.startswith(who + "_")] for who in TESTED}
+    rows = [(k % 2, of[who][0], of[who][1], 1) for k, who in enumerate(TESTED)]
+    rows += [(k % 2, of[TESTED[k]][0], of[TESTED[(k + 2) % 4]][1], 0) for k in range(4)]
+    write_pairs(folder / "faces_in_the_wild", rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def task(data: Path, sphere) -> SphereTask:
+    how = SphereTraining(
+        kept_out_folds=(0, 1), batch=8, warm_up=2, margin_ramp=2, drawn=1, draw_every=4, network=SIZES
+    )
+    return SphereTask(sphere, load_crops(data, data / "crops.npy"), crop_landmarks(data), how)
+
+
+def test_landmarks_lie_where_crops_are_aligned_by_them(data: Path) -> None:
+    points = crop_landmarks(data) - MARGIN - 0.5
+    five = torch.stack([points[0, list(group)].mean(0) for group in DENSE])
+    assert (five - torch.tensor(TEMPLATE)).abs().max() < 3  # the miniature's face is no exact template
+    rng = np.random.default_rng(0)
+    still = AugmentationSettings(shift=0.0, scale=0.0, roll=0.0)
+    crops = np.zeros((6, 128, 128), np.uint8)
+    found = changed(crops, rng, still)
+    moved = found.moved(torch.full((6, 1, 2), 30.0))
+    assert found.mirrored.any()
+    assert not found.mirrored.all()
+    assert torch.allclose(moved[~found.mirrored], torch.tensor(22.0))
+    assert torch.allclose(moved[found.mirrored][..., 0], torch.tensor(112 - 22.0))
+
+
+def test_a_batch_mixes_labels_by_p_and_starts_with_landmarks_alone(task: SphereTask) -> None:
+    assert (task.batch(0, 0, 0, 1).people == NOBODY).all()
+    mixed = task.batch(0, 2, 0, 1)
+    assert int((mixed.people == NOBODY).sum()) == round(0.25 * 8)
+    assert mixed.labelled.all()
+    task_b = SphereTask(
+        task.sphere, task.crops, task.landmarks, replace(task.training, all_landmarks=False, labelled=0.5)
+    )
+    switched = task_b.batch(0, 2, 0, 1)
+    assert torch.equal(switched.labelled, switched.people == NOBODY)
+    assert int(switched.labelled.sum()) == 4
+    again = task.batch(0, 2, 0, 1)
+    assert torch.equal(mixed.crops, again.crops)
+    assert torch.equal(mixed.landmarks, again.landmarks)
+    assert not torch.equal(mixed.crops, task.batch(0, 3, 0, 1).crops)
+
+
+def test_nobody_of_the_tested_pairs_is_seen(task: SphereTask) -> None:
+    names = task.crops.identity
+    assert not {names[row] for row in (*task.rows, *task.labelled)} & {*KEPT, *TESTED}
+    assert {names[row] for row in task.rows} == set(SEEN)
+
+
+def test_a_few_steps_lower_the_losses(task: SphereTask) -> None:
+    networks = task.build(0)
+    optimizer = torch.optim.Adam(networks.parameter_groups(1e-2))
+    values = []
+    for step in range(8):
+        found = task.losses(networks, task.batch(0, step, 0, 1), step)
+        expected = {"landmark", "kl", "shape", "expression", "albedo", "orthonormal", "basis", "smooth"}
+        assert expected <= found.keys()
+        assert ("identity" in found) == ("centre" in found) == (step >= 2)
+        optimizer.zero_grad()
+        torch.stack(list(found.values())).sum().backward()
+        optimizer.step()
+        values.append(found["landmark"].item())
+    assert np.mean(values[-2:]) < 0.95 * np.mean(values[:2])
+    figures = task.evaluate(networks)
+    assert task.metric in figures
+    assert all(np.isfinite(value) for value in figures.values())
+    assert task.pictures(networks)["heads"].shape[0] == 3
+
+
+def test_a_frozen_basis_stays(task: SphereTask) -> None:
+    how = replace(task.training, freeze_basis=True)
+    networks = SphereTask(task.sphere, task.crops, task.landmarks, how).build(0)
+    assert all(
+        networks.encoder.mixing is not parameter
+        for group in networks.parameter_groups(1e-3)
+        for parameter in group["params"]  # type: ignore[union-attr]
+    )
+    rates = [group["lr"] for group in task.build(0).parameter_groups(1e-3)]
+    assert 0.5e-3 in rates  # of the basis
+
+
+def test_outputs_of_zero_are_the_mean_head_in_its_place(sphere) -> None:
+    sizes = EncoderSettings()
+    decoder = Decoder.of(sphere, 180.0)
+    rest = torch.zeros(1, sum(head_sizes(sizes).values()))
+    code = torch.zeros(1, sizes.dimensions)
+    code[0, 3] = 1
+    head = decoder.decode(EncoderOutputs(code, rest), sizes, torch.zeros(140, 140))
+    assert head.scale.item() == pytest.approx(180, rel=1e-3)
+    mesh = sphere.face_model.vertices(head.parameters.identity) - sphere.face_model.mean
+    assert mesh[:, sphere.region].norm().item() == pytest.approx(head.scale.item(), rel=1e-4)
+    points = sphere.face_model.landmark_points(sphere.face_model.mean, "dense478")
+    five = torch.stack([points[list(group)].mean(0) for group in DENSE])[None]
+    at = head.parameters
+    pixels = at.camera.project(at.pose.camera_from_head(five))[0, :, :2]
+    assert (pixels - torch.tensor(TEMPLATE) - 0.5).abs().max() < 4
+    with pytest.raises(InputError, match="trained for a head"):
+        decoder.decode(EncoderOutputs(code, rest), replace(sizes, expression=51), torch.zeros(140, 140))
+
+
+def test_the_method_gives_one_person_one_identity(model, tmp_path: Path) -> None:
+    encoder = SphereEncoder(SIZES)
+    torch.nn.init.normal_(encoder.heads.weight, std=0.1)
+    write_weights(tmp_path / "encoder.safetensors", encoder, {})
+    method = SphereMethod.load(model, weights=tmp_path / "encoder.safetensors")
+    again = read_weights(tmp_path / "encoder.safetensors", SphereEncoder, EncoderSettings)
+    assert again.settings == SIZES
+    generator = torch.Generator().manual_seed(0)
+    photos = [torch.rand(3, 60, 60, generator=generator) for _ in range(3)]
+    landmarks = torch.from_numpy(face_points(60)[None, :, :2].astype(np.float32)).expand(3, -1, -1)
+    alone = method.identities(photos, landmarks)
+    shared = method.identities(photos, landmarks, torch.tensor([4, 7, 4]))
+    assert torch.allclose(shared[0], shared[2], atol=1e-5)
+    assert not torch.allclose(alone[0], alone[2], atol=1e-3)  # control
+    assert torch.allclose(shared[1], alone[1], atol=1e-4)
+    # In the model's own coefficients, the face is as far from the mean as the encoder says.
+    head = method.encode(photos, landmarks)
+    mesh = model.vertices(alone) - model.mean
+    length = mesh[:, method.decoder.sphere.region].flatten(1).norm(dim=1)
+    assert torch.allclose(length, head.scale, rtol=1e-3)
+    with pytest.raises(InputError, match="one photo for each"):
+        method.encode(photos[:1], landmarks)
