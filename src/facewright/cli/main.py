@@ -12,6 +12,7 @@ import facewright
 from facewright.cli.demo import Demo
 from facewright.cli.evaluate import Evaluate
 from facewright.cli.exit_codes import DONE, INTERRUPTED, SOME_FAILED, USAGE
+from facewright.cli.identity import Identify, Verify
 from facewright.cli.interpolate import Interpolate
 from facewright.cli.model import Model
 from facewright.cli.reconstruct import Reconstruct
@@ -30,6 +31,8 @@ COMMANDS = {
     "relight": Relight,
     "interpolate": Interpolate,
     "reproduce": Reproduce,
+    "verify": Verify,
+    "identify": Identify,
     "demo": Demo,
     "evaluate": Evaluate,
     "synthesize": Synthesize,

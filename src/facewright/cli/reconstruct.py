@@ -15,7 +15,7 @@ from facewright.pipeline.report import Summary
 from facewright.pipeline.settings import BatchSettings, ReconstructionSettings
 
 # Spelled out, so that --help and usage errors need no torch; a test holds it to the table of methods.
-MethodName = Literal["fit", "specular"]
+MethodName = Literal["fit", "specular", "sphere"]
 MAX_TEXTURE = 4096  # finer than any photo shows a face, and completing the map takes some gigabytes already
 
 

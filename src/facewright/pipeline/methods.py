@@ -44,6 +44,7 @@ METHODS: dict[str, MethodEntry] = {
         "specular.safetensors",
         "facewright.pipeline.reproduce_specular:SpecularStudy",
     ),
+    "sphere": MethodEntry("facewright.methods.sphere.infer:SphereMethod", "sphere_encoder.safetensors"),
 }
 # Tables of what is no method of reconstruction yet, or is one under the same name.
 STUDIES: dict[str, str] = {

@@ -1,0 +1,278 @@
+"""Who looks like whom: identity codes of photos by any method, compared by cosine and Euclidean distance."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from facewright.core.device import DeviceName, resolve_device
+from facewright.core.errors import FacewrightError, InputError
+from facewright.data.datasets.record import FaceSet, PhotoPair
+from facewright.data.datasets.youtube_faces import ClipPair
+from facewright.detection.landmark_errors import load_landmark_errors
+from facewright.evaluation.identity_metrics import Metric, Verification, pair_similarity, verify
+from facewright.fitting.landmark import fit_landmarks
+from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
+from facewright.image.io import Photograph, read_photo
+from facewright.methods.base import IdentityMethod, Method
+from facewright.models.base import load_base_model
+from facewright.models.face_model import FaceModel
+from facewright.models.sphere_model import SphereModel, sphere_model
+from facewright.pipeline.finder import Finder, ShippedFinder, find_faces
+from facewright.pipeline.inputs import expand_inputs
+from facewright.pipeline.methods import load_method
+
+REGION = "face"  # over which faces are compared
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """From which similarity on two photos are taken for one person, and how often that is right.
+
+    Attributes:
+        cosine: of the codes.
+        accuracy: per cent of the pairs it was measured on.
+        pairs: how many.
+    """
+
+    cosine: float
+    accuracy: float
+    pairs: int
+
+
+# Measured by scripts/evaluate_identity.py; docs/methods/sphere.md.
+THRESHOLDS: dict[str, Threshold] = {}
+
+
+@runtime_checkable
+class CodeReader(Protocol):
+    """What turns a photo into a code whose length over the root of ``vertices`` is mm."""
+
+    @property
+    def vertices(self) -> int:
+        """Of the face."""
+        ...
+
+    def code(self, photo: Photograph) -> Float[ndarray, " D"]:
+        """The code of the main face of a photo."""
+        ...
+
+
+@dataclass(frozen=True)
+class IdentityReader:
+    """Loaded models that turn photos into identity codes.
+
+    Attributes:
+        model: the head.
+        sphere: the same faces over orthonormal axes: lengths are mm times the root of the face's vertices.
+        finder: of faces and landmarks.
+        basis: of the landmarks.
+        method: None for the fit to landmarks.
+    """
+
+    model: FaceModel
+    sphere: SphereModel
+    finder: Finder
+    basis: LandmarkBasis
+    method: Method | None
+
+    @classmethod
+    def load(
+        cls,
+        method: str,
+        weights: Path | None = None,
+        device: DeviceName = "auto",
+        finder: Finder | None = None,
+    ) -> "IdentityReader":
+        """Load the shipped head and a method.
+
+        Raises:
+            InputError: there is no such method.
+            AssetError: weights are missing or damaged.
+            UnavailableError: the device is not there.
+        """
+        target = resolve_device(device)
+        model = load_base_model().to(target)
+        errors = load_landmark_errors()
+        basis = landmark_basis(model, errors if finder is None else errors.of_another_landmarker())
+        loaded = load_method(method, model, basis, weights)
+        sphere = sphere_model(model, model.regions[REGION])
+        return cls(model, sphere, finder or ShippedFinder.load(target), basis, loaded)
+
+    @property
+    def vertices(self) -> int:
+        """Of the face: a code's length over the root of this is mm."""
+        return int(self.sphere.region.sum())
+
+    def code(self, photo: Photograph) -> Float[ndarray, " D"]:
+        """The code of the main face of a photo.
+
+        Raises:
+            NoFaceError: there is none.
+        """
+        face = find_faces(self.finder, photo)[0]
+        return self.codes([photo.pixels.to(self.model.device)], face.points[None].to(self.model.device))[0]
+
+    def codes(
+        self, photos: Sequence[Float[Tensor, "3 _ _"]], landmarks: Float[Tensor, "B 478 2"]
+    ) -> Float[ndarray, "B D"]:
+        """Codes (scale times direction) of faces whose landmarks are known, each for itself."""
+        if isinstance(self.method, IdentityMethod):
+            identity = self.method.identities(photos, landmarks)
+        elif self.method is not None:
+            identity = self.method.reconstruct(photos, landmarks).fit.parameters.identity
+        else:
+            sizes = [(photo.shape[-2], photo.shape[-1]) for photo in photos]
+            identity = fit_landmarks(self.model, landmarks, sizes, basis=self.basis).parameters.identity
+        return sphere_codes(self.model, self.sphere, identity)
+
+
+def sphere_codes(
+    model: FaceModel, sphere: SphereModel, identity: Float[Tensor, "B K"]
+) -> Float[ndarray, "B D"]:
+    """Codes of identity coefficients of the model that a sphere was made of."""
+    rows, axes = (
+        basis[:, sphere.region].flatten(1).double() for basis in (model.identity_basis, sphere.basis)
+    )
+    return (identity.double() @ (rows @ axes.T)).cpu().numpy()
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How alike two faces are.
+
+    Attributes:
+        cosine: of the codes.
+        distance: root mean square between the neutral faces, mm.
+    """
+
+    cosine: float
+    distance: float
+
+
+def likeness(first: Float[ndarray, " D"], second: Float[ndarray, " D"], vertices: int) -> Likeness:
+    """Compare two codes."""
+    cosine = pair_similarity(first[None], second[None], "cosine")[0]
+    distance = np.linalg.norm(first - second) / vertices**0.5
+    return Likeness(float(cosine), float(distance))
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A photo of a gallery, compared with a probe.
+
+    Attributes:
+        photo: its path.
+        likeness: None if it could not be read.
+        problem: why, or None.
+    """
+
+    photo: Path
+    likeness: Likeness | None
+    problem: str | None = None
+
+
+def rank_photos(probe: Path, gallery: Sequence[Path], reader: CodeReader) -> list[Ranked]:
+    """Compare the main face of one photo with those of others, the most alike first.
+
+    Args:
+        probe: a photo.
+        gallery: photos and folders; the probe itself is left out.
+        reader: of a method.
+
+    Raises:
+        FacewrightError: the probe cannot be read or shows no face.
+        InputError: the gallery holds no photo.
+    """
+    code = reader.code(read_photo(probe))
+    found, failed = [], []
+    own = probe.resolve()
+    others = [each for each in expand_inputs(list(gallery)) if each.problem or each.path.resolve() != own]
+    if not others:
+        raise InputError(
+            f"expected photos to compare {probe} with, found none in {', '.join(map(str, gallery))}."
+        )
+    for each in others:
+        try:
+            if each.problem is not None:
+                raise each.problem
+            other = reader.code(read_photo(each.path))
+        except FacewrightError as error:
+            failed.append(Ranked(each.path, None, str(error)))
+            continue
+        found.append(Ranked(each.path, likeness(code, other, reader.vertices)))
+    return sorted(found, key=lambda row: -(row.likeness.cosine if row.likeness else 0)) + failed
+
+
+@dataclass(frozen=True)
+class PairResult:
+    """Verification of the pairs of a set.
+
+    Attributes:
+        cosine: by the cosine of codes.
+        euclidean: by their distance.
+        pairs: that were asked.
+        missed: of them, those with a side in which no face was found: taken for two people.
+    """
+
+    cosine: Verification
+    euclidean: Verification
+    pairs: int
+    missed: int
+
+
+def verify_set(
+    photos: FaceSet,
+    pairs: Sequence[PhotoPair] | Sequence[ClipPair],
+    encode: Callable[[Photograph], Float[ndarray, " D"]],
+) -> PairResult:
+    """Ten-fold verification on a set: the threshold of each fold is chosen on the others.
+
+    The code of a clip is the mean of its frames' codes. Photos are read once each.
+
+    Args:
+        photos: of the set.
+        pairs: of photos (LFW, CFP) or of clips (YouTube Faces).
+        encode: a photo's code; it may raise a ``FacewrightError`` where there is no face.
+
+    Raises:
+        InputError: there are too few pairs or folds.
+
+    **Source:** the protocol of Labeled Faces in the Wild, view 2; for clips Sphere Face Model, section 5.2.
+    """
+    sides = [(_rows(pair.first), _rows(pair.second)) for pair in pairs]
+    codes: dict[int, ndarray] = {}
+    for row in sorted({row for both in sides for side in both for row in side}):
+        try:
+            codes[row] = encode(photos[row].image.read())
+        except FacewrightError:
+            continue  # counted below, by the pairs that lack it
+    means = [tuple(_mean([codes[row] for row in side if row in codes]) for side in both) for both in sides]
+    known = np.array([first is not None and second is not None for first, second in means])
+    whole = [(first, second) for first, second in means if first is not None and second is not None]
+    if not whole:
+        raise InputError(f"no pair of {photos.name} has a face on both sides: nothing can be measured.")
+    first, second = np.stack([a for a, _ in whole]), np.stack([b for _, b in whole])
+    same = np.array([pair.same for pair in pairs])
+    folds = np.array([pair.fold for pair in pairs], dtype=np.int64)
+
+    def measured(metric: Metric) -> Verification:
+        found = pair_similarity(first, second, metric)
+        similarity = np.full(len(pairs), found.min() - 1.0)
+        similarity[known] = found
+        return verify(similarity, same, folds)
+
+    return PairResult(measured("cosine"), measured("euclidean"), len(pairs), int((~known).sum()))
+
+
+def _rows(side: int | tuple[int, ...]) -> tuple[int, ...]:
+    return side if isinstance(side, tuple) else (side,)
+
+
+def _mean(codes: list[ndarray]) -> ndarray | None:
+    return np.mean(codes, axis=0) if codes else None
