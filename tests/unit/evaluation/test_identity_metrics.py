@@ -10,6 +10,7 @@ from facewright.evaluation.identity_metrics import (
     pair_similarity,
     roc_curve,
     silhouette,
+    spread,
     verify,
 )
 
@@ -104,3 +105,17 @@ def test_pair_similarity_and_bad_input():
         verify(np.zeros(20), np.ones(20, dtype=bool))
     with pytest.raises(InputError, match="folds"):
         verify(np.zeros(3), np.array([True, False, True]))
+
+
+def test_the_spread_of_a_person_is_measured_from_their_mean() -> None:
+    codes = np.array([[0.0, 0.0], [2.0, 0.0], [10.0, 0.0], [10.0, 2.0], [99.0, 99.0]])
+    found = spread(codes, np.array([0, 0, 1, 1, 2]))  # the third has one code only
+    assert found.within == pytest.approx(2**0.5)
+    assert found.between == pytest.approx((np.square([1 - 10, 0 - 1]).sum() / 2) ** 0.5)
+    assert found.ratio == found.within / found.between
+    rng = np.random.default_rng(0)
+    people = np.repeat(np.arange(50), 4)
+    wide = rng.normal(size=(50, 8))[people] * 3
+    assert spread(wide + rng.normal(size=(200, 8)), people).ratio == pytest.approx(1 / 3, rel=0.1)
+    with pytest.raises(InputError, match="2 people"):
+        spread(codes, np.arange(5))
