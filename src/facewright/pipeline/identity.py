@@ -45,7 +45,7 @@ class Threshold:
     pairs: int
 
 
-# Measured by scripts/evaluate_identity.py; docs/methods/sphere.md.
+# Measured by scripts/evaluate_identity.py; docs/identity.md.
 THRESHOLDS: dict[str, Threshold] = {}
 
 

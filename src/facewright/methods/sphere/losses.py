@@ -22,7 +22,7 @@ class SphereWeights:
     """Weight of each loss; 0 leaves it out.
 
     **Source:** eq. 10, 12 and 14 of the paper, which gives no numbers; the authors' settings are for other
-    units (docs/methods/sphere.md).
+    units (docs/identity.md).
 
     Attributes:
         landmark: px of the crop, eq. 11.

@@ -3,18 +3,22 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from facewright.core.assets import asset_path
-from facewright.core.errors import InputError
+from torch import Tensor
+
+from facewright.core.assets import asset_path, read_safetensors
+from facewright.core.errors import AssetError, InputError
 from facewright.methods.sphere.encoder import EncoderSettings
 from facewright.methods.sphere.train import SphereTask, SphereTraining, load_sphere_task
 from facewright.models.base import load_base_model
 from facewright.models.sphere_model import SphereModel, load_sphere_model, sphere_model
 from facewright.networks.recognition import RecognitionNetwork, RecognitionNetworkSettings
 from facewright.networks.weights import read_weights
+from facewright.training.checkpoint import FORMAT as RUN_FORMAT
 from facewright.training.recipe import Recipe, Scale
 from facewright.training.settings import TrainingSettings
 
 RECOGNITION = "recognition.safetensors"
+LATE_IDENTITY = 6.0  # weight once the basis stands: landmarks have taught the shape, people count now
 REGION = "face"  # over which the shipped head's axes are made orthonormal
 
 
@@ -35,8 +39,9 @@ class SphereOptions:
     """Folds of the verification pairs whose people no batch shows; only those may be asked afterwards."""
     labelled: float = 0.25
     """P, the share of a batch that is held to landmarks alone; the rest has identities."""
-    freeze_basis: bool = False
-    """Leave the basis as it is and train the encoder alone."""
+    earlier: Path | None = None
+    """best.safetensors of an earlier run on the same people: keep its basis and train the encoder on (the
+    paper's inference encoder)."""
 
 
 def default_sphere() -> SphereModel:
@@ -65,18 +70,29 @@ def sphere_task(options: SphereOptions, scale: Scale, settings: TrainingSettings
         kept_out_folds=tuple(sorted(set(options.kept_out_folds))),
         batch=settings.batch,
         labelled=options.labelled,
-        freeze_basis=options.freeze_basis,
+        freeze_basis=options.earlier is not None,
         network=EncoderSettings.of_paper(sphere) if scale == "full" else network,
     )
     if scale == "mini":
         own = replace(own, warm_up=20, margin_ramp=20)
     if scale == "full":
         own = replace(own, labelled=max(options.labelled, 0.5), warm_up=10_000, trunk_rate=1.0)
+    if options.earlier is not None:
+        weights = replace(own.weights, identity=LATE_IDENTITY)
+        own = replace(own, warm_up=0, margin_ramp=0, weights=weights)
+        return load_sphere_task(sphere, options.data, options.crops, own, networks=_earlier(options.earlier))
     trunk = None
     if scale != "full":
         path = options.recognition or asset_path(RECOGNITION)
         trunk = read_weights(path, RecognitionNetwork, RecognitionNetworkSettings).state_dict()
     return load_sphere_task(sphere, options.data, options.crops, own, trunk)
+
+
+def _earlier(path: Path) -> dict[str, Tensor]:
+    tensors, header = read_safetensors(path)
+    if (header.get("format"), header.get("task")) != (RUN_FORMAT, "sphere"):
+        raise AssetError(f"{path}: expected best.safetensors of facewright train sphere, found another file.")
+    return tensors
 
 
 _SMALL = TrainingSettings(

@@ -174,7 +174,7 @@ class SphereTask:
         landmarks: of ``crop_landmarks``.
         training: what to train with.
         trunk: weights of a recognition network to start from; None: random ones.
-        basis: ``mixing`` of an earlier run, for the inference encoder.
+        networks: all networks of an earlier run on the same people to start from instead.
 
     Raises:
         InputError: there are too few people, or sizes do not fit.
@@ -191,11 +191,12 @@ class SphereTask:
         landmarks: Float[Tensor, "N 478 2"],
         training: SphereTraining = SphereTraining(),
         trunk: Mapping[str, Tensor] | None = None,
+        networks: Mapping[str, Tensor] | None = None,
     ) -> None:
         if len(landmarks) != len(crops.pixels):
             raise InputError(f"{len(crops.pixels)} crops, but landmarks of {len(landmarks)}: cut them again.")
         self.training, self.sphere, self.crops, self.landmarks = training, sphere, crops, landmarks
-        self.trunk = None if trunk is None else dict(trunk)
+        self.trunk, self.networks = trunk, networks
         people = trained_people(crops, training.kept_out_folds)
         if len(people) < 2:
             raise InputError(f"expected photos of at least 2 people to train on, got {len(people)}.")
@@ -222,16 +223,24 @@ class SphereTask:
         """What a checkpoint must have been trained with to go on from it."""
         model = self.sphere.face_model
         told = {"people": self.people, "photos": len(self.rows), "model": [model.name, model.version]}
-        return {**asdict(self.training), **told, "from_recognition": self.trunk is not None}
+        begun = {"from_recognition": self.trunk is not None, "from_sphere": self.networks is not None}
+        return {**asdict(self.training), **told, **begun}
 
     def build(self, seed: int) -> SphereNetworks:
         """Fresh networks, the trunk as recognition left it."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             networks = SphereNetworks(self.training, self.people)
-        if self.trunk is not None:
+        if self.networks is not None:
             try:
-                networks.encoder.trunk.load_state_dict(self.trunk)
+                networks.load_state_dict(dict(self.networks))
+            except RuntimeError as error:
+                raise InputError(
+                    "the earlier run trained networks of other sizes, or other people: give one of the same."
+                ) from error
+        elif self.trunk is not None:
+            try:
+                networks.encoder.trunk.load_state_dict(dict(self.trunk))
             except RuntimeError as error:
                 raise InputError(
                     "the recognition network has other sizes than the encoder's trunk: give one of the same."
@@ -405,11 +414,12 @@ def load_sphere_task(
     data: Path,
     cache: Path,
     training: SphereTraining,
-    trunk: Mapping[str, Tensor] | None,
+    trunk: Mapping[str, Tensor] | None = None,
+    networks: Mapping[str, Tensor] | None = None,
 ) -> SphereTask:
     """The task on the labelled folders in ``data``; crops are kept in ``cache`` (NAME.npy).
 
     Raises:
         DatasetError: a folder is missing or damaged.
     """
-    return SphereTask(sphere, load_crops(data, cache), crop_landmarks(data), training, trunk)
+    return SphereTask(sphere, load_crops(data, cache), crop_landmarks(data), training, trunk, networks)
