@@ -9,6 +9,7 @@ from torch import nn
 from facewright.core.assets import assets_folder, read_safetensors, record_asset
 from facewright.methods.recognition.weights import recognition_network
 from facewright.methods.specular.model import SpecularNetwork
+from facewright.methods.sphere.encoder import EncoderSettings, SphereEncoder
 from facewright.networks.heads import FaceNetwork, LandmarkNetwork
 from facewright.networks.segmentation import SegmentationNetwork
 from facewright.networks.weights import write_weights
@@ -72,9 +73,31 @@ def recognition(path: Path) -> tuple[nn.Module, str, str]:
     return network, header["steps"], data
 
 
+def sphere_encoder(path: Path) -> tuple[nn.Module, str, str]:
+    """The encoder of a run of ``facewright train sphere``, its steps and its data."""
+    tensors, header = read_safetensors(path)
+    if (header.get("format"), header.get("task")) != (FORMAT, "sphere"):
+        raise SystemExit(f"{path}: expected best.safetensors of facewright train sphere.")
+    told = json.loads(header["settings"])
+    sizes = {name: told[f"sphere.network.{name}"] for name in EncoderSettings.__dataclass_fields__}
+    network = SphereEncoder(
+        EncoderSettings(**{k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()})
+    )
+    prefix = "encoder."
+    network.load_state_dict({n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)})
+    folds = " ".join(map(str, told["sphere.kept_out_folds"]))
+    data = (
+        f"faces_in_the_wild and faces_in_colour, of which {told['sphere.people']} people, "
+        f"{told['sphere.photos']} photos, landmarks by MediaPipe; kept out: a tenth of the people "
+        f"(facewright/data/datasets/kept_out.py) and those in folds {folds} of pairs.csv"
+    )
+    return network, header["steps"], data
+
+
 TASKS = {
     "recognition": recognition,
     "segmentation": lambda path: best("segmentation", SegmentationNetwork(), SEGMENTATION_DATA, path),
+    "sphere_encoder": sphere_encoder,
     "specular": lambda path: best("specular", SpecularNetwork(), SPECULAR_DATA, path),
 }
 

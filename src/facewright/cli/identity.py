@@ -82,8 +82,7 @@ class Verify:
         meaning = "one person" if found.cosine >= threshold.cosine else "two people"
         sys.stdout.write(
             f"{side} the threshold {threshold.cosine:.3f}, which speaks for {meaning}; by it "
-            f"{threshold.accuracy:.0f} of 100 pairs were told rightly ({threshold.pairs} pairs of photos of "
-            "people unknown to it)\n"
+            f"{threshold.accuracy:.0f} of 100 pairs were told rightly (measured on {threshold.pairs})\n"
         )
         return DONE
 

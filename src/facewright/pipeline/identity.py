@@ -46,7 +46,11 @@ class Threshold:
 
 
 # Measured by scripts/evaluate_identity.py; docs/identity.md.
-THRESHOLDS: dict[str, Threshold] = {}
+THRESHOLDS: dict[str, Threshold] = {
+    "fit": Threshold(0.426, 66.6, 4322),
+    "specular": Threshold(0.511, 64.0, 880),
+    "sphere": Threshold(0.251, 85.7, 880),
+}
 
 
 @runtime_checkable

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tests.unit.data.datasets.miniature_folder import face_points, write_folder, write_pairs
 
-from facewright.core.errors import InputError
+from facewright.core.errors import AssetError, InputError
 from facewright.data.aligned_faces import MARGIN, crop_landmarks, load_crops
 from facewright.data.crop_augmentation import AugmentationSettings, changed
 from facewright.data.datasets.kept_out import is_kept_out
@@ -21,6 +21,7 @@ from facewright.methods.sphere.encoder import (
     head_sizes,
 )
 from facewright.methods.sphere.infer import SphereMethod
+from facewright.methods.sphere.recipe import RECIPE, SphereOptions, _earlier, sphere_task
 from facewright.methods.sphere.train import NOBODY, SphereTask, SphereTraining
 from facewright.networks.weights import read_weights, write_weights
 
@@ -161,3 +162,28 @@ def test_the_method_gives_one_person_one_identity(model, tmp_path: Path) -> None
     assert torch.allclose(length, head.scale, rtol=1e-3)
     with pytest.raises(InputError, match="one photo for each"):
         method.encode(photos[:1], landmarks)
+
+
+def test_a_run_goes_on_from_an_earlier_one(task: SphereTask) -> None:
+    earlier = task.build(3)
+    later = SphereTask(
+        task.sphere, task.crops, task.landmarks, task.training, networks=earlier.state_dict()
+    ).build(0)
+    crops = task.batch(0, 0, 0, 1).crops
+    assert torch.equal(later.eval().encoder(crops).code, earlier.eval().encoder(crops).code)
+    assert not torch.equal(task.build(0).eval().encoder(crops).code, earlier.encoder(crops).code)  # control
+    wider = replace(task.training, network=replace(SIZES, hidden=20))
+    other = SphereTask(task.sphere, task.crops, task.landmarks, wider, networks=earlier.state_dict())
+    with pytest.raises(InputError, match="other sizes"):
+        other.build(0)
+
+
+def test_options_that_make_no_sense_are_refused(tmp_path: Path) -> None:
+    small = RECIPE.scales["small"]
+    with pytest.raises(InputError, match="folds 0 to 9, not 12"):
+        sphere_task(SphereOptions(kept_out_folds=(8, 12)), "small", small)
+    with pytest.raises(InputError, match="from 0 to 1"):
+        SphereTraining(labelled=1.5)
+    write_weights(tmp_path / "encoder.safetensors", SphereEncoder(SIZES), {})
+    with pytest.raises(AssetError, match="best"):
+        _earlier(tmp_path / "encoder.safetensors")
