@@ -3,6 +3,7 @@
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -80,9 +81,8 @@ def sphere_encoder(path: Path) -> tuple[nn.Module, str, str]:
         raise SystemExit(f"{path}: expected best.safetensors of facewright train sphere.")
     told = json.loads(header["settings"])
     sizes = {name: told[f"sphere.network.{name}"] for name in EncoderSettings.__dataclass_fields__}
-    network = SphereEncoder(
-        EncoderSettings(**{k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()})
-    )
+    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()}
+    network = SphereEncoder(EncoderSettings(**given))
     prefix = "encoder."
     network.load_state_dict({n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)})
     folds = " ".join(map(str, told["sphere.kept_out_folds"]))

@@ -89,7 +89,7 @@ def mouth_inside_seen(model: FaceModel, head: np.ndarray, parted: float = 0.0) -
     lips = model.landmark_points(torch.from_numpy(head), "dense478").numpy()[list(LIP_PAIRS[0])].mean(0)
     posed = head + parted * jaw - lips + np.array([0.0, *CENTRE[1:]])
     shot = take(posed, faces, np.zeros_like(head), size=MOUTH_PIXELS, span=MOUTH_SPAN)
-    seen = inside[faces].any(1)[shot.triangle] & (shot.triangle >= 0)
+    seen = inside[faces[shot.triangle]].any(axis=-1) & (shot.triangle >= 0)
     return float(seen.sum() * (MOUTH_SPAN / MOUTH_PIXELS) ** 2)
 
 

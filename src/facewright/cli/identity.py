@@ -151,7 +151,7 @@ def _row(number: int, each: "Ranked") -> dict[str, Any]:
 
 def _csv(rows: list[dict[str, Any]]) -> str:
     text = io.StringIO()
-    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    table: csv.DictWriter[str] = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
     return text.getvalue()

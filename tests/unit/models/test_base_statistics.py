@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from base_model.landmark_response import SIZE, SPAN, YAWS, measure_response
 from base_model.photo_statistics import DISTANCE, LandmarkSpace, Photos, estimate, spread_out
 from base_model.picture import CENTRE, turned
 from base_model.picture import DISTANCE as CAMERA
+from base_model.source import RawHead
 
 SPREAD, MEAN = np.array([0.5, 1.0, 1.6]), np.array([1.0, 0.0, -0.5])
 
@@ -104,10 +106,15 @@ def lips() -> tuple[np.ndarray, Contact]:
     x = np.linspace(-20, 20, 21)
     rows = [np.stack([x, np.full(21, y), np.zeros(21)], axis=1) for y in (3.0, 0.5, -0.5, -3.0)]
     mean = np.concatenate(rows)
-    jaw = np.where(mean[:, 1:2] < 0, [0.0, -10.0, 0.0], 0.0)
+    across = np.arange(20)
+    strip = np.stack([across, across + 1, across + 22, across + 21], axis=1)
+    none = np.zeros(0)
+    unused = {field.name: none for field in fields(RawHead)}
+    quads = np.concatenate([strip, strip + 42])
+    raw = RawHead(**{**unused, "quads": quads, "part": np.zeros(84, dtype=np.int64)})
     pick = sparse.csr_matrix(np.eye(84))
-    upper, lower = pick[21:42][::3], pick[42:63][::3]
-    return mean, lip_contact(mean, upper, lower, jaw, np.ones(84, dtype=bool))
+    upper, lower = (sparse.csr_matrix(pick[start : start + 21 : 3]) for start in (21, 42))
+    return mean, lip_contact(raw, mean, upper, lower, np.tile([0.0, 1.0, 0.0], (7, 1)))
 
 
 def test_lips_keep_together_and_what_they_do_together() -> None:

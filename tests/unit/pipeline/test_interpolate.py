@@ -58,7 +58,7 @@ def heads(model):
 
 @pytest.fixture(scope="module")
 def walk(model, heads):
-    return walk_between(*heads, sphere_model(model, model.regions["front"]), 5)
+    return walk_between(heads[0], heads[1], sphere_model(model, model.regions["front"]), 5)
 
 
 def test_the_way_starts_and_ends_at_the_heads(walk, heads):
@@ -76,7 +76,7 @@ def test_the_way_starts_and_ends_at_the_heads(walk, heads):
 def test_opposite_heads_have_no_shortest_way(model):
     ends = [saved_head(model, "x", [sign * 1.0, sign * 0.5, 0.0], 0.0) for sign in (1, -1)]
     with pytest.raises(InputError, match="opposite"):
-        walk_between(*ends, sphere_model(model), 3)
+        walk_between(ends[0], ends[1], sphere_model(model), 3)
     with pytest.raises(InputError, match="no direction"):
         walk_between(ends[0], saved_head(model, "mean", [0.0, 0.0, 0.0], 0.0), sphere_model(model), 3)
 

@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from facewright.core.errors import InputError, NotFiniteError, UnavailableError
 from facewright.evaluation.ablation import AblationTable, PaperNumber, Run, Variant, judge
 from facewright.pipeline.methods import METHODS, load_study
 from facewright.pipeline.reproduce import reproduce
+from facewright.pipeline.reproduce_sphere import SphereStudy
 
 FULL = Variant("full", {}, PaperNumber(1.0, 0.5))
 TABLE = AblationTable(
@@ -192,9 +194,9 @@ def test_what_is_not_there_is_told(tmp_path):
     with pytest.raises(InputError, match="specular"):
         load_study("fit", "mini", [])
     # The mouth loss starts at a quarter of any length.
-    longer = load_study("specular", "mini", [], 1200).settings()
+    longer: dict[str, Any] = dict(load_study("specular", "mini", [], 1200).settings())
     assert (longer["schedule"]["steps"], longer["training"]["losses"]["mouth_start"]) == (1200, 300)
-    assert longer != load_study("specular", "mini", []).settings()
+    assert longer != dict(load_study("specular", "mini", []).settings())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -237,7 +239,7 @@ def test_a_table_may_have_several_figures_of_a_run(tmp_path):
     few = replace(table, variants=table.variants[:2])
     few = replace(few, more=tuple(replace(part, variants=part.variants[:2]) for part in table.more))
 
-    class Small(type(study)):
+    class Small(SphereStudy):
         @property
         def tables(self):
             return {"1": few}

@@ -4,7 +4,7 @@ The optional package warp-lang is imported here and in ``cuda_kernels`` only. Su
 ``core.rows``, which adds in a fixed order: atomic additions would give other bits each time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import warp as wp  # pyright: ignore[reportMissingImports]
@@ -111,7 +111,7 @@ def _triples(rows: Tensor) -> wp.array:
 
 
 def _launch(
-    kernel: wp.Kernel, threads: tuple[int, ...], arguments: Sequence[object], device: torch.device
+    kernel: Callable[..., None], threads: tuple[int, ...], arguments: Sequence[object], device: torch.device
 ) -> None:
     """Run on torch's stream of that device, so that torch's own operations before and after are in order."""
     if 0 in threads:
