@@ -1,0 +1,154 @@
+"""How well the shapes that methods find in photos tell people apart, and how much one person's shape varies.
+
+Pairs are those of ``faces_in_the_wild/pairs.csv``, landmarks the labels of MediaPipe that come with the
+photos, so that methods differ and detection does not. Of a network that was trained on people of some folds,
+ask the others.
+
+Example: ``python scripts/evaluate_identity.py fit specular sphere --folds 8 9``.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy import ndarray
+
+from facewright.core.progress import ProgressBar
+from facewright.data.aligned_faces import FOLDERS
+from facewright.data.datasets.kept_out import is_kept_out
+from facewright.data.datasets.labelled_folders import read_labelled_folder, read_pairs
+from facewright.data.datasets.record import FacePhoto, PhotoPair
+from facewright.detection import Landmarks
+from facewright.evaluation.identity_metrics import (
+    Metric,
+    best_threshold,
+    pair_similarity,
+    spread,
+    true_accepts,
+    verify,
+)
+from facewright.pipeline.identity import IdentityReader
+
+METRICS: tuple[Metric, ...] = ("cosine", "euclidean")
+MOST = 40  # photos of one person
+LEAST = 6  # of a person who is kept out
+PEOPLE = 20  # with most photos
+CHUNK = 64
+MIXED = 5  # fewer folds than these choose a threshold on little: then ten groups in the order of the list
+
+
+def main() -> None:
+    """Print figures of each method."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("methods", nargs="+", choices=("fit", "specular", "sphere"))
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--folds", type=int, nargs="*", default=list(range(10)))
+    parser.add_argument("--weights", type=Path, help="of the one method that is asked")
+    parser.add_argument("--out", type=Path, help="JSON of all figures")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    sets = [read_labelled_folder(options.data / name, name) for name in FOLDERS]
+    pairs = [pair for pair in read_pairs(sets[0]) if pair.fold in options.folds]
+    photos = [photo for photos in sets for photo in photos]
+    tested = {photos[row].identity for pair in pairs for row in (pair.first, pair.second)}
+    groups = people_with_most(photos, tested)
+    rows = sorted(
+        {row for pair in pairs for row in (pair.first, pair.second)}
+        | {row for group in groups.values() for person in group for row in person}
+    )
+    print(f"{len(pairs)} pairs of folds {options.folds}, {len(rows)} photos, landmarks: labels of MediaPipe")
+    told = {}
+    for method in options.methods:
+        reader = IdentityReader.load(method, options.weights, finder=no_faces)
+        codes = codes_of(method, reader, photos, rows)
+        told[method] = figures(codes, pairs, groups, reader.vertices)
+        print(method, json.dumps(told[method], indent=1), flush=True)
+    if options.out:
+        options.out.write_text(json.dumps(told, indent=1) + "\n")
+
+
+def no_faces(photo: torch.Tensor) -> list[Landmarks]:
+    """Landmarks are labelled: nothing is searched for."""
+    del photo
+    return []
+
+
+def people_with_most(photos: Sequence[FacePhoto], tested: set[str | None]) -> dict[str, list[list[int]]]:
+    """Photos of the 20 people with most of them, and of the people whom no training saw."""
+    of: dict[str, list[int]] = {}
+    for row, photo in enumerate(photos):
+        if photo.identity:
+            of.setdefault(photo.identity, []).append(row)
+    most = sorted(of.items(), key=lambda item: (-len(item[1]), item[0]))[:PEOPLE]
+    unseen = [rows for who, rows in of.items() if len(rows) >= LEAST and (who in tested or is_kept_out(who))]
+    cut = {f"{PEOPLE}_people_with_most_photos": [rows for _, rows in most], "people_kept_out": unseen}
+    return {name: [rows[:MOST] for rows in groups] for name, groups in cut.items()}
+
+
+def codes_of(
+    method: str, reader: IdentityReader, photos: Sequence[FacePhoto], rows: Sequence[int]
+) -> dict[int, ndarray]:
+    """Codes of some photos."""
+    codes: dict[int, ndarray] = {}
+    with ProgressBar(len(rows)) as bar:
+        bar.name(method)
+        for first in range(0, len(rows), CHUNK):
+            chosen = rows[first : first + CHUNK]
+            points = torch.stack([labelled(photos[row]) for row in chosen])
+            pixels = [photos[row].image.read().pixels for row in chosen]
+            codes |= dict(zip(chosen, reader.codes(pixels, points), strict=True))
+            for _ in chosen:
+                bar.advance()
+    return codes
+
+
+def labelled(photo: FacePhoto) -> torch.Tensor:
+    """The 478 labelled points of a photo."""
+    if photo.landmarks is None:
+        raise SystemExit(f"{photo.name} has no landmarks.")
+    return photo.landmarks.points
+
+
+def figures(
+    codes: dict[int, ndarray],
+    pairs: Sequence[PhotoPair],
+    groups: dict[str, list[list[int]]],
+    vertices: int,
+) -> dict[str, object]:
+    """Verification by both metrics in per cent, and spreads in mm of the neutral face."""
+    first, second = (np.stack([codes[getattr(pair, side)] for pair in pairs]) for side in ("first", "second"))
+    same = np.array([pair.same for pair in pairs])
+    folds = np.array([pair.fold for pair in pairs], dtype=np.int64)
+    if len(np.unique(folds)) < MIXED:
+        folds = np.arange(len(pairs), dtype=np.int64) % 10
+    told: dict[str, object] = {}
+    for metric in METRICS:
+        similarity = pair_similarity(first, second, metric)
+        found = verify(similarity, same, folds)
+        told[metric] = {
+            "accuracy": round(100 * found.accuracy, 2),
+            "accuracy_std": round(100 * found.accuracy_std, 2),
+            "equal_error_rate": round(100 * found.equal_error_rate, 2),
+            "area_under_roc": round(100 * found.area_under_roc, 2),
+            "true_accepts_at_1_percent": round(100 * true_accepts(similarity, same, 0.01), 1),
+            "threshold": round(best_threshold(similarity, same), 4),
+        }
+    for name, people in groups.items():
+        rows = [row for person in people for row in person]
+        whose = np.repeat(np.arange(len(people)), [len(person) for person in people])
+        found_spread = spread(np.stack([codes[row] for row in rows]) / vertices**0.5, whose)
+        told[name] = {
+            "people": len(people),
+            "photos": len(rows),
+            "within_mm": round(found_spread.within, 3),
+            "between_mm": round(found_spread.between, 3),
+            "ratio": round(found_spread.ratio, 3),
+        }
+    return told
+
+
+if __name__ == "__main__":
+    main()
