@@ -36,6 +36,7 @@ def test_a_scan_becomes_a_head_once(scan: Path, capsys: pytest.CaptureFixture[st
     assert f"1 done: {out / 'report.json'}" in capsys.readouterr().out
     assert sorted(path.name for path in (out / "ann").iterdir()) == [
         "albedo.png",
+        "head.glb",
         "head.mtl",
         "head.obj",
         "head.ply",

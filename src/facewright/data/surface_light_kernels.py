@@ -81,12 +81,20 @@ def _inverse_length(x, y, z):
 
 @njit(nogil=True, cache=True)
 @no_type_check
+def _share(value):
+    """From 0 to 1; 0 for what is not a number, which would index anything."""
+    value = value if value > 0 else np.float32(0)
+    return value if value < 1 else np.float32(1)
+
+
+@njit(nogil=True, cache=True)
+@no_type_check
 def _looked_up(strands, across, along):
     """Bilinear, the first row of strands at the top (along = 1)."""
     rows, columns = strands.shape
     one = np.float32(1)
-    x = min(max(across, np.float32(0)), one) * np.float32(columns - 1)
-    y = (one - min(max(along, np.float32(0)), one)) * np.float32(rows - 1)
+    x = _share(across) * np.float32(columns - 1)
+    y = (one - _share(along)) * np.float32(rows - 1)
     left, top = int(x), int(y)
     right, below = min(left + 1, columns - 1), min(top + 1, rows - 1)
     u, v = x - np.float32(left), y - np.float32(top)

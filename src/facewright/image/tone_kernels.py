@@ -16,5 +16,7 @@ def tone(linear, curve, out):
     for y in range(height):
         for x in range(width):
             for c in range(channels):
-                value = min(max(linear[y, x, c], np.float32(0)), np.float32(1))
+                value = linear[y, x, c]
+                value = value if value > 0 else np.float32(0)  # what is not a number is not above 0
+                value = value if value < 1 else np.float32(1)
                 out[y, x, c] = curve[np.int64(value * last + np.float32(0.5))]

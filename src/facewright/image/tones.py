@@ -23,7 +23,7 @@ def curve_bytes(values: Float[Tensor, " T"]) -> UInt8[Tensor, " T"]:
 
 
 def toned(linear: Float[Tensor, "H W C"], curve: UInt8[Tensor, " T"]) -> UInt8[Tensor, "H W C"]:
-    """Bytes of light; what lies outside of [0, 1] is clipped."""
+    """Bytes of light; what lies outside of [0, 1] is clipped, and what is not a number is 0."""
     if linear.device.type != "cpu":
         return plain_toned(linear, curve)
     from facewright.image.tone_kernels import tone
@@ -35,4 +35,4 @@ def toned(linear: Float[Tensor, "H W C"], curve: UInt8[Tensor, " T"]) -> UInt8[T
 
 def plain_toned(linear: Float[Tensor, "H W C"], curve: UInt8[Tensor, " T"]) -> UInt8[Tensor, "H W C"]:
     """``toned`` in plain torch: the specification of its kernel, and what other devices run."""
-    return curve.to(linear.device)[(linear.clamp(0, 1) * (len(curve) - 1) + 0.5).long()]
+    return curve.to(linear.device)[(linear.nan_to_num(nan=0.0).clamp(0, 1) * (len(curve) - 1) + 0.5).long()]

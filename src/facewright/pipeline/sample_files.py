@@ -60,7 +60,7 @@ def photo_files(sample: Sample, model: FaceModel) -> dict[str, bytes]:
     sample = on_device(sample, "cpu")
     return {
         "albedo.png": quick_png(_srgb_bytes(sample.albedo_map)),
-        "depth.png": depthquick_png(sample.depth.numpy()),
+        "depth.png": depth_png(sample.depth.numpy()),
         "diffuse.png": quick_png(_srgb_bytes(sample.diffuse)),
         "jpg": sample.image_file,
         "json": _json(photo_parameters(sample, model)),
@@ -190,13 +190,13 @@ def _frame_files(frame: DepthFrame, key: str) -> dict[str, bytes]:
     small = Image.fromarray(frame.colors).resize((PREVIEW, PREVIEW), Image.Resampling.BOX)
     return {
         "color.png": quick_png(frame.colors),
-        "depth.png": depthquick_png(frame.depth),
+        "depth.png": depth_png(frame.depth),
         "rgbd.json": _json(told),
         "preview.jpg": _jpg(np.asarray(small)),
     }
 
 
-def depthquick_png(depth: Float[ndarray, "H W"]) -> bytes:
+def depth_png(depth: Float[ndarray, "H W"]) -> bytes:
     """Depth in mm as a grey PNG of 16 bits in steps of ``DEPTH_STEP``; 0 where there is none."""
     steps = np.clip(np.round(depth / DEPTH_STEP), 0, 65535).astype(np.uint16)
     return quick_png(steps)

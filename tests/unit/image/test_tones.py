@@ -13,3 +13,10 @@ def test_bytes_are_those_of_the_curve() -> None:
         assert torch.equal(toned(linear, srgb_curve()), plain_toned(linear, srgb_curve()))
         assert (toned(linear, srgb_curve()) - expected).abs().max() < 0.75
     assert (toned(light, srgb_curve()) - 255 * light.clamp(0, 1)).abs().max() > 20
+
+
+def test_what_is_not_a_number_is_black() -> None:
+    odd = torch.tensor([float("nan"), float("inf"), -float("inf"), 1e30, -1e30, 1.0]).expand(2, 2, 6)
+    black, white = 0, 255
+    for bytes_of in (toned, plain_toned):
+        assert bytes_of(odd, srgb_curve())[1, 1].tolist() == [black, white, black, white, black, white]

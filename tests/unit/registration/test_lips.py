@@ -77,7 +77,7 @@ def test_what_slides_apart_is_held_together() -> None:
     trust = np.full(len(upper), 0.2)
     held = LandmarkTerm(contact.own, contact.own_weights, upper, trust)
     away = LandmarkTerm(contact.seam.triangle, contact.seam.corner_weights, lower - [0.0, 2.0, 0.0], trust)
-    stages = (Stage(stiffness=0.1, landmarks=1.0, iterations=2),)
+    stages = (Stage(stiffness=0.03, landmarks=1.0, iterations=2),)  # soft enough to part lips that touch
     gaps = []
     for terms in ([held, away, contact], [held, away]):
         moved = deform(skin.vertices, skin.faces, terms, NonRigidSettings(stages)).vertices
@@ -101,23 +101,25 @@ def test_landmarks_tell_closed_lips_from_open_ones() -> None:
 
 
 def test_the_fit_finds_the_gap_by_points_of_the_scan_and_by_landmarks() -> None:
+    """Over two people with an open mouth; one that is nearly closed needs neither."""
     plain = FaceFitSettings(samples=700, iterations=7, lip_gaps=0.0, lip_points=0)
-    rotation, translation = PLACE
-    truth = head(0.12)
-    vertices, faces = scan_around(truth, FACES, ScanSettings(holes=0.0), np.random.default_rng(0))
-    whole = prepare_target(vertices @ rotation.T + translation, faces)
     shown = MODEL.parts["skin"].numpy() & ~MODEL.regions["lips"].numpy()
-    lipless = prepare_target(
-        truth @ rotation.T + translation, np.ascontiguousarray(FACES[shown[FACES].all(1)])
-    )
-    for target, sigma, settings in (
-        (whole, PLASTER_SIGMA, replace(plain, lip_points=400)),
-        (lipless, BASE_SIGMA, replace(plain, lip_gaps=1.0)),
-    ):
-        seen = marks(truth, sigma)
-        seen = replace(seen, points=seen.points @ rotation.T + translation)
-        errors = []
-        for chosen in (settings, plain):
-            fit = fit_face(MODEL, target, PLACE, seen, chosen)
-            errors.append(abs(SEAM.gaps(fit.vertices, FACES) - SEAM.gaps(truth, FACES)).mean())
-        assert errors[0] < 0.8 * errors[1]
+    lipless = np.ascontiguousarray(FACES[shown[FACES].all(1)])
+    rotation, translation = PLACE
+    errors = np.zeros((2, 2))
+    for seed, jaw in ((4, 0.12), (5, 0.25)):
+        truth = head(jaw, seed)
+        vertices, faces = scan_around(truth, FACES, ScanSettings(holes=0.0), np.random.default_rng(0))
+        ways = (
+            (vertices, faces, PLASTER_SIGMA, replace(plain, lip_points=400)),
+            (truth, lipless, BASE_SIGMA, replace(plain, lip_gaps=1.0)),
+        )
+        for way, (points, triangles, sigma, settings) in enumerate(ways):
+            target = prepare_target(points @ rotation.T + translation, triangles)
+            seen = marks(truth, sigma)
+            seen = replace(seen, points=seen.points @ rotation.T + translation)
+            for plainly, chosen in enumerate((settings, plain)):
+                fit = fit_face(MODEL, target, PLACE, seen, chosen)
+                gaps = SEAM.gaps(fit.vertices, FACES) - SEAM.gaps(truth, FACES)
+                errors[way, plainly] += abs(gaps).mean()
+    assert (errors[:, 0] < 0.85 * errors[:, 1]).all()

@@ -59,17 +59,18 @@ def test_the_face_is_found_wherever_it_looks(model, finder) -> None:
 
 
 def test_what_plaster_does_to_landmarks_is_taken_off(model, finder) -> None:
-    identity = torch.randn(1, model.identity_count, generator=torch.Generator().manual_seed(1))
-    head = model.vertices(identity)[0]
-    truth = model.landmark_points(head, "dense478").double().numpy()
     faces = model.topology.faces.numpy()
-    plaster = surface_of_scan(Scan("head.ply", head.double().numpy(), faces, np.arange(len(head))))
 
-    def error(bias) -> float:
+    def error(seed: int, bias: np.ndarray | None) -> float:
+        identity = torch.randn(1, model.identity_count, generator=torch.Generator().manual_seed(seed))
+        head = model.vertices(identity)[0]
+        truth = model.landmark_points(head, "dense478").double().numpy()
+        plaster = surface_of_scan(Scan("head.ply", head.double().numpy(), faces, np.arange(len(head))))
         found = find_face_on_scan(plaster, model, finder, bias).landmarks
         return float(np.median(np.linalg.norm(found.points - truth[found.index], axis=1)))
 
-    assert error(plaster_bias(model, finder)) < 0.8 * error(None)
+    bias, people = plaster_bias(model, finder), (1, 2)
+    assert sum(error(seed, bias) for seed in people) < 0.8 * sum(error(seed, None) for seed in people)
 
 
 @pytest.mark.parametrize(
