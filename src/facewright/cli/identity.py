@@ -81,8 +81,8 @@ class Verify:
         side = "above" if found.cosine >= threshold.cosine else "below"
         meaning = "one person" if found.cosine >= threshold.cosine else "two people"
         sys.stdout.write(
-            f"{side} the threshold {threshold.cosine:.3f}, which speaks for {meaning}; by it "
-            f"{threshold.accuracy:.0f} of 100 pairs were told rightly (measured on {threshold.pairs})\n"
+            f"{side} the threshold {threshold.cosine:.3f}, which speaks for {meaning}; by thresholds found "
+            f"so {threshold.accuracy:.0f} of 100 pairs were told rightly (of {threshold.pairs}, ten folds)\n"
         )
         return DONE
 
