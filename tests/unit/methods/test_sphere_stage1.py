@@ -18,7 +18,7 @@ from facewright.methods.sphere.codes import (
     softmax_loss,
 )
 from facewright.methods.sphere.settings import MODELS, Stage1Settings, Stage1Weights
-from facewright.methods.sphere.space import in_space, scan_space
+from facewright.methods.sphere.space import ScanSpace, in_space, scan_space
 from facewright.methods.sphere.stack import open_stack, write_stack
 from facewright.methods.sphere.stage1 import Stage1Task, decorrelated, learn_basis
 
@@ -212,8 +212,9 @@ def test_the_centre_loss_is_the_ratio_of_its_sums():
 def test_bad_input_is_told(stack, scans, tmp_path):
     shape = stack.scans.reshape(-1, VERTICES, 3)
     numbers = np.arange(VERTICES)
+    uneven = iter([shape[:2], shape[:1, :-1]])
     with pytest.raises(InputError, match="one topology"):
-        write_stack(tmp_path / "a", [shape[:2], shape[:1, :-1]], np.zeros(3, dtype=np.int64), numbers, {})
+        write_stack(tmp_path / "a", uneven, np.zeros(3, dtype=np.int64), numbers, {})
     with pytest.raises(InputError, match="a person for each scan"):
         write_stack(tmp_path / "b", [shape[:4]], np.zeros(5, dtype=np.int64), numbers, {})
     assert not (tmp_path / "b" / "scans.npy").exists()
@@ -228,8 +229,9 @@ def test_bad_input_is_told(stack, scans, tmp_path):
     Stage1Task(scans, alone, SETTINGS.of_model("Sphere-Linear"))  # asks for nobody
     with pytest.raises(InputError, match="rank"):
         replace(SETTINGS, rank=5)
+    other = ScanSpace(np.zeros(9, dtype=np.float32), np.eye(9, 5, dtype=np.float32))
     with pytest.raises(InputError, match="one topology"):
-        in_space(replace(scan_space(stack, 5), mean=np.zeros(9, dtype=np.float32)), stack)
+        in_space(other, stack)
 
 
 def test_one_person_with_one_scan_is_learned_from(scans, stack, tmp_path):
