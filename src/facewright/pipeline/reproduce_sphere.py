@@ -13,7 +13,7 @@ from jaxtyping import Float, Int64
 from numpy import ndarray
 from torch import Tensor
 
-from facewright.core.assets import read_safetensors, sha256, write_safetensors
+from facewright.core.assets import asset_path, read_safetensors, sha256, write_safetensors
 from facewright.core.errors import InputError, UnavailableError
 from facewright.data.protocols import SCAN_PROTOCOLS, ScanProtocol
 from facewright.data.registered_scans import RegistrationNoise, ScanPopulation, face_vertices
@@ -26,7 +26,7 @@ from facewright.methods.sphere.space import ScanSpace, SpaceScans, in_space, sca
 from facewright.methods.sphere.stack import ScanStack, open_stack, write_stack
 from facewright.methods.sphere.stage1 import learn_basis
 from facewright.methods.sphere.tables import TABLES
-from facewright.models.base import load_base_model
+from facewright.models.base import BASE_HEAD, load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.models.storage import load_face_model
 from facewright.training.recipe import Scale
@@ -82,18 +82,31 @@ class SphereStudy:
         """Scale, stage 1, and what the scans are."""
         told = {
             "scale": self.scale,
-            "stage1": asdict(self._stage1()),
-            "scans": {name: asdict(self._protocol(name)) for name in self._sets()},
-            "noise": asdict(RegistrationNoise()),
+            "stage1": asdict(self.stage1),
+            "scans": {name: self.told(name) for name in self._sets()},
         }
-        return told if self.other is None else {**told, "other": sha256(self.other)}
+        return json.loads(json.dumps(told))
+
+    def told(self, name: str) -> dict[str, object]:
+        """What the scans of a set were drawn with, as JSON values: kept with them, and compared."""
+        head = asset_path(BASE_HEAD)
+        drawn = {
+            "protocol": asdict(self._protocol(name)),
+            "scale": self.scale,
+            "seed": SEED,
+            "noise": asdict(RegistrationNoise()),
+            "base_head": sha256(head),
+        }
+        if name == OTHER and self.other is not None:
+            drawn["other"] = sha256(self.other)
+        return json.loads(json.dumps(drawn))
 
     def prepare(self, folder: Path) -> None:
         """Draw the scans and reduce them, unless they are there.
 
         Raises:
             UnavailableError: the extra ``train`` is not installed.
-            InputError: the other model is in another topology.
+            InputError: the other model is in another topology, or the folder holds other scans.
         """
         if find_spec("lightning_fabric") is None:
             raise UnavailableError("training needs the extra train: pip install 'facewright[train]'.")
@@ -103,14 +116,13 @@ class SphereStudy:
             if not (folder / name / "stack.json").is_file():
                 model = base if name == TRAINED_ON else self._other(base)
                 people = ScanPopulation(model, self._protocol(name), vertex, SEED)
-                told = asdict(people.protocol)
-                write_stack(
-                    folder / name, people.blocks(), people.people, vertex, json.loads(json.dumps(told))
-                )
+                write_stack(folder / name, people.blocks(), people.people, vertex, self.told(name))
+            _refuse_others(open_stack(folder / name).told, self.told(name), folder / name)
         if not (folder / SPACE).is_file():
-            space = scan_space(open_stack(folder / TRAINED_ON), self._stage1().rank)
+            space = scan_space(open_stack(folder / TRAINED_ON), self.stage1.rank)
             tensors = {"mean": torch.from_numpy(space.mean), "axes": torch.from_numpy(space.axes)}
-            write_safetensors(folder / SPACE, tensors, {})
+            write_safetensors(folder / SPACE, tensors, {"told": json.dumps(self._space_told())})
+        read_space(folder, self._space_told())
 
     def run(self, variant: Variant, seed: int, folder: Path) -> Mapping[str, float]:
         """Train a model and score it on each set.
@@ -125,7 +137,7 @@ class SphereStudy:
             raise UnavailableError(NOT_THERE)
         if kind == "shipped head":
             return self._scored_head(material)
-        settings = self._stage1().of_model(cast(ModelName, kind))
+        settings = self.stage1.of_model(cast(ModelName, kind))
         settings = replace(settings, retract=bool(variant.changes.get("retract", False)))
         trained = material.scans[TRAINED_ON], material.stacks[TRAINED_ON].people
         found = learn_basis(*trained, settings, folder, seed=seed, progress=False)
@@ -150,6 +162,9 @@ class SphereStudy:
         told = separability(OTHER, torch.from_numpy(codes), material.stacks[OTHER].people)
         return {**told, f"{OTHER}_plane": material.plane(OTHER, mean, axes.numpy())}
 
+    def _space_told(self) -> dict[str, object]:
+        return {**self.told(TRAINED_ON), "rank": self.stage1.rank}
+
     def _sets(self) -> tuple[str, ...]:
         return (TRAINED_ON,) if self.other is None else (TRAINED_ON, OTHER)
 
@@ -157,7 +172,9 @@ class SphereStudy:
         protocol, size = SCAN_PROTOCOLS[f"synthetic-{name}"], SIZES[name][self.scale]
         return protocol if size is None else replace(protocol, subjects=size[0], scans=size[1])
 
-    def _stage1(self) -> Stage1Settings:
+    @property
+    def stage1(self) -> Stage1Settings:
+        """Settings of the training."""
         return MINI if self.scale == "mini" else Stage1Settings()
 
     def _other(self, base: FaceModel) -> FaceModel:
@@ -170,12 +187,36 @@ class SphereStudy:
 
     def _material(self, folder: Path) -> "_Material":
         if folder not in self._held:
-            tensors, _ = read_safetensors(folder / SPACE)
-            space = ScanSpace(tensors["mean"].numpy(), tensors["axes"].numpy())
+            space = read_space(folder, self._space_told())
             stacks = {name: open_stack(folder / name) for name in self._sets()}
             scans = {name: in_space(space, stack) for name, stack in stacks.items()}
             self._held[folder] = _Material(space, stacks, scans, load_base_model())
         return self._held[folder]
+
+
+def read_space(folder: Path, told: Mapping[str, object]) -> ScanSpace:
+    """The space of a reproduction's scans.
+
+    Args:
+        folder: of the reproduction.
+        told: what its scans must have been drawn with, and ``rank``.
+
+    Raises:
+        AssetError: the file is missing or damaged.
+        InputError: it is of other scans.
+    """
+    tensors, header = read_safetensors(folder / SPACE)
+    _refuse_others(json.loads(header.get("told", "{}")), told, folder / SPACE)
+    return ScanSpace(tensors["mean"].numpy(), tensors["axes"].numpy())
+
+
+def _refuse_others(found: Mapping[str, object], wanted: Mapping[str, object], where: Path) -> None:
+    different = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
+    if different:
+        raise InputError(
+            f"{where} was made with another {', '.join(different)} than this command asks for: choose "
+            "another --out, or delete that folder's scans, space and runs."
+        )
 
 
 @dataclass(frozen=True)
