@@ -5,12 +5,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from facewright.core.assets import assets_folder, read_safetensors, record_asset
 from facewright.methods.recognition.weights import recognition_network
 from facewright.methods.specular.model import SpecularNetwork
-from facewright.methods.sphere.encoder import EncoderSettings, SphereEncoder
+from facewright.methods.sphere.encoder import EncoderSettings
+from facewright.methods.sphere.head_encoder import HeadEncoder, HeadEncoderSettings, told_head
+from facewright.models.base import load_base_model
+from facewright.models.storage import load_face_model
 from facewright.networks.heads import FaceNetwork, LandmarkNetwork
 from facewright.networks.segmentation import SegmentationNetwork
 from facewright.networks.weights import write_weights
@@ -22,6 +26,7 @@ NETWORKS = {
     "landmarker_first": lambda: LandmarkNetwork(SETTINGS["first"]),
     "landmarker_second": lambda: LandmarkNetwork(SETTINGS["second"]),
 }
+SAME_IDENTITY = 0.05  # of the size of random faces, by which versions of a head may differ
 LICENCE = (
     "Apache-2.0; trained on research images (LFW and YouTube Faces families), of which none is contained"
 )
@@ -82,9 +87,10 @@ def sphere_encoder(path: Path) -> tuple[nn.Module, str, str]:
     told = json.loads(header["settings"])
     sizes = {name: told[f"sphere.network.{name}"] for name in EncoderSettings.__dataclass_fields__}
     given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()}
-    network = SphereEncoder(EncoderSettings(**given))
-    prefix = "encoder."
-    network.load_state_dict({n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)})
+    if "axes.to_head" not in tensors:
+        raise SystemExit(f"{path}: the run does not keep the axes of its codes: train it again.")
+    network = HeadEncoder(HeadEncoderSettings(**given, identity=tensors["axes.to_head"].shape[1]))
+    network.load_state_dict({n: v for n, v in tensors.items() if n.startswith(("encoder.", "axes."))})
     folds = " ".join(map(str, told["sphere.kept_out_folds"]))
     data = (
         f"faces_in_the_wild and faces_in_colour, of which {told['sphere.people']} people, "
@@ -92,6 +98,33 @@ def sphere_encoder(path: Path) -> tuple[nn.Module, str, str]:
         f"(facewright/data/datasets/kept_out.py) and those in folds {folds} of pairs.csv"
     )
     return network, header["steps"], data
+
+
+def head_of(checkpoint: Path, file: Path | None) -> dict[str, str]:
+    """Header by which the sphere's encoder says of which head it is, and in which versions.
+
+    Args:
+        checkpoint: of ``facewright train sphere``.
+        file: the head that it was trained on; the shipped one if None.
+    """
+    told = json.loads(read_safetensors(checkpoint)[1]["settings"])["sphere.model"]
+    base = load_base_model()
+    head = load_face_model(file) if file else base
+    if [head.name, head.version] != told:
+        raise SystemExit(f"trained on {told}, got {head.name} {head.version}: give --trained-head FILE.")
+    versions = [head.version]
+    if head.name == base.name and head.version != base.version:
+        same = torch.equal(head.topology.faces, base.topology.faces)
+        if not same or head.identity_count != base.identity_count:
+            raise SystemExit("the shipped head has another topology or other coefficients: train again.")
+        faces = torch.randn(100, base.identity_count, generator=torch.Generator().manual_seed(0))
+        moves = [(m.vertices(faces) - m.mean)[:, m.regions["face"]] for m in (head, base)]
+        size, change = (float(x.square().sum(2).mean().sqrt()) for x in (moves[0], moves[1] - moves[0]))
+        print(f"random faces: {size:.2f} mm from the mean, in the shipped head {change:.3f} mm elsewhere")
+        if change > SAME_IDENTITY * size:
+            raise SystemExit("the coefficients mean something else in the shipped head: train again.")
+        versions.append(base.version)
+    return told_head(head, versions)
 
 
 TASKS = {
@@ -111,6 +144,9 @@ def main() -> None:
     parser.add_argument("--seed", default="0")
     parser.add_argument("--metrics", default="{}", help="JSON of measured figures, kept in the file")
     parser.add_argument("--to", type=Path, help="write here instead of into the package")
+    parser.add_argument(
+        "--trained-head", type=Path, help="of sphere_encoder: file of the head, if it is not the shipped one"
+    )
     options = parser.parse_args()
     if options.name in TASKS:
         network, steps, data = TASKS[options.name](options.checkpoint)
@@ -124,6 +160,8 @@ def main() -> None:
         "steps": steps,
         "metrics": json.dumps(json.loads(options.metrics)),
     }
+    if options.name == "sphere_encoder":
+        notes |= head_of(options.checkpoint, options.trained_head)
     path = options.to or assets_folder() / f"{options.name}.safetensors"
     write_weights(path, network, notes)
     if options.to is None:

@@ -42,6 +42,8 @@ class SphereModel:
         scale_mean: of the scans or the distribution that the model was made of.
         scale_std: of the same.
         gram: ``A^T A`` over the region; None where that is the identity.
+        turn: identity coefficients times it are those of the model that this was made of; None where this is
+            no other model's.
     """
 
     face_model: FaceModel
@@ -50,6 +52,7 @@ class SphereModel:
     scale_mean: float
     scale_std: float
     gram: Float[Tensor, "D D"] | None = None
+    turn: Float[Tensor, "D K"] | None = None
 
     @property
     def dimensions(self) -> int:
@@ -134,6 +137,7 @@ class SphereModel:
             deviations=self.deviations.to(device),
             region=self.region.to(device),
             gram=self.gram.to(device) if self.gram is not None else None,
+            turn=self.turn.to(device) if self.turn is not None else None,
         )
 
     def _region_basis(self) -> Float[Tensor, "D C"]:
@@ -196,13 +200,18 @@ def sphere_model(
     if count < 1:
         raise InputError(f"model {face_model.name!r} has no identities that differ over the region.")
     variance = variance[:count]
-    turned = torch.einsum("ik,ivc->kvc", mixture[:, :count], basis)
+    mixture = mixture[:, :count]
+    # A sign is arbitrary, and drivers differ; the largest share is made positive.
+    largest = mixture.abs().argmax(0)
+    mixture = mixture * mixture[largest, torch.arange(count, device=mixture.device)].sign()
+    turned = torch.einsum("ik,ivc->kvc", mixture, basis)
     sphere = replace(face_model, identity_basis=turned.to(face_model.identity_basis.dtype))
     # Of the length of normal codes: the mean to second order, the standard deviation to first.
     squared = float(variance.sum())
     spread = float((variance**2).sum().sqrt()) / (2 * squared) ** 0.5
     mean = (squared - spread**2) ** 0.5
-    return SphereModel(sphere, variance.sqrt().to(sphere.mean.dtype), region, mean, spread)
+    turn = mixture.T.to(sphere.mean.dtype)
+    return SphereModel(sphere, variance.sqrt().to(sphere.mean.dtype), region, mean, spread, turn=turn)
 
 
 def measured(model: SphereModel) -> SphereModel:
@@ -242,8 +251,9 @@ def load_sphere_model(path: Path) -> SphereModel:
     tensors, header = read_safetensors(path)
     if HEADER not in header:
         raise AssetError(
-            f"{path} holds a face model without scale and direction: expected one of `facewright train "
-            "sphere`, or take `sphere_model(load_face_model(path))`."
+            f"{path} holds a face model without scale and direction: expected one of "
+            "scripts/build_sphere_model.py, such as the shipped sphere.safetensors, or take "
+            "`sphere_model(load_face_model(path))`."
         )
     return described_sphere(face_model, tensors, header, path)
 

@@ -174,7 +174,7 @@ def test_another_face_model_is_no_sphere(tmp_path, head):
 )
 def test_a_damaged_sphere_is_refused(tmp_path, sphere, name, value):
     path = tmp_path / "damaged.safetensors"
-    save_sphere_model(path, replace(sphere, **{name: value}), ORIGIN)
+    save_sphere_model(path, replace(sphere, turn=None, **{name: value}), ORIGIN)
     with pytest.raises(AssetError, match="no whole Sphere Face Model"):
         load_sphere_model(path)
 

@@ -167,41 +167,45 @@ class Decoder:
     """How raw outputs become heads of a model.
 
     Attributes:
-        sphere: the frozen model.
+        model: the head.
+        deviations: of the code's axes, mm times root of vertices.
         size: px of the crop for a mm of the mean head.
         shift: px; where its origin lies.
         scale: that an output of 0 stands for.
     """
 
-    sphere: SphereModel
+    model: FaceModel
+    deviations: Float[Tensor, " D"]
     size: float
     shift: tuple[float, float]
     scale: float
 
     @classmethod
-    def of(cls, sphere: SphereModel, scale: float) -> "Decoder":
+    def of(cls, model: FaceModel, deviations: Float[Tensor, " D"], scale: float) -> "Decoder":
         """For a model whose mean head lies in crops as ``aligned_crop`` cuts them.
 
         Raises:
             InputError: the model has not the 478 landmarks.
         """
-        five = _five_of(sphere.face_model)
+        five = _five_of(model)
         template = torch.tensor(TEMPLATE) + 0.5
         flat = five[:, :2] * five.new_tensor([1.0, -1.0])  # frontal: up in the head is up in the picture
         spread = [points - points.mean(0) for points in (flat, template.to(flat))]
         size = float((spread[0] * spread[1]).sum() / spread[0].square().sum())
         x, y = (template.to(flat).mean(0) - size * flat.mean(0)).tolist()
-        return cls(sphere, size, (x, y), scale)
+        return cls(model, deviations, size, (x, y), scale)
 
     def decode(self, outputs: EncoderOutputs, settings: EncoderSettings, mixing: Tensor) -> SphereHead:
         """Heads of raw outputs; those of 0 are mean poses, mean expressions and soft light.
 
+        Their identity is in standard deviations of the sphere's axes.
+
         Raises:
             InputError: the encoder is of another model.
         """
-        model = self.sphere.face_model
+        model = self.model
         wanted = (settings.dimensions, settings.expression, settings.diffuse)
-        own = (self.sphere.dimensions, model.expression_count, model.diffuse_count)
+        own = (len(self.deviations), model.expression_count, model.diffuse_count)
         if own != wanted:
             raise InputError(
                 f"the encoder was trained for a head with {wanted} coefficients (identity, expression, "
@@ -210,10 +214,10 @@ class Decoder:
         sizes = head_sizes(settings)
         part = dict(zip(sizes, outputs.rest.split(list(sizes.values()), dim=1), strict=True))
         scale = self.scale * softplus(part["scale"][:, 0] + START)
-        direction = normalize(outputs.code * self.sphere.deviations, dim=1, eps=1e-6)
+        direction = normalize(outputs.code * self.deviations, dim=1, eps=1e-6)
         code = scale[:, None] * (direction + direction @ mixing)
         parameters = HeadParameters(
-            identity=code / self.sphere.deviations,
+            identity=code / self.deviations,
             expression=_bounded(model.expression_prior.mean + EXPRESSION_STEP * part["expression"]),
             diffuse=part["diffuse"],
             specular=code.new_zeros(len(code), model.specular_count),

@@ -21,19 +21,15 @@ from facewright.methods.base import MethodResult
 from facewright.methods.sphere.encoder import (
     Decoder,
     EncoderOutputs,
-    EncoderSettings,
     SphereEncoder,
     SphereHead,
     mean_outputs,
 )
+from facewright.methods.sphere.head_encoder import HeadEncoder, load_head_encoder
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
-from facewright.models.sphere_model import SphereModel, sphere_model
-from facewright.networks.weights import read_weights
 
 WEIGHTS = "sphere_encoder.safetensors"
-REGION = "face"  # of the shipped head, over which its axes are orthonormal
-SCALE_SHARE = 0.5  # of the model's mean scale; what the encoder was trained with
 
 
 @dataclass(frozen=True)
@@ -42,11 +38,10 @@ class SphereMethod:
 
     Attributes:
         model: the head, whose coefficients the results have.
-        decoder: of the model's sphere.
-        to_model: from the sphere's identity coefficients to the model's.
+        decoder: of the sphere's axes that the encoder was trained with.
+        to_model: from identity coefficients along these axes to the model's.
         basis: of the model's landmarks.
         network: in evaluation mode.
-        sizes: of the network.
     """
 
     model: FaceModel
@@ -54,7 +49,6 @@ class SphereMethod:
     to_model: Float[Tensor, "D K"]
     basis: LandmarkBasis
     network: SphereEncoder
-    sizes: EncoderSettings
     name: str = "sphere"
 
     @classmethod
@@ -77,29 +71,19 @@ class SphereMethod:
             InputError: the weights are of another head.
         """
         model = model or load_base_model()
-        network = read_weights(weights or asset_path(WEIGHTS), SphereEncoder, EncoderSettings)
+        network = load_head_encoder(weights or asset_path(WEIGHTS), model)
         return cls.of(model, network, basis=basis)
 
     @classmethod
     def of(
-        cls, model: FaceModel, network: SphereEncoder, *, basis: LandmarkBasis | None = None
+        cls, model: FaceModel, network: HeadEncoder, *, basis: LandmarkBasis | None = None
     ) -> "SphereMethod":
-        """An encoder that was just trained.
-
-        Raises:
-            InputError: it is of another head.
-        """
-        if REGION not in model.regions or model.identity_count != network.settings.dimensions:
-            raise InputError(
-                f"the encoder was trained for a head with {network.settings.dimensions} identity "
-                f"coefficients and a region {REGION!r}, got {model.name!r} with {model.identity_count}: "
-                "use the shipped head."
-            )
-        sphere = sphere_model(model, model.regions[REGION])
-        decoder = Decoder.of(sphere, SCALE_SHARE * sphere.scale_mean)
-        basis = basis or landmark_basis(model, load_landmark_errors())
+        """An encoder whose head the model is; ``load_head_encoder`` checks that."""
         network = network.to(model.device).eval()
-        return cls(model, decoder, model_from_sphere(sphere, model), basis, network, network.settings)
+        axes = network.axes
+        decoder = Decoder.of(model, axes.deviations, float(axes.scale))
+        basis = basis or landmark_basis(model, load_landmark_errors())
+        return cls(model, decoder, axes.to_head, basis, network.encoder)
 
     def encode(
         self,
@@ -135,7 +119,7 @@ class SphereMethod:
         outputs = mean_outputs(outputs, other)
         if groups is not None:
             outputs = _shared(outputs, groups.to(crops.device))
-        return self.decoder.decode(outputs, self.sizes, self.network.mixing)
+        return self.decoder.decode(outputs, self.network.settings, self.network.mixing)
 
     def identities(
         self,
@@ -176,13 +160,6 @@ class SphereMethod:
         return MethodResult(
             refine_photometric(self.model, photos, fit, groups=groups, basis=self.basis, settings=how)
         )
-
-
-def model_from_sphere(sphere: SphereModel, model: FaceModel) -> Float[Tensor, "D K"]:
-    """Identity coefficients of a sphere that was made of a model, times this: those of the model."""
-    own = sphere.face_model.identity_basis.flatten(1).double()
-    rows = model.identity_basis.flatten(1).double()
-    return torch.linalg.lstsq(rows.T, own.T).solution.T.to(model.mean.dtype)
 
 
 def _shared(outputs: EncoderOutputs, groups: Tensor) -> EncoderOutputs:

@@ -35,6 +35,7 @@ from facewright.methods.sphere.encoder import (
     SphereHead,
     mean_outputs,
 )
+from facewright.methods.sphere.head_encoder import HeadAxes, check_axes
 from facewright.methods.sphere.losses import (
     MeshTerms,
     SphereWeights,
@@ -130,9 +131,10 @@ class SphereBatch:
 class SphereNetworks(nn.Module):
     """What is trained: the encoder, which is kept, and what only training needs."""
 
-    def __init__(self, training: SphereTraining, people: int) -> None:
+    def __init__(self, training: SphereTraining, people: int, axes: HeadAxes) -> None:
         super().__init__()
         sizes = training.network
+        self.axes = axes
         self.encoder = SphereEncoder(sizes)
         self.confidence = ConfidenceNetwork()
         self.classes = MarginSoftmax(
@@ -181,7 +183,7 @@ class SphereTask:
     """
 
     name = "sphere"
-    version = 1
+    version = 2
     metric = "score"
 
     def __init__(
@@ -214,7 +216,8 @@ class SphereTask:
             ]
         )
         self.pairs: Pairs = kept_out_pairs(crops, training.kept_out_folds)
-        self.decoder = Decoder.of(sphere, training.scale_share * sphere.scale_mean)
+        scale = training.scale_share * sphere.scale_mean
+        self.decoder = Decoder.of(sphere.face_model, sphere.deviations, scale)
         self.probe = FaceProbe.of(sphere.face_model)
         self.meshes = MeshTerms.of(sphere)
         self.mirror = mirror_of_landmarks(sphere)
@@ -230,8 +233,10 @@ class SphereTask:
         """Fresh networks, the trunk as recognition left it."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            networks = SphereNetworks(self.training, self.people)
+            axes = HeadAxes.of(self.sphere, self.decoder.scale)
+            networks = SphereNetworks(self.training, self.people, axes)
         if self.networks is not None:
+            check_axes(self.networks, axes)
             try:
                 networks.load_state_dict(dict(self.networks))
             except RuntimeError as error:

@@ -1,6 +1,6 @@
 """Stage 2 on a miniature of the labelled folders, and the encoder on photos."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,13 @@ from facewright.methods.sphere.encoder import (
     EncoderSettings,
     SphereEncoder,
     head_sizes,
+)
+from facewright.methods.sphere.head_encoder import (
+    HeadAxes,
+    HeadEncoder,
+    HeadEncoderSettings,
+    load_head_encoder,
+    told_head,
 )
 from facewright.methods.sphere.infer import SphereMethod
 from facewright.methods.sphere.recipe import RECIPE, SphereOptions, _earlier, sphere_task
@@ -123,7 +130,7 @@ def test_a_frozen_basis_stays(task: SphereTask) -> None:
 
 def test_outputs_of_zero_are_the_mean_head_in_its_place(sphere) -> None:
     sizes = EncoderSettings()
-    decoder = Decoder.of(sphere, 180.0)
+    decoder = Decoder.of(sphere.face_model, sphere.deviations, 180.0)
     rest = torch.zeros(1, sum(head_sizes(sizes).values()))
     code = torch.zeros(1, sizes.dimensions)
     code[0, 3] = 1
@@ -140,13 +147,66 @@ def test_outputs_of_zero_are_the_mean_head_in_its_place(sphere) -> None:
         decoder.decode(EncoderOutputs(code, rest), replace(sizes, expression=51), torch.zeros(140, 140))
 
 
-def test_the_method_gives_one_person_one_identity(model, tmp_path: Path) -> None:
-    encoder = SphereEncoder(SIZES)
-    torch.nn.init.normal_(encoder.heads.weight, std=0.1)
-    write_weights(tmp_path / "encoder.safetensors", encoder, {})
+def head_encoder(sphere) -> HeadEncoder:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = HeadEncoder(HeadEncoderSettings(**asdict(SIZES)))
+        torch.nn.init.normal_(network.encoder.heads.weight, std=0.1)
+        torch.nn.init.normal_(network.encoder.spread.bias, std=0.5)
+    network.axes = HeadAxes.of(sphere, 0.5 * sphere.scale_mean)
+    return network
+
+
+def test_axes_are_kept_and_never_computed_again(model, sphere, tmp_path: Path) -> None:
+    path = tmp_path / "encoder.safetensors"
+    network = head_encoder(sphere)
+    write_weights(path, network, told_head(model, [model.version]))
+    crops = torch.rand(2, 1, 112, 112, generator=torch.Generator().manual_seed(0))
+    method = SphereMethod.load(model, weights=path)
+    expected = method.encode_crops(crops).parameters.identity @ method.to_model
+    # Another eigenvector driver: the same sphere over axes of other signs, an encoder trained on these.
+    signs = torch.where(torch.arange(sphere.dimensions) % 3 == 0, -1.0, 1.0)
+    network.axes.to_head *= signs[:, None]
+    network.encoder.spread.weight.data *= signs[:, None]
+    network.encoder.spread.bias.data *= signs
+    write_weights(path, network, told_head(model, [model.version]))
+    turned = SphereMethod.load(model, weights=path)
+    found = turned.encode_crops(crops).parameters.identity @ turned.to_model
+    moved = (model.vertices(found) - model.vertices(expected)).norm(dim=2).max()
+    assert moved < 0.02  # mm
+    wrong = turned.encode_crops(crops).parameters.identity @ method.to_model  # control: computed again
+    assert (model.vertices(wrong) - model.vertices(expected)).norm(dim=2).max() > 1
+
+
+def test_another_head_is_refused(model, sphere, tmp_path: Path) -> None:
+    path = tmp_path / "encoder.safetensors"
+    write_weights(path, head_encoder(sphere), told_head(model, [model.version]))
+    load_head_encoder(path, model)
+    fewer = replace(model, identity_basis=model.identity_basis[:9])
+    for other in (fewer, replace(model, name="other"), replace(model, version="5")):
+        with pytest.raises(InputError, match="trained for the head"):
+            load_head_encoder(path, other)
+    faces = model.topology.faces.roll(1, 0)
+    with pytest.raises(InputError, match="topology"):
+        load_head_encoder(path, replace(model, topology=replace(model.topology, faces=faces)))
+    write_weights(path, head_encoder(sphere), {})
+    with pytest.raises(AssetError, match="which head"):
+        load_head_encoder(path, model)
+
+
+def test_a_run_on_other_axes_is_not_gone_on_from(task: SphereTask) -> None:
+    earlier = task.build(3).state_dict()
+    earlier["axes.to_head"] = -earlier["axes.to_head"]
+    other = SphereTask(task.sphere, task.crops, task.landmarks, task.training, networks=earlier)
+    with pytest.raises(InputError, match="another head"):
+        other.build(0)
+
+
+def test_the_method_gives_one_person_one_identity(model, sphere, tmp_path: Path) -> None:
+    write_weights(tmp_path / "encoder.safetensors", head_encoder(sphere), told_head(model, [model.version]))
     method = SphereMethod.load(model, weights=tmp_path / "encoder.safetensors")
-    again = read_weights(tmp_path / "encoder.safetensors", SphereEncoder, EncoderSettings)
-    assert again.settings == SIZES
+    again = read_weights(tmp_path / "encoder.safetensors", HeadEncoder, HeadEncoderSettings)
+    assert again.settings == HeadEncoderSettings(**asdict(SIZES))
     generator = torch.Generator().manual_seed(0)
     photos = [torch.rand(3, 60, 60, generator=generator) for _ in range(3)]
     landmarks = torch.from_numpy(face_points(60)[None, :, :2].astype(np.float32)).expand(3, -1, -1)
@@ -158,7 +218,7 @@ def test_the_method_gives_one_person_one_identity(model, tmp_path: Path) -> None
     # In the model's own coefficients, the face is as far from the mean as the encoder says.
     head = method.encode(photos, landmarks)
     mesh = model.vertices(alone) - model.mean
-    length = mesh[:, method.decoder.sphere.region].flatten(1).norm(dim=1)
+    length = mesh[:, model.regions["face"]].flatten(1).norm(dim=1)
     assert torch.allclose(length, head.scale, rtol=1e-3)
     with pytest.raises(InputError, match="one photo for each"):
         method.encode(photos[:1], landmarks)
