@@ -14,6 +14,7 @@ from facewright.methods.specular.model import SpecularNetwork
 from facewright.methods.sphere.encoder import EncoderSettings
 from facewright.methods.sphere.head_encoder import HeadEncoder, HeadEncoderSettings, told_head
 from facewright.models.base import load_base_model
+from facewright.models.sphere_model import FACE
 from facewright.models.storage import load_face_model
 from facewright.networks.heads import FaceNetwork, LandmarkNetwork
 from facewright.networks.segmentation import SegmentationNetwork
@@ -118,7 +119,7 @@ def head_of(checkpoint: Path, file: Path | None) -> dict[str, str]:
         if not same or head.identity_count != base.identity_count:
             raise SystemExit("the shipped head has another topology or other coefficients: train again.")
         faces = torch.randn(100, base.identity_count, generator=torch.Generator().manual_seed(0))
-        moves = [(m.vertices(faces) - m.mean)[:, m.regions["face"]] for m in (head, base)]
+        moves = [(m.vertices(faces) - m.mean)[:, m.regions[FACE]] for m in (head, base)]
         size, change = (float(x.square().sum(2).mean().sqrt()) for x in (moves[0], moves[1] - moves[0]))
         print(f"random faces: {size:.2f} mm from the mean, in the shipped head {change:.3f} mm elsewhere")
         if change > SAME_IDENTITY * size:

@@ -15,6 +15,7 @@ from facewright.models.face_model import FaceModel
 from facewright.models.storage import ModelOrigin, load_face_model, save_face_model
 
 HEADER, FORMAT_VERSION = "sphere", 1
+FACE = "face"  # region of the shipped head over which its identities are compared and made orthonormal
 NEAR = 1e-6  # radians between directions whose arc has no length, or from where it has no middle
 ORTHONORMAL = 1e-5  # largest entry of A^T A - I that is rounding
 RANK = 1e-6  # of the greatest singular value: smaller ones are none

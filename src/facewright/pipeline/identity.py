@@ -22,12 +22,10 @@ from facewright.image.io import Photograph, read_photo
 from facewright.methods.base import IdentityMethod, Method
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
-from facewright.models.sphere_model import SphereModel, sphere_model
+from facewright.models.sphere_model import FACE, SphereModel, sphere_model
 from facewright.pipeline.finder import Finder, ShippedFinder, find_faces
 from facewright.pipeline.inputs import expand_inputs
 from facewright.pipeline.methods import load_method
-
-REGION = "face"  # over which faces are compared
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ class IdentityReader:
         errors = load_landmark_errors()
         basis = landmark_basis(model, errors if finder is None else errors.of_another_landmarker())
         loaded = load_method(method, model, basis, weights)
-        sphere = sphere_model(model, model.regions[REGION])
+        sphere = sphere_model(model, model.regions[FACE])
         return cls(model, sphere, finder or ShippedFinder.load(target), basis, loaded)
 
     @property

@@ -15,13 +15,12 @@ from facewright.core.files import atomic_file, make_writable_folder, only_writer
 from facewright.export.asset import HeadAsset
 from facewright.export.gltf import write_glb
 from facewright.image.color import srgb_from_linear
-from facewright.models.sphere_model import HEADER, SphereModel, load_sphere_model, sphere_model
+from facewright.models.sphere_model import FACE, HEADER, SphereModel, load_sphere_model, sphere_model
 from facewright.pipeline.overview import PANEL, draw_sheet
 from facewright.pipeline.saved_head import SavedHead, load_head
 from facewright.pipeline.views import clay_with_eyes, turned_views
 
 STRIP, WALK, TOLD = "strip.png", "walk.glb", "interpolation.json"
-REGION = "face_tight"
 YAW = 0.45  # radians that the heads of the strip are turned: noses and foreheads show
 BACKGROUND = (0.85, 0.85, 0.83)  # linear RGB
 SECONDS = 4.0  # from one face to the other
@@ -89,7 +88,7 @@ def sphere_of(head: SavedHead, model_file: Path | None = None) -> SphereModel:
     path = model_file or (Path(noted) if isinstance(noted, str) else None)
     if path is not None and HEADER in read_safetensors(path)[1]:
         return load_sphere_model(path)
-    return sphere_model(head.model, head.model.regions.get(REGION))
+    return sphere_model(head.model, head.model.regions.get(FACE))
 
 
 def walk_between(first: SavedHead, last: SavedHead, sphere: SphereModel, steps: int) -> Walk:

@@ -1,5 +1,6 @@
 """How ``facewright train sphere`` trains the encoder and the basis on photographs."""
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from facewright.core.errors import AssetError, InputError
 from facewright.methods.sphere.encoder import EncoderSettings
 from facewright.methods.sphere.train import SphereTask, SphereTraining, load_sphere_task
 from facewright.models.base import load_base_model
-from facewright.models.sphere_model import SphereModel, load_sphere_model, sphere_model
+from facewright.models.sphere_model import FACE, SphereModel, load_sphere_model, sphere_model
 from facewright.networks.recognition import RecognitionNetwork, RecognitionNetworkSettings
 from facewright.networks.weights import read_weights
 from facewright.training.checkpoint import FORMAT as RUN_FORMAT
@@ -19,7 +20,6 @@ from facewright.training.settings import TrainingSettings
 
 RECOGNITION = "recognition.safetensors"
 LATE_IDENTITY = 6.0  # weight once the basis stands: landmarks have taught the shape, people count now
-REGION = "face"  # over which the shipped head's axes are made orthonormal
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,9 @@ class SphereOptions:
     crops: Path = Path("build/recognition_crops.npy")
     """Array file of all crops; written by the first run (about a minute and a half of one core, 260 MB)."""
     sphere: Path | None = None
-    """A Sphere Face Model of stage 1; the shipped head with orthonormal axes over the face if not given."""
+    """A Sphere Face Model of stage 1; the shipped head with orthonormal axes over the face if not given.
+    What is trained on it then needs it as the head: ``scripts/ship_network.py --trained-head FILE`` and
+    ``--model FILE``."""
     recognition: Path | None = None
     """Weights of the recognition network to start from; the shipped ones if not given. They must have been
     trained without the people of the same folds."""
@@ -47,7 +49,7 @@ class SphereOptions:
 def default_sphere() -> SphereModel:
     """The shipped head with axes that are orthonormal over the face."""
     model = load_base_model()
-    return sphere_model(model, model.regions[REGION])
+    return sphere_model(model, model.regions[FACE])
 
 
 def sphere_task(options: SphereOptions, scale: Scale, settings: TrainingSettings) -> SphereTask:
@@ -80,7 +82,8 @@ def sphere_task(options: SphereOptions, scale: Scale, settings: TrainingSettings
     if options.earlier is not None:
         weights = replace(own.weights, identity=LATE_IDENTITY)
         own = replace(own, warm_up=0, margin_ramp=0, weights=weights)
-        return load_sphere_task(sphere, options.data, options.crops, own, networks=_earlier(options.earlier))
+        earlier = _earlier(options.earlier, sphere)
+        return load_sphere_task(sphere, options.data, options.crops, own, networks=earlier)
     trunk = None
     if scale != "full":
         path = options.recognition or asset_path(RECOGNITION)
@@ -88,10 +91,17 @@ def sphere_task(options: SphereOptions, scale: Scale, settings: TrainingSettings
     return load_sphere_task(sphere, options.data, options.crops, own, trunk)
 
 
-def _earlier(path: Path) -> dict[str, Tensor]:
+def _earlier(path: Path, sphere: SphereModel) -> dict[str, Tensor]:
     tensors, header = read_safetensors(path)
     if (header.get("format"), header.get("task")) != (RUN_FORMAT, "sphere"):
         raise AssetError(f"{path}: expected best.safetensors of facewright train sphere, found another file.")
+    try:
+        told = json.loads(header["settings"])["sphere.model"]
+    except (LookupError, ValueError, TypeError, RecursionError) as error:
+        raise AssetError(f"{path} does not say on which head it was trained ({error}).") from error
+    own = [sphere.face_model.name, sphere.face_model.version]
+    if told != own:
+        raise InputError(f"{path} was trained on the head {told}, this run would be on {own}: train anew.")
     return tensors
 
 

@@ -1,5 +1,6 @@
 """Stage 2 on a miniature of the labelled folders, and the encoder on photos."""
 
+import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from tests.unit.data.datasets.miniature_folder import face_points, write_folder, write_pairs
 
+from facewright.core.assets import write_safetensors
 from facewright.core.errors import AssetError, InputError
 from facewright.data.aligned_faces import MARGIN, crop_landmarks, load_crops
 from facewright.data.crop_augmentation import AugmentationSettings, changed
@@ -31,6 +33,7 @@ from facewright.methods.sphere.infer import SphereMethod
 from facewright.methods.sphere.recipe import RECIPE, SphereOptions, _earlier, sphere_task
 from facewright.methods.sphere.train import NOBODY, SphereTask, SphereTraining
 from facewright.networks.weights import read_weights, write_weights
+from facewright.training.checkpoint import FORMAT
 
 KEPT = [name for name in (f"Kept_{k}" for k in range(200)) if is_kept_out(name)][:5]
 SEEN = [name for name in (f"Seen_{k}" for k in range(40)) if not is_kept_out(name)][:6]
@@ -238,7 +241,7 @@ def test_a_run_goes_on_from_an_earlier_one(task: SphereTask) -> None:
         other.build(0)
 
 
-def test_options_that_make_no_sense_are_refused(tmp_path: Path) -> None:
+def test_options_that_make_no_sense_are_refused(sphere, tmp_path: Path) -> None:
     small = RECIPE.scales["small"]
     with pytest.raises(InputError, match="folds 0 to 9, not 12"):
         sphere_task(SphereOptions(kept_out_folds=(8, 12)), "small", small)
@@ -246,4 +249,13 @@ def test_options_that_make_no_sense_are_refused(tmp_path: Path) -> None:
         SphereTraining(labelled=1.5)
     write_weights(tmp_path / "encoder.safetensors", SphereEncoder(SIZES), {})
     with pytest.raises(AssetError, match="best"):
-        _earlier(tmp_path / "encoder.safetensors")
+        _earlier(tmp_path / "encoder.safetensors", sphere)
+    run = {"format": FORMAT, "task": "sphere", "settings": json.dumps({"sphere.model": ["base", "6"]})}
+    write_safetensors(tmp_path / "run.safetensors", {}, run)
+    with pytest.raises(InputError, match="train anew"):
+        _earlier(tmp_path / "run.safetensors", sphere)
+    own = [sphere.face_model.name, sphere.face_model.version]
+    write_safetensors(
+        tmp_path / "run.safetensors", {}, {**run, "settings": json.dumps({"sphere.model": own})}
+    )
+    assert _earlier(tmp_path / "run.safetensors", sphere) == {}  # control
