@@ -244,8 +244,9 @@ def test_a_table_may_have_several_figures_of_a_run(tmp_path):
         def tables(self):
             return {"1": few}
 
-        def _stage1(self):
-            return replace(super()._stage1(), dimensions=10, rank=40, epochs=9)
+        @property
+        def stage1(self):
+            return replace(super().stage1, dimensions=10, rank=40, epochs=9)
 
         def _protocol(self, name):
             return replace(super()._protocol(name), subjects=15, scans=4)
