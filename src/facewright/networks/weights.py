@@ -76,10 +76,12 @@ def read_weights(path: Path, network_class: type[Network], settings_class: type)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise AssetError(f"{path} does not hold a whole {network_class.__name__} ({first_line}).") from error
-    network.to_empty(device="cpu")
-    for name, tensor in network.state_dict().items():
-        # What is not floating point (batch norm's counters of training steps) is not kept in files.
-        tensor.copy_(tensors[name]) if name in tensors else tensor.zero_()
+    # What is not floating point (batch norm's counters of training steps) is not kept in files.
+    state = {
+        name: tensors[name].float() if name in tensors else torch.zeros(meta.shape, dtype=meta.dtype)
+        for name, meta in network.state_dict().items()
+    }
+    network.load_state_dict(state, assign=True)
     return network.eval()
 
 
