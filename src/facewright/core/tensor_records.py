@@ -15,19 +15,19 @@ def map_tensors(function: Callable[..., Tensor], *records: Record) -> Record:
 
     Args:
         function: of as many tensors as there are records.
-        records: of one type; dataclasses, tuples and mappings in them are gone through.
+        records: of one type; dataclasses, tuples, lists and mappings in them are gone through.
     """
     first = records[0]
     if isinstance(first, Tensor):
         return cast(Record, function(*records))
     if is_dataclass(first) and not isinstance(first, type):
-        parts = {f.name: [getattr(r, f.name) for r in records] for f in fields(first)}
+        parts = {f.name: [getattr(r, f.name) for r in records] for f in fields(first) if f.init}
         changed = {name: map_tensors(function, *values) for name, values in parts.items()}
         return cast(Record, replace(first, **changed))
-    if isinstance(first, tuple):
-        return cast(
-            Record, tuple(map_tensors(function, *parts) for parts in zip(*cast(Any, records), strict=True))
-        )
+    if isinstance(first, tuple | list):
+        changed = (map_tensors(function, *parts) for parts in zip(*cast(Any, records), strict=True))
+        named = hasattr(first, "_fields")  # a named tuple takes its values one by one
+        return cast(Record, type(first)(*changed) if named else type(first)(changed))
     if isinstance(first, Mapping):
         tables = cast("Sequence[Mapping[str, object]]", records)
         return cast(Record, {key: map_tensors(function, *(t[key] for t in tables)) for key in tables[0]})
@@ -40,5 +40,6 @@ def joined_rows(records: Sequence[Record]) -> Record:
 
 
 def on_device(record: Record, device: torch.device | str) -> Record:
-    """A record whose tensors are on a device."""
-    return map_tensors(lambda tensor: tensor.to(device), record)
+    """A record whose tensors are on a device; pinned ones are copied while other work goes on."""
+    # Never in the other direction: nothing would wait for what is read on the CPU.
+    return map_tensors(lambda one: one.to(device, non_blocking=one.device.type == "cpu"), record)

@@ -38,6 +38,14 @@ def group_sum(values: Tensor, person: Int64[Tensor, " B"], count: int) -> Tensor
     return values.new_zeros(count, *values.shape[1:]).index_add(0, person, values)
 
 
+def person_mean(values: Float[Tensor, "B K"], groups: Int64[Tensor, " B"]) -> Float[Tensor, "B K"]:
+    """In place of each row the mean over the rows of its number: what photos of one person share."""
+    person = torch.unique(groups.to(values.device), return_inverse=True)[1]
+    count = torch.bincount(person).to(values.dtype)[:, None]
+    total = values.new_zeros(len(count), values.shape[1]).index_add_(0, person, values)
+    return (total / count)[person]
+
+
 def solve_arrow(
     system: ArrowSystem,
     shared_prior: tuple[Float[Tensor, "P S"], Float[Tensor, "P S"]],

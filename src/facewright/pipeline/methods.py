@@ -44,12 +44,11 @@ METHODS: dict[str, MethodEntry] = {
         "specular.safetensors",
         "facewright.pipeline.reproduce_specular:SpecularStudy",
     ),
-    "sphere": MethodEntry("facewright.methods.sphere.infer:SphereMethod", "sphere_encoder.safetensors"),
-}
-# Tables of what is no method of reconstruction yet, or is one under the same name.
-STUDIES: dict[str, str] = {
-    **{name: entry.study for name, entry in METHODS.items() if entry.study},
-    "sphere": "facewright.pipeline.reproduce_sphere:SphereStudy",
+    "sphere": MethodEntry(
+        "facewright.methods.sphere.infer:SphereMethod",
+        "sphere_encoder.safetensors",
+        "facewright.pipeline.reproduce_sphere:SphereStudy",
+    ),
 }
 
 
@@ -96,9 +95,10 @@ def load_study(name: str, scale: str, examples: Sequence[Path], steps: int | Non
         InputError: there is no such method, or nothing of it can be; or the examples are none; or its
             trainings cannot be of this length.
     """
-    if name not in STUDIES:
-        raise InputError(f"expected a method of {', '.join(STUDIES)}, got {name!r}.")
-    study = _found(STUDIES[name]).of(scale, examples)
+    studies = {known: entry.study for known, entry in METHODS.items() if entry.study}
+    if name not in studies:
+        raise InputError(f"expected a method of {', '.join(studies)}, got {name!r}.")
+    study = _found(studies[name]).of(scale, examples)
     if steps is None:
         return study
     if not hasattr(study, "with_steps"):

@@ -1,4 +1,4 @@
-"""Batches of any record of tensors: made ahead in step order, moved to a device, kept when they fail."""
+"""Batches of any record of tensors: made ahead in step order, kept when they fail."""
 
 import dataclasses
 import os
@@ -20,22 +20,6 @@ ENDED = (
     "a worker process was ended from outside, perhaps for want of memory: run the same command again, with "
     "fewer --workers; it goes on from the last checkpoint."
 )
-
-
-def moved(value: Any, device: torch.device) -> Any:
-    """A record, tuple, list or dict of tensors on a device; what holds no tensors stays as it is."""
-    if isinstance(value, Tensor):
-        return value.to(device, non_blocking=True)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        parts = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.init}
-        return dataclasses.replace(value, **{name: moved(part, device) for name, part in parts.items()})
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(moved(part, device) for part in value))
-    if isinstance(value, list | tuple):
-        return type(value)(moved(part, device) for part in value)
-    if isinstance(value, dict):
-        return {name: moved(part, device) for name, part in value.items()}
-    return value
 
 
 def flattened(value: Any, name: str = "") -> tuple[dict[str, Tensor], dict[str, str]]:

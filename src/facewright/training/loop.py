@@ -16,7 +16,8 @@ from facewright.core.assets import write_safetensors
 from facewright.core.errors import InputError, NotFiniteError
 from facewright.core.files import make_writable_folder, only_writer, write_json
 from facewright.core.progress import ProgressBar, StageClock
-from facewright.training.batches import Share, batches, flattened, lost_workers_told, moved
+from facewright.core.tensor_records import on_device
+from facewright.training.batches import Share, batches, flattened, lost_workers_told
 from facewright.training.checkpoint import (
     BEST,
     LAST,
@@ -217,7 +218,7 @@ class _Run:
             _seed(settings.seed, step, self.share.first + number)
             last = number + 1 == len(parts)
             with fabric.no_backward_sync(self.losses, enabled=not last):  # pyright: ignore[reportArgumentType]
-                losses = self.losses(_Parcel(moved(batch, fabric.device), step))
+                losses = self.losses(_Parcel(on_device(batch, fabric.device), step))
                 total = _total(losses, self.task)
                 fabric.backward(total / len(parts))
             names.append(list(losses))

@@ -15,6 +15,7 @@ from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.fitting.face_probe import FaceProbe
 from facewright.fitting.landmark import fit_landmarks, with_parameters
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
+from facewright.fitting.multi_image import person_mean
 from facewright.fitting.records import FaceFit
 from facewright.methods.base import MethodResult
 from facewright.methods.specular.frames import (
@@ -168,19 +169,16 @@ class SpecularMethod:
                 start = mean_start(self.model, len(crops), self.sizes.input_size)
             raw = self.network(crops.contiguous(memory_format=torch.channels_last), geometry)
             if groups is not None:
-                raw = _shared(raw, groups.to(raw.device), self.sizes)
+                raw = _shared(raw, groups, self.sizes)
             return decode(raw, start, self.sizes, self.camera)
 
 
 def _shared(raw: Tensor, groups: Tensor, sizes: NetworkSettings) -> Tensor:
     """Outputs that belong to a person, averaged over the person's photos."""
-    person = torch.unique(groups, return_inverse=True)[1]
-    count = torch.bincount(person).to(raw.dtype)
-    mean = raw.new_zeros(len(count), raw.shape[1]).index_add_(0, person, raw) / count[:, None]
     kept = torch.cat(
         [torch.full((size,), name in PERSON, device=raw.device) for name, size in output_sizes(sizes).items()]
     )
-    return torch.where(kept, mean[person], raw)
+    return torch.where(kept, person_mean(raw, groups), raw)
 
 
 def _settled(head: HeadParameters) -> HeadParameters:

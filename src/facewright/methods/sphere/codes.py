@@ -46,18 +46,36 @@ def softmax_floor(people: int, scale: float) -> float:
 
 
 def centre_loss(
-    codes: Float[Tensor, "B D"], centres: Float[Tensor, "P D"], people: Int64[Tensor, " B"]
+    codes: Float[Tensor, "B D"],
+    centres: Float[Tensor, "P D"],
+    people: Int64[Tensor, " B"],
+    weight: Float[Tensor, " B"] | None = None,
 ) -> Float[Tensor, ""]:
     """Mean squared distance to the own centre, over that between two centres.
 
-    **Source:** eq. 7, the sum over all pairs without a loop: ``2 n sum |c|^2 - 2 |sum c|^2``.
+    Args:
+        codes: scale times direction.
+        centres: of the people; learnt.
+        people: number of each code's person.
+        weight: of each code's pull on its centre, 0 to 1; the centre's pull on the code is always whole.
+
+    Raises:
+        InputError: there is one centre only.
+
+    **Source:** eq. 7, the sum over all pairs without a loop: ``2 n sum |c|^2 - 2 |sum c|^2``; the weighted
+    version is named in Table 4 and has its form from the authors' earlier code (SIR).
     **Differs:** the mean over pairs of different people; the equation divides by n.
     """
     count = len(centres)
+    if count < 2:
+        raise InputError("the centre loss needs at least 2 people.")
     # Of centred centres, the same sum without two large numbers that cancel.
     around = centres - centres.mean(0)
-    between = 2 * around.square().sum() / max(count - 1, 1)
-    within = (codes - centres[people]).square().sum(1).mean()
+    between = 2 * around.square().sum() / (count - 1)
+    own = centres[people]
+    if weight is not None:
+        own = own.detach() + weight[:, None] * (own - own.detach())
+    within = (codes - own).square().sum(1).mean()
     return within / (between + EPSILON)
 
 
@@ -66,7 +84,8 @@ def orthonormality_loss(basis: Float[Tensor, "R D"]) -> Float[Tensor, ""]:
 
     **Source:** eq. 8.
     """
-    return (basis.T @ basis - torch.eye(basis.shape[1], dtype=basis.dtype)).square().sum()
+    identity = torch.eye(basis.shape[1], dtype=basis.dtype, device=basis.device)
+    return (basis.T @ basis - identity).square().sum()
 
 
 def closed_codes(basis: Float[Tensor, "R D"], scans: Float[Tensor, "N R"]) -> Float[Tensor, "N D"]:

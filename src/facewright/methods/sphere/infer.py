@@ -15,6 +15,7 @@ from facewright.detection.crop import luma
 from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.fitting.landmark import fit_landmarks, refit_known
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
+from facewright.fitting.multi_image import person_mean
 from facewright.fitting.photometric import PhotometricFitSettings, refine_photometric
 from facewright.fitting.point_light import PointLightPrior
 from facewright.methods.base import MethodResult
@@ -118,7 +119,7 @@ class SphereMethod:
         outputs, other = self.network(crops), self.network(crops.flip(3))
         outputs = mean_outputs(outputs, other)
         if groups is not None:
-            outputs = _shared(outputs, groups.to(crops.device))
+            outputs = _shared(outputs, groups)
         return self.decoder.decode(outputs, self.network.settings, self.network.mixing)
 
     def identities(
@@ -164,11 +165,5 @@ class SphereMethod:
 
 def _shared(outputs: EncoderOutputs, groups: Tensor) -> EncoderOutputs:
     """Identity and scale averaged over each person's photos."""
-    person = torch.unique(groups, return_inverse=True)[1]
-    count = torch.bincount(person).to(outputs.code.dtype)[:, None]
-
-    def mean(values: Tensor) -> Tensor:
-        return (values.new_zeros(len(count), values.shape[1]).index_add_(0, person, values) / count)[person]
-
-    scale = mean(outputs.rest[:, :1])
-    return EncoderOutputs(mean(outputs.code), torch.cat([scale, outputs.rest[:, 1:]], 1))
+    scale = person_mean(outputs.rest[:, :1], groups)
+    return EncoderOutputs(person_mean(outputs.code, groups), torch.cat([scale, outputs.rest[:, 1:]], 1))

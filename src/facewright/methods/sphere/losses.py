@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from facewright.core.errors import InputError
 from facewright.geometry.laplacian import uniform_laplacian
+from facewright.methods.sphere.codes import orthonormality_loss
 from facewright.models.face_model import FaceModel
 from facewright.models.sphere_model import SphereModel
 
@@ -93,37 +93,6 @@ def reliability(
         return cosines.clamp_min(0).prod(0) * torch.exp(-shown / 3)
 
 
-def centre_loss(
-    codes: Float[Tensor, "B D"],
-    people: Int64[Tensor, " B"],
-    centres: Float[Tensor, "P D"],
-    weight: Float[Tensor, " B"] | None = None,
-) -> Float[Tensor, ""]:
-    """Mean squared distance from the own centre over that between centres.
-
-    Args:
-        codes: scale times direction.
-        people: number of each one's person.
-        centres: of the people; learnt.
-        weight: of each code's pull on its centre, 0 to 1; the centre's pull on the code is always whole.
-
-    Raises:
-        InputError: there is one centre only.
-
-    **Source:** eq. 7; the weighted version is named in Table 4 and has its form from SIR.
-    **Differs:** 1 / (n (n - 1)) over ordered pairs, which are summed in one pass.
-    """
-    count = len(centres)
-    if count < 2:
-        raise InputError("the centre loss needs at least 2 people.")
-    own = centres[people]
-    if weight is not None:
-        own = own.detach() + weight[:, None] * (own - own.detach())
-    within = (codes - own).square().sum(1).mean()
-    pairs = 2 * count * centres.square().sum() - 2 * centres.sum(0).square().sum()
-    return within / (pairs / (count * (count - 1))).clamp_min(TINY)
-
-
 def scale_kl(scale: Float[Tensor, " B"], mean: float, std: float) -> Float[Tensor, ""]:
     """Divergence of the batch's scales from a normal distribution, by their mean and variance.
 
@@ -137,8 +106,7 @@ def scale_kl(scale: Float[Tensor, " B"], mean: float, std: float) -> Float[Tenso
 def orthonormality(mixing: Float[Tensor, "D D"]) -> Float[Tensor, ""]:
     """Squared entries of A A^T - I, summed, for A changed to (I + mixing) A."""
     unit = torch.eye(len(mixing), dtype=mixing.dtype, device=mixing.device)
-    changed = unit + mixing
-    return (changed @ changed.mT - unit).square().sum()
+    return orthonormality_loss((unit + mixing).mT)
 
 
 def expression_cost(model: FaceModel, expression: Float[Tensor, "B E"]) -> Float[Tensor, " B"]:

@@ -26,6 +26,7 @@ from facewright.data.datasets.kept_out import is_kept_out
 from facewright.evaluation.identity_metrics import pair_similarity, spread, verify
 from facewright.fitting.face_probe import FaceProbe
 from facewright.fitting.records import select_rows
+from facewright.methods.sphere.codes import centre_loss
 from facewright.methods.sphere.confidence import SIDE, ConfidenceNetwork, laplace_loss
 from facewright.methods.sphere.drawing import draw_grey
 from facewright.methods.sphere.encoder import (
@@ -39,7 +40,6 @@ from facewright.methods.sphere.head_encoder import HeadAxes, check_axes
 from facewright.methods.sphere.losses import (
     MeshTerms,
     SphereWeights,
-    centre_loss,
     expression_cost,
     mean_of,
     orthonormality,
@@ -337,7 +337,7 @@ class SphereTask:
                 trust = reliability(at.pose.rotation[rows], at.expression[rows])
             present, own = torch.unique(people[rows], return_inverse=True)
             if len(present) > 1:
-                found["centre"] = ramp * centre_loss(head.code[rows], own, networks.centres[present], trust)
+                found["centre"] = ramp * centre_loss(head.code[rows], networks.centres[present], own, trust)
         return found
 
     def _pixels(self, networks: SphereNetworks, head: SphereHead, crops: Tensor) -> Tensor:

@@ -8,10 +8,10 @@ import torch
 
 from facewright.core.errors import InputError
 from facewright.geometry.rotation import rotation_from_axis_angle
+from facewright.methods.sphere.codes import centre_loss
 from facewright.methods.sphere.confidence import SIDE, ConfidenceNetwork, laplace_loss
 from facewright.methods.sphere.losses import (
     MeshTerms,
-    centre_loss,
     mean_of,
     mirrored,
     orthonormality,
@@ -58,17 +58,17 @@ def test_the_ratio_of_centres_is_that_of_all_ordered_pairs() -> None:
     people = torch.tensor([0, 1, 2, 3, 0, 1, 2, 3])
     pairs = [(centres[i] - centres[j]).square().sum() for i in range(4) for j in range(4) if i != j]
     wanted = (codes - centres[people]).square().sum(1).mean() / torch.stack(pairs).mean()
-    assert centre_loss(codes, people, centres).item() == pytest.approx(wanted.item())
-    assert centre_loss(centres[people], people, centres).item() == 0
-    assert torch.isfinite(centre_loss(codes, people, torch.zeros_like(centres)))
+    assert centre_loss(codes, centres, people).item() == pytest.approx(wanted.item())
+    assert centre_loss(centres[people], centres, people).item() == 0
+    assert torch.isfinite(centre_loss(codes, torch.zeros_like(centres), people))
     with pytest.raises(InputError, match="2 people"):
-        centre_loss(codes, people * 0, centres[:1])
+        centre_loss(codes, centres[:1], people * 0)
 
 
 def test_unreliable_photos_leave_their_centre_alone_but_are_pulled() -> None:
     codes = torch.randn(2, 3, requires_grad=True)
     centres = torch.randn(3, 3, requires_grad=True)
-    loss = centre_loss(codes, torch.tensor([0, 1]), centres, torch.tensor([0.0, 1.0]))
+    loss = centre_loss(codes, centres, torch.tensor([0, 1]), torch.tensor([0.0, 1.0]))
     loss.backward()
     alone = centres.detach().clone().requires_grad_()
     within = loss.detach() * (2 * 3 * alone.square().sum() - 2 * alone.sum(0).square().sum()) / 6
