@@ -52,7 +52,13 @@ def main(arguments: Sequence[str]) -> int:
             args=list(arguments) or ["--help"],
             prog="facewright",
             description=DESCRIPTION,
-            config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes),
+            # Of a flag only the side that changes something, and of an option that may be left out no word "None".
+            config=(
+                tyro.conf.OmitSubcommandPrefixes,
+                tyro.conf.OmitArgPrefixes,
+                tyro.conf.FlagCreatePairsOff,
+                tyro.conf.DisallowNone,
+            ),
         )
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else USAGE

@@ -24,9 +24,9 @@ class Register:
     """Bring face scans into the topology of the head model.
 
     Reads OBJ, PLY, STL, GLB, OFF, legacy VTK, XYZ, NPZ, and frames of depth cameras (JSON;
-    *.rgbd.json in a folder). For each scan, DIR/<name>/ gets head.obj, head.ply, registration.npz,
-    overview.png (look at this first) and registration.json; DIR/report.json says what became of each scan.
-    What is done is skipped.
+    *.rgbd.json in a folder). For each scan, DIR/<name>/ gets overview.png (look at this first), head.glb
+    (with 52 expressions), head.obj, head.ply, registration.npz, registration.json and, with --texture,
+    albedo.png; DIR/report.json says what became of each scan. What is done is skipped.
     """
 
     scans: Annotated[Positional[tuple[Path, ...]], arg(metavar="SCAN|FOLDER ...")]

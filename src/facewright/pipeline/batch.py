@@ -366,7 +366,7 @@ class _Run:
             told = f"{entry.input}: {where}" if entry.status == "done" else f"{entry.input}: {entry.reason}"
             self.bar.line(f"{entry.status}  {told}")
             for warning in entry.warnings:
-                self.bar.line(f"warning  {entry.input}: {warning}")
+                self.bar.line(f"note  {entry.input}: {warning}")
         self._reported(lambda: self.report.record(entry))
         self._advance()
 

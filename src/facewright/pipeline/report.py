@@ -34,7 +34,7 @@ class Entry:
         seconds: time spent on it; work on several photos at once is divided among them.
         photo_sha256: of the file that was read.
         made_with: versions and settings; other ones make another result.
-        warnings: reasons to look twice at the heads, one line each.
+        warnings: reasons to look twice at the heads and what was inferred about an input, one line each.
         computed_on: device and renderer; other ones make the same result.
     """
 

@@ -156,7 +156,7 @@ def test_warnings_reach_the_report_and_the_terminal(
     told = entries(out)
     assert told["aside.png"]["warnings"] == ["face 1: it looks away.", "face 2: it looks away."]
     assert told["front.png"]["warnings"] == []
-    assert f"warning  {paths[0]}: face 2: it looks away." in capsys.readouterr().err.splitlines()
+    assert f"note  {paths[0]}: face 2: it looks away." in capsys.readouterr().err.splitlines()
 
 
 def test_the_report_says_where_it_was_computed_and_another_place_redoes_nothing(tmp_path: Path) -> None:
