@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.unit.pipeline.test_register import MODEL, write_landmarks, write_scan
 
 from facewright.cli.exit_codes import DONE, SOME_FAILED, USAGE
@@ -44,6 +45,9 @@ def test_a_scan_becomes_a_head_once(scan: Path, capsys: pytest.CaptureFixture[st
         "registration.json",
         "registration.npz",
     ]
+    with Image.open(out / "ann" / "overview.png") as sheet:
+        width, height = sheet.size
+    assert height > 1.3 * width  # four rows of three: scan, shape, its colours, error
     told = json.loads((out / "ann" / "registration.json").read_text())
     assert told["head_from_scan"]["mm_per_unit"] == 1.0
     assert told["notes"]["settings"]["texture_size"] == 64

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
             args=list(arguments) or ["--help"],
             prog="facewright",
             description=DESCRIPTION,
-            # Of a flag only the side that changes something, and of an option that may be left out no word "None".
+            # Of a flag only the side that changes something, and no "None" among the values of an option.
             config=(
                 tyro.conf.OmitSubcommandPrefixes,
                 tyro.conf.OmitArgPrefixes,

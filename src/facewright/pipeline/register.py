@@ -163,9 +163,9 @@ class RegisteredScan:
                     distance=registration.distance,
                     reliable=registration.reliable,
                 )
-            draw_registration(self.surface, self.model, registration, self._facts()).save(
-                partial / "overview.png", compress_level=4
-            )
+            drawn = None if texture is None else texture.numpy()
+            sheet = draw_registration(self.surface, self.model, registration, drawn, self._facts())
+            sheet.save(partial / "overview.png", compress_level=4)
             write_json(partial / "registration.json", self.summary())
 
     def _facts(self) -> str:

@@ -1,6 +1,7 @@
 """overview.png of a registration: the scan, the head that was laid on it, and how far they are apart."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -22,34 +23,33 @@ UNSEEN = (150, 150, 155)  # sRGB where the scan says nothing
 
 
 def draw_registration(
-    surface: ScanSurface, model: FaceModel, registration: Registration, facts: str
+    surface: ScanSurface,
+    model: FaceModel,
+    registration: Registration,
+    texture: UInt8[ndarray, "S S 3"] | None,
+    facts: str,
 ) -> Image.Image:
-    """Draw the scan above the registered head above the error, from three sides.
+    """Draw the scan above the registered head above the error, from three sides, and the head's texture.
 
     Args:
         surface: the scan in its own frame and unit.
         model: of the head.
         registration: of the scan.
+        texture: the scan's colours as a map of the head, sRGB; None leaves its row out.
         facts: one line for the title.
     """
     transform = registration.transform
-    placed = ScanSurface(
-        surface.name,
-        transform.head_from_scan(surface.vertices),
-        surface.faces,
-        surface.colors,
-        surface.uv,
-        surface.uv_faces,
-        surface.texture,
-        surface.spacing,
-        (),
-    )
+    placed = replace(surface, vertices=transform.head_from_scan(surface.vertices))
     head = _head_surface(model, registration)
     scan = [(f"scan, {name}", _look(viewer_of(placed), yaw)) for name, yaw in YAWS]
     shape = [(f"registered, {name}", _look(viewer_of(head, colored=False), yaw)) for name, yaw in YAWS]
     error = [(f"distance to the scan, {name}", _look(viewer_of(head), yaw)) for name, yaw in YAWS]
     _draw_scale(error[0][1])
-    return draw_sheet([scan, shape, error], surface.name, facts)
+    rows = [scan, shape, error]
+    if texture is not None:
+        viewer = viewer_of(_textured(head, model, texture))
+        rows.insert(2, [(f"with the scan's colours, {name}", _look(viewer, yaw)) for name, yaw in YAWS])
+    return draw_sheet(rows, surface.name, facts)
 
 
 def error_colors(distance: Float[ndarray, " V"], known: ndarray) -> UInt8[ndarray, "V 3"]:
@@ -61,11 +61,16 @@ def _head_surface(model: FaceModel, registration: Registration) -> ScanSurface:
     """The skin of the head with its error as colours."""
     faces = model.topology.faces.numpy()
     skin = model.parts["skin"].numpy() & ~model.regions["inner_mouth"].numpy()
-    kept = faces[skin[faces].all(1)]
+    kept = np.ascontiguousarray(faces[skin[faces].all(1)])
     colors = error_colors(registration.distance, registration.reliable)
-    return ScanSurface(
-        "head", registration.vertices, np.ascontiguousarray(kept), colors, None, None, None, 0.0, ()
-    )
+    return ScanSurface("head", registration.vertices, kept, colors, None, None, None, 0.0, ())
+
+
+def _textured(head: ScanSurface, model: FaceModel, texture: UInt8[ndarray, "S S 3"]) -> ScanSurface:
+    """The whole head, eyes and mouth included."""
+    topology = model.topology
+    uv, uv_faces, faces = (part.numpy() for part in (topology.uv, topology.uv_faces, topology.faces))
+    return replace(head, faces=faces, colors=None, uv=uv, uv_faces=uv_faces, texture=texture)
 
 
 def _look(viewer: Viewer, yaw: float) -> Image.Image:
