@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
+from facewright.core.tensor_records import on_device
 from facewright.detection.crop import CROP_MARGIN
 from facewright.networks.blocks import channels_last
 from facewright.networks.heads import FaceNetwork
-from facewright.training.batches import moved
 
 from .canvases import SceneBatches
 from .photos import PhotoSet
@@ -67,7 +67,7 @@ class DetectorTask:
     def evaluate(self, network: nn.Module) -> dict[str, float]:
         """The same losses on scenes of kept-out photographs."""
         device = next(network.parameters()).device
-        told = [losses(network, moved(batch, device)) for batch in self.held]
+        told = [losses(network, on_device(batch, device)) for batch in self.held]
         means = {name: float(torch.stack([terms[name] for terms in told]).mean()) for name in told[0]}
         return {"loss": sum(means.values()), **means}
 
