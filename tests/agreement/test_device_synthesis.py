@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from facewright.data.grain import add_grain, grain, normal_table
+from facewright.data.grain import grain, normal_table
 from facewright.data.records import Sample
 from facewright.data.sampling import OccluderSettings, SamplingSettings
-from facewright.data.sensor import developed, draw_sensor
+from facewright.data.sensor import add_grain, developed, draw_sensor
 from facewright.data.surface_light import plain_surface_light, surface_light
 from facewright.data.synthesis import Studio, open_studio, samples
 from facewright.models.base import load_base_model

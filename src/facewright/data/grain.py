@@ -41,18 +41,6 @@ def grain(seeds: Int64[Tensor, " B"], size: tuple[int, int], stride: int) -> Flo
     return normal_table().to(seeds.device)[bits]
 
 
-def add_grain(
-    light: Float[Tensor, "3 H W"], seed: int, read: float, shot: float, stride: int
-) -> Float[Tensor, "3 H W"]:
-    """Light on the CPU with noise of the variance ``read^2 + shot * light`` by the numbers of ``grain``."""
-    from facewright.data.sensor_kernels import add_noise
-
-    noisy = torch.empty_like(light, memory_format=torch.contiguous_format)
-    table = normal_table().numpy()
-    add_noise(light.contiguous().numpy(), seed, read, shot, stride, table, noisy.numpy())
-    return noisy
-
-
 def _mixed(values: Tensor) -> Tensor:
     values = values * _signed(STEP)
     values = (values ^ _shifted(values, 30)) * _signed(FIRST)

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from facewright.data.grain import add_grain, grain
+from facewright.data.grain import grain, normal_table
 from facewright.data.resizing import by_matrices, resize_matrix
 from facewright.image.color import luminance, srgb_from_linear
 from facewright.image.tones import STEPS, curve_bytes, toned
@@ -142,6 +142,18 @@ def read_photograph(file: bytes) -> Float[Tensor, "3 H W"]:
     with Image.open(io.BytesIO(file), formats=("JPEG",)) as picture:
         pixels = np.array(picture.convert("RGB"))
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous().float() / 255
+
+
+def add_grain(
+    light: Float[Tensor, "3 H W"], seed: int, read: float, shot: float, stride: int
+) -> Float[Tensor, "3 H W"]:
+    """Light on the CPU with noise of the variance ``read^2 + shot * light`` by the numbers of ``grain``."""
+    from facewright.data.sensor_kernels import add_noise
+
+    noisy = torch.empty_like(light, memory_format=torch.contiguous_format)
+    table = normal_table().numpy()
+    add_noise(light.contiguous().numpy(), seed, read, shot, stride, table, noisy.numpy())
+    return noisy
 
 
 def _curve(gamma: float) -> UInt8[Tensor, " T"]:
