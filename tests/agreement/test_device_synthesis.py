@@ -108,15 +108,16 @@ def test_the_kernel_lights_surfaces_as_torch_does() -> None:
     corner[..., 2] += 300
     faces = torch.randint(0, 60, (80, 3), generator=generator)
     fragments = rasterize(corner, faces, (48, 50), perspective=True)
-    attributes = torch.rand(1, 60, 12, generator=generator)
+    attributes = torch.rand(1, 60, 13, generator=generator)
     attributes[..., :3] = torch.randn(1, 60, 3, generator=generator)
     attributes[..., 3:6] = corner * torch.tensor([10.0, 10.0, 1.0]) - 250
-    attributes[:, 30:, 10:] = -1
+    attributes[..., 10] = 1 + 40 * attributes[..., 10]
+    attributes[:, 30:, 11:] = -1
     strands = torch.rand(1, 64, 512, 1, generator=generator) + 0.5
     soft = SphericalHarmonicsLight(torch.randn(1, 9, 3, generator=generator))
     lamp = PointLight(torch.tensor([[100.0, -300.0, -900.0]]), torch.tensor([[0.5, 0.6, 0.7]]))
     whole = faces[(faces >= 30).all(1) | (faces < 30).all(1)]
-    for triangles, values in ((whole, attributes), (faces, attributes[..., :10].contiguous())):
+    for triangles, values in ((whole, attributes), (faces, attributes[..., :11].contiguous())):
         drawn = rasterize(corner, triangles, (48, 50), perspective=True) if triangles is whole else fragments
         expected = plain_surface_light(drawn, triangles, values, (soft, lamp), strands)
         found = surface_light(drawn, triangles, values, (soft, lamp), strands)

@@ -23,6 +23,7 @@ from facewright.render.interpolate import interpolate
 from facewright.render.rasterize import rasterize
 from facewright.render.visibility import vertex_visibility
 from facewright.scene.lighting import PointLight
+from facewright.scene.material import SKIN_SHININESS
 from facewright.scene.parameters import HeadParameters
 
 BEHIND = -1.0  # mm along the camera's +Z, where nothing is drawn: the place of what is absent
@@ -37,12 +38,14 @@ class Heads:
         normals: unit, head frame.
         albedo: diffuse, linear.
         specular: specular intensity.
+        light: share of the light that reaches each vertex.
     """
 
     vertices: Float[Tensor, "B V 3"]
     normals: Float[Tensor, "B V 3"]
     albedo: Float[Tensor, "B V 3"]
     specular: Float[Tensor, "B V"]
+    light: Float[Tensor, "B V"]
 
 
 def photographed(
@@ -126,13 +129,16 @@ class _View:
         pixels = torch.where(absent[..., None], BEHIND, pixels)
         light = at.light, _lamp(at)
         head = rasterize(pixels[:, :count], topology.head, size, perspective=True)
-        parts = [normals[:, :count], points[:, :count], heads.albedo, heads.specular[..., None]]
+        lit = torch.cat([heads.albedo, heads.specular[..., None]], -1) * heads.light[..., None]
+        shininess = topology.openings.shininess()[None, :, None].expand(len(lit), -1, 1)
+        parts = [normals[:, :count], points[:, :count], lit, shininess]
         of_head = surface_light(head, topology.head, torch.cat(parts, -1), light, topology.strands)
         before = rasterize(pixels[:, count:], topology.things, size, perspective=True)
         nearer = before.covered & (~head.covered | (before.depth < head.depth))
         before = _where(nearer, before)
-        parts = [normals[:, count:], points[:, count:], things.albedo, things.specular[..., None]]
-        values = torch.cat([*parts, things.strand], -1)
+        specular = things.specular[..., None]
+        parts = [normals[:, count:], points[:, count:], things.albedo, specular]
+        values = torch.cat([*parts, torch.full_like(specular, SKIN_SHININESS), things.strand], -1)
         of_things = surface_light(before, topology.things, values, light, topology.strands)
         whole = _laid_over(head, before, nearer, len(topology.head))
         return cls(pixels, head, whole, of_head, of_things)

@@ -181,8 +181,11 @@ def draw_expression(
     # Not by a matrix product, whose order of additions is the library's own.
     moved = prior.std.numpy() * normal if spread is None else (spread * normal).sum(1)
     drawn = prior.mean.numpy() + strength * moved
-    drawn = np.where(rng.random(len(names)) < settings.active, drawn, 0.0)
+    shows = rng.random(len(names)) < settings.active
     place = {name: number for number, name in enumerate(names)}
+    gaze = [number for name, number in place.items() if name.startswith("eyeLook")]
+    shows[gaze] = shows[gaze[:1]]  # eyes look together
+    drawn = np.where(shows, drawn, 0.0)
     if rng.random() < settings.open_mouth and "jawOpen" in place:
         drawn[place["jawOpen"]] = rng.uniform(0.2, 1.0)
     shut = rng.random() < settings.closed_eyes
@@ -192,6 +195,8 @@ def draw_expression(
             drawn[place[f"eyeBlink{side}"]] = closed
         if f"eyeWide{side}" in place:
             drawn[place[f"eyeWide{side}"]] *= closed < 0.3
+        if f"eyeSquint{side}" in place and not shut:  # lids that hang are not narrowed as much again
+            drawn[place[f"eyeSquint{side}"]] *= 1 - closed
     if "mouthClose" in place:
         drawn[place["mouthClose"]] = 0.0
     return torch.from_numpy(drawn.clip(0, 1).astype(np.float32))

@@ -10,6 +10,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from facewright.data.hair import strand_texture
+from facewright.data.openings import Openings
 from facewright.geometry.adjacency import EdgeTable, edge_table
 from facewright.models.face_model import FaceModel
 from facewright.render.fragments import Fragments
@@ -34,6 +35,7 @@ class SceneTopology:
         label: bits of each of the head's triangles.
         vertex_count: of the head.
         strands: how light strands of hair are.
+        openings: which vertices lie behind lids and lips.
         chart: the texture maps, whose gutter shows the nearest place of the mesh.
         every: all triangles of the model, which the maps show.
     """
@@ -45,6 +47,7 @@ class SceneTopology:
     label: Int64[Tensor, " F"]
     vertex_count: int
     strands: Float[Tensor, "1 H W 1"]
+    openings: Openings
     chart: Fragments
     every: Int64[Tensor, "M 3"]
 
@@ -83,6 +86,7 @@ class SceneTopology:
             label=torch.as_tensor(label),
             vertex_count=count,
             strands=strands,
+            openings=Openings.of(model, inner),
             chart=filled_uv_fragments(model.topology, texture_size),
             every=faces,
         )

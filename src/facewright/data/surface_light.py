@@ -17,7 +17,6 @@ from facewright.render.shading import (
 )
 from facewright.render.texture import texture
 from facewright.scene.lighting import PointLight, SphericalHarmonicsLight
-from facewright.scene.material import SKIN_SHININESS
 
 BRIGHTEST_STRAND = 2.0  # of highlights
 
@@ -35,7 +34,8 @@ def surface_light(
         fragments: what was drawn.
         faces: its triangles.
         attributes: of each vertex: normal (3) and point (3) in the camera frame, albedo (3), specular
-            intensity (1), and, if there are so many, the place on a strand of hair (2; -1: none).
+            intensity (1), exponent of highlights (1), and, if there are so many, the place on a strand of
+            hair (2; -1: none).
         lights: soft light, and a lamp; camera frame.
         strands: how light strands are.
     """
@@ -51,7 +51,7 @@ def surface_light(
         for tensor in (fragments.triangle, fragments.barycentric, attributes, lamp.position, lamp.intensity)
     ]
     polynomial = light_polynomial(soft.coefficients).astype("float32")
-    shared = faces.contiguous().numpy(), strands[0, :, :, 0].numpy(), float(SKIN_SHININESS)
+    shared = faces.contiguous().numpy(), strands[0, :, :, 0].numpy()
     target = out.numpy()
     run_tasks(
         surface_light_kernels.light_surface,
@@ -69,16 +69,16 @@ def plain_surface_light(
 ) -> Float[Tensor, "B H W 9"]:
     """``surface_light`` in plain torch: the specification of its kernel, and what other devices run."""
     values = interpolate(fragments, faces, attributes)
-    normals, points, albedo, specular = values[..., :10].split([3, 3, 3, 1], dim=-1)
+    normals, points, albedo, specular, shininess = values[..., :11].split([3, 3, 3, 1, 1], dim=-1)
     # Things are thin: seen from behind, they are lit like their front.
     away = (normals * points).sum(-1, keepdim=True) > 0
     normals = unit(torch.where(away, -normals, normals))
-    if values.shape[-1] > 10:
-        light = _strand_light(values[..., 10:], strands)
+    if values.shape[-1] > 11:
+        light = _strand_light(values[..., 11:], strands)
         albedo, specular = albedo * light, specular * light.clamp_max(BRIGHTEST_STRAND)
     soft, lamp = lights
     diffuse = shade_diffuse(albedo, normals, soft) + shade_point_diffuse(albedo, normals, points, lamp)
-    gloss = shade_specular(specular, normals, points, lamp, SKIN_SHININESS)
+    gloss = shade_specular(specular, normals, points, lamp, shininess)
     return torch.cat([diffuse, gloss, normals], dim=-1) * fragments.covered[..., None]
 
 

@@ -10,15 +10,12 @@ from numba import njit
 
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
-def light_surface(
-    triangle, barycentric, attributes, position, intensity, polynomial, faces, strands, shininess, out
-):
+def light_surface(triangle, barycentric, attributes, position, intensity, polynomial, faces, strands, out):
     """Write diffuse light, highlights and normals; the steps are those of ``plain_surface_light``."""
     height, width = triangle.shape
     channels = attributes.shape[1]
-    value = np.zeros(12, np.float32)
+    value = np.zeros(13, np.float32)
     lit = intensity[0] > 0 or intensity[1] > 0 or intensity[2] > 0
-    power = np.float32(shininess)
     for row in range(height):
         for column in range(width):
             target = out[row, column]
@@ -37,12 +34,12 @@ def light_surface(
                 scale = -scale
             x, y, z = x * scale, y * scale, z * scale
             strand = np.float32(1)
-            if channels > 10 and value[10] >= 0:
-                strand = _looked_up(strands, value[10], value[11])
+            if channels > 11 and value[11] >= 0:
+                strand = _looked_up(strands, value[11], value[12])
             gloss = value[9] * min(strand, np.float32(2))
             cosine, lobe = np.float32(0), np.float32(0)
             if lit:
-                cosine, lobe = _of_lamp(x, y, z, px, py, pz, position, power)
+                cosine, lobe = _of_lamp(x, y, z, px, py, pz, position, value[10])
             for n in range(3):
                 light = (
                     polynomial[0, n]

@@ -204,5 +204,6 @@ def _photographed(
     )
     normals = vertex_normals(vertices, model.topology.faces)
     things = things_on(studio.skin, scene.things, wanted, (vertices, normals, albedo), landmarks)
-    heads = Heads(vertices, normals, albedo, model.specular_albedo(person.specular))
+    light = studio.topology.openings.light(landmarks)
+    heads = Heads(vertices, normals, albedo, model.specular_albedo(person.specular), light)
     return photographed(key, heads, things, parameters, (studio.topology, studio.landmarks), shots)

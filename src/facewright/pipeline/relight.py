@@ -34,7 +34,7 @@ from facewright.render.shading import unit
 from facewright.render.texture import texture
 from facewright.scene.camera import Camera, PerspectiveCamera
 from facewright.scene.lighting import PointLight, SphericalHarmonicsLight
-from facewright.scene.material import SKIN_SHININESS
+from facewright.scene.material import EYE_SHININESS, SKIN_SHININESS
 from facewright.scene.parameters import HeadParameters
 from facewright.scene.studio import StudioLight
 
@@ -45,7 +45,6 @@ HAIR_ROOM = 0.35  # and around it in the photo
 SKIN_BORDER = 40  # as many times the width of the soft border of skin is the head's
 GREY = 0.01  # mean difference of the channels (sRGB) below which a photo is grey
 NECK_MM = 45.0  # from the neck's end up, over which the new light sets in: clothes may hide it
-EYE_SHININESS = 250.0  # Blinn-Phong exponent of the wet eye: a small, bright catchlight
 SUPERSAMPLE = 2
 SAMPLED = 8  # every which pixel of a drawing tells how bright it is
 

@@ -78,7 +78,7 @@ def shade_specular(
     normals: Float[Tensor, "B *N 3"],
     points: Float[Tensor, "B *N 3"],
     light: PointLight,
-    shininess: float | int | Float[Tensor, " B"],
+    shininess: float | int | Float[Tensor, " B"] | Float[Tensor, "B *N 1"],
 ) -> Float[Tensor, "B *N 3"]:
     """Blinn-Phong highlight of a point light, seen from the origin of the camera frame.
 
@@ -90,16 +90,15 @@ def shade_specular(
         normals: camera frame.
         points: surface points, mm, camera frame.
         light: camera frame.
-        shininess: the exponent s, of all images or one an image; differentiable.
+        shininess: the exponent s, of all images, one an image, or one a point; differentiable.
     """
     normal = unit(normals)
     to_light = unit(_per_image(light.position, points) - points)
     half = unit(to_light - unit(points))
     lit = ((normal * to_light).sum(-1, keepdim=True) > 0).to(points.dtype)
-    exponent = (
-        shininess.reshape(-1, *([1] * (points.ndim - 1))) if isinstance(shininess, Tensor) else shininess
-    )
-    lobe = (normal * half).sum(-1, keepdim=True).clamp_min(1e-6) ** exponent
+    if isinstance(shininess, Tensor) and shininess.ndim == 1:
+        shininess = shininess.reshape(-1, *([1] * (points.ndim - 1)))
+    lobe = (normal * half).sum(-1, keepdim=True).clamp_min(1e-6) ** shininess
     return specular * lit * lobe * _per_image(light.intensity, points)
 
 

@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 SKIN_SHININESS = 20.0  # Blinn-Phong exponent of skin, where none is measured
+EYE_SHININESS = 250.0  # of the wet eye: a small, bright catchlight
 
 
 @dataclass(frozen=True)

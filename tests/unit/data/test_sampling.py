@@ -93,6 +93,19 @@ def test_expressions_go_together_as_in_people(base_model) -> None:
     assert together([draw_expression(base_model, settings, rng) for _ in range(300)]) < 0.3
 
 
+def test_eyes_look_together(base_model) -> None:
+    rng, names = np.random.default_rng(6), base_model.expression_names
+    spread = expression_spread(base_model)
+    drawn = torch.stack([draw_expression(base_model, ExpressionSettings(), rng, spread) for _ in range(300)])
+
+    def apart(one: str, other: str) -> float:
+        return float((drawn[:, names.index(one)] - drawn[:, names.index(other)]).abs().mean())
+
+    assert apart("eyeLookOutLeft", "eyeLookInRight") < 0.03
+    assert apart("eyeLookUpLeft", "eyeLookUpRight") < 0.03
+    assert apart("mouthSmileLeft", "mouthSmileRight") > 0.06
+
+
 def test_people_differ_by_the_model_s_spread(base_model) -> None:
     rng = np.random.default_rng(4)
     people = [draw_person(base_model, SETTINGS, expression_spread(base_model), rng) for _ in range(60)]

@@ -10,6 +10,7 @@ from facewright.core.errors import InputError
 from facewright.data.sensor import read_photograph
 from facewright.data.synthesis import open_studio, sample, samples, stream
 from facewright.image.sample import sample_bilinear
+from facewright.scene.material import EYE_SHININESS, SKIN_SHININESS
 
 
 def same(first, second) -> bool:
@@ -98,6 +99,24 @@ def test_landmarks_lie_on_the_head_and_on_its_outline(base_model, photos) -> Non
         assert photo.landmarks478.shape == (478, 2)
         assert photo.landmarks68_seen.any()
     assert max(moved) > 1.0  # of a turned head, points of the far side slide inwards
+
+
+def test_little_light_comes_in_by_a_slit(base_model, studio) -> None:
+    names, openings = base_model.expression_names, studio.topology.openings
+    activations = torch.zeros(2, len(names))
+    activations[1, [names.index(name) for name in ("eyeBlinkRight", "jawOpen")]] = 0.5
+    heads = base_model.vertices(torch.zeros(2, base_model.identity_count), activations)
+    light = openings.light(base_model.landmark_points(heads, "ibug68"))
+
+    def share(part: str) -> list[float]:
+        return light[:, base_model.parts[part]].mean(1).tolist()
+
+    assert share("right_eye")[0] > 0.95 > 0.7 > share("right_eye")[1]
+    assert share("left_eye")[1] > 0.95
+    assert share("upper_teeth")[0] < 0.5 < 0.8 < share("upper_teeth")[1]
+    assert (light[:, openings.behind == 0] == 1).all()
+    assert set(openings.shininess()[base_model.parts["skin"]].tolist()) == {SKIN_SHININESS}
+    assert set(openings.shininess()[base_model.parts["left_eye"]].tolist()) == {EYE_SHININESS}
 
 
 def test_maps_show_the_albedo(base_model, photos) -> None:
