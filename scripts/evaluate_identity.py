@@ -77,14 +77,17 @@ def no_faces(photo: torch.Tensor) -> list[Landmarks]:
 
 
 def people_with_most(photos: Sequence[FacePhoto], tested: set[str | None]) -> dict[str, list[list[int]]]:
-    """Photos of the 20 people with most of them, and of the people whom no training saw."""
+    """Photos of the 20 people with most of them, and of those whom no training saw, in pairs or in none."""
     of: dict[str, list[int]] = {}
     for row, photo in enumerate(photos):
         if photo.identity:
             of.setdefault(photo.identity, []).append(row)
     most = sorted(of.items(), key=lambda item: (-len(item[1]), item[0]))[:PEOPLE]
-    unseen = [rows for who, rows in of.items() if len(rows) >= LEAST and (who in tested or is_kept_out(who))]
+    several = {who: rows for who, rows in of.items() if len(rows) >= LEAST}
+    unseen = [rows for who, rows in several.items() if who in tested or is_kept_out(who)]
+    apart = [rows for who, rows in several.items() if who not in tested and is_kept_out(who)]
     cut = {f"{PEOPLE}_people_with_most_photos": [rows for _, rows in most], "people_kept_out": unseen}
+    cut["people_kept_out_of_all"] = apart  # what is set by these is asked of others
     return {name: [rows[:MOST] for rows in groups] for name, groups in cut.items()}
 
 
@@ -139,15 +142,31 @@ def figures(
     for name, people in groups.items():
         rows = [row for person in people for row in person]
         whose = np.repeat(np.arange(len(people)), [len(person) for person in people])
-        found_spread = spread(np.stack([codes[row] for row in rows]) / vertices**0.5, whose)
+        shown = np.stack([codes[row] for row in rows])
+        found_spread = spread(shown / vertices**0.5, whose)
+        length = np.linalg.norm(shown, axis=1)
         told[name] = {
             "people": len(people),
             "photos": len(rows),
             "within_mm": round(found_spread.within, 3),
             "between_mm": round(found_spread.between, 3),
             "ratio": round(found_spread.ratio, 3),
+            "scale_mean": round(float(length.mean()), 1),
+            "scale_std": round(float(length.std()), 1),
+            "scale_share_of_people": round(share_between(length, whose), 3),
         }
     return told
+
+
+def share_between(values: ndarray, whose: ndarray) -> float:
+    """Of the variance of a number that photos tell, what people differ by (intraclass correlation)."""
+    counts = np.bincount(whose)
+    means = np.bincount(whose, values) / counts
+    within = np.square(values - means[whose]).sum() / (len(values) - len(counts))
+    between = (counts * np.square(means - values.mean())).sum() / (len(counts) - 1)
+    size = (counts.sum() - np.square(counts).sum() / counts.sum()) / (len(counts) - 1)
+    own = (between - within) / size
+    return float(own / (own + within))
 
 
 if __name__ == "__main__":

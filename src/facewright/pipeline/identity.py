@@ -47,7 +47,7 @@ class Threshold:
 THRESHOLDS: dict[str, Threshold] = {
     "fit": Threshold(0.426, 66.6, 4322),
     "specular": Threshold(0.511, 64.0, 880),
-    "sphere": Threshold(0.251, 85.7, 880),
+    "sphere": Threshold(0.248, 86.1, 880),
 }
 
 
