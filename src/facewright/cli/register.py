@@ -44,6 +44,9 @@ class Register:
     stiffness: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="REGION=FACTOR")] = ()
     """How stiff a region of the head is against what it would be, such as lips=0.5; may be given again for
     another region."""
+    model: Annotated[Path | None, arg(metavar="FILE")] = None
+    """A face model in the shipped head's topology, of `facewright model build` or `sphere`, or of `model
+    import --to-base`."""
     force: bool = False
     """Redo what is already done."""
     debug: bool = False
@@ -132,10 +135,11 @@ def register_into(command: Register) -> Summary:
     if pliancy:
         check_regions(load_base_model(), settings)  # before any scan is read
     size = command.texture_size if command.texture else None
-    versions = register_made_with(settings, size, command.landmarks, frames)
+    files = {"landmark_file": command.landmarks, "model_file": command.model}
+    versions = register_made_with(settings, size, frames=frames, **files)
 
     def engine() -> Engine:
-        return ScanRegistrar.load(settings, frames=frames, texture_size=size, landmark_file=command.landmarks)
+        return ScanRegistrar.load(settings, frames=frames, texture_size=size, **files)
 
     inputs = expand_inputs(command.scans, {*scan_suffixes(), SUFFIX}, "scans")
     return run_batch(inputs, command.out, engine, BatchSettings(force=command.force), versions, kind=SCANS)

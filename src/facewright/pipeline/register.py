@@ -26,6 +26,7 @@ from facewright.geometry.scan_io import read_scan
 from facewright.image.color import srgb_from_linear
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
+from facewright.models.storage import load_face_model
 from facewright.pipeline.batch import InputKind
 from facewright.pipeline.finder import ShippedFinder
 from facewright.pipeline.folders import REGISTRATION
@@ -258,6 +259,7 @@ def register_made_with(
     texture_size: int | None,
     landmark_file: Path | None,
     frames: RgbdSettings | None = None,
+    model_file: Path | None = None,
 ) -> dict[str, Any]:
     """Versions and settings (JSON values) that a registration depends on besides the scan.
 
@@ -266,17 +268,20 @@ def register_made_with(
         texture_size: of the map of colours; None: none is made.
         landmark_file: of a scan; None: landmarks are found.
         frames: settings of frames of depth cameras.
+        model_file: of the head model; None: the shipped one.
 
     Raises:
         AssetError: the manifest of the shipped files is missing or damaged.
-        InputError: the landmark file is not there.
+        InputError: the landmark or model file is not there.
     """
-    if landmark_file is not None and not landmark_file.is_file():
-        raise InputError(f"there is no file {landmark_file}: check --landmarks.")
-    marks = None if landmark_file is None else sha256(landmark_file)[:16]
+    files: dict[str, str | None] = {}
+    for name, path in (("landmarks", landmark_file), ("model", model_file)):
+        if path is not None and not path.is_file():
+            raise InputError(f"there is no file {path}: check --{name}.")
+        files[name] = None if path is None else sha256(path)[:16]
     chosen = {**asdict(settings), "frames": asdict(frames or RgbdSettings())}
     chosen = json.loads(json.dumps(chosen))  # tuples become lists, as in a report that was read
-    return {**version_values(), "settings": {**chosen, "texture_size": texture_size, "landmarks": marks}}
+    return {**version_values(), "settings": {**chosen, "texture_size": texture_size, **files}}
 
 
 class ScanRegistrar:
@@ -311,16 +316,22 @@ class ScanRegistrar:
         frames: RgbdSettings | None = None,
         texture_size: int | None = None,
         landmark_file: Path | None = None,
+        model_file: Path | None = None,
     ) -> "ScanRegistrar":
-        """Load the shipped model and networks.
+        """Load networks and a model, the shipped one if no other is given.
 
         Raises:
             AssetError: they are missing or damaged.
-            InputError: settings name a region that the model does not have.
+            InputError: settings name a region that the model does not have, or it is in another topology.
         """
+        model = load_base_model() if model_file is None else load_face_model(model_file)
+        if "dense478" not in model.landmarks or "face_tight" not in model.regions:
+            raise InputError(
+                f"{model_file} lacks landmarks and regions of the shipped head: import it with --to-base."
+            )
         finder = ShippedFinder(FaceDetector.load(), FaceLandmarker.load())
         return cls(
-            load_base_model(),
+            model,
             finder,
             settings,
             frames=frames,

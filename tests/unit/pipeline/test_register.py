@@ -13,6 +13,7 @@ from facewright.cli.register import unit_factor
 from facewright.core.errors import InputError
 from facewright.evaluation.landmarks import IN_DENSE478, INNER_IN_DENSE478, NOW_SEVEN
 from facewright.geometry.scan_io import read_scan, scan_suffixes
+from facewright.models.storage import ModelOrigin, save_face_model
 from facewright.pipeline.batch import run_batch
 from facewright.pipeline.folders import REGISTRATION
 from facewright.pipeline.inputs import expand_inputs
@@ -42,6 +43,20 @@ def registrar(folder: Path) -> ScanRegistrar:
     return ScanRegistrar(
         MODEL, lambda _: [], RegistrationSettings(), texture_size=64, landmark_file=folder / "marks.json"
     )
+
+
+def test_another_head_model_makes_another_result(tmp_path: Path) -> None:
+    lacking = replace(small_face(), landmarks={})
+    save_face_model(tmp_path / "m.safetensors", lacking, ModelOrigin("none", "test", "test"))
+    usual = register_made_with(RegistrationSettings(), None, None)
+    other = register_made_with(RegistrationSettings(), None, None, model_file=tmp_path / "m.safetensors")
+    assert usual["settings"]["model"] is None
+    assert other["settings"].pop("model")
+    assert other["settings"] == {key: value for key, value in usual["settings"].items() if key != "model"}
+    with pytest.raises(InputError, match="check --model"):
+        register_made_with(RegistrationSettings(), None, None, model_file=tmp_path / "none.safetensors")
+    with pytest.raises(InputError, match="--to-base"):
+        ScanRegistrar.load(RegistrationSettings(), model_file=tmp_path / "m.safetensors")
 
 
 def test_a_folder_of_scans_is_registered_once(tmp_path: Path) -> None:
