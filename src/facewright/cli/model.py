@@ -1,8 +1,10 @@
 """``facewright model``: tell about head models, import those of others, build one of scans."""
 
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
@@ -145,6 +147,62 @@ class ModelBuild:
 
 
 @dataclass(frozen=True)
+class ModelSphere:
+    """Learn a Sphere Face Model of scans of people, several each, that `facewright register` wrote.
+
+    Identity becomes a direction and a distance from the mean face (docs/methods/sphere.md). Scans are read
+    a few at a time. Needs the extra `train`.
+    """
+
+    scans: Annotated[Positional[tuple[Path, ...]], arg(metavar="PERSON|FOLDER ...")]
+    """Folders of people with meshes or registered heads in them, or folders of such; mm."""
+    out: Annotated[Path, arg(metavar="FILE")]
+    """The model file to write, FILE.safetensors."""
+    people: Annotated[Path | None, arg(metavar="CSV")] = None
+    """Rows scan,person; without it the folder that a scan lies in names its person."""
+    name: str = "sphere"
+    """What the model is called."""
+    licence: str = "not stated: that of the scans"
+    """The licence of the scans, kept in the file."""
+    dimensions: int = 199
+    """Of the sphere; there must be more scans."""
+    kind: Literal["SFM", "PCA", "Linear", "Sphere-Linear"] = "SFM"
+    """The Sphere Face Model, or one of those that its paper compares it with."""
+    orthonormal: bool = False
+    """Keep the basis orthonormal: codes are as far apart as meshes, people are told apart as by PCA."""
+    epochs: int = 60
+    """Times that all scans are seen."""
+    seed: int = 0
+    """Of the training."""
+    work: Annotated[Path | None, arg(metavar="DIR")] = None
+    """Keep the aligned scans and the training here, so that one that was stopped goes on."""
+    debug: bool = False
+    """Print internal details and tracebacks."""
+
+    def run(self) -> int:
+        """Run the command.
+
+        Raises:
+            FacewrightError: the scans cannot make a model, or a file cannot be written.
+        """
+        if not self.scans:
+            raise InputError("expected scans: facewright model sphere FOLDER ... --out FILE.")
+        check_model_name(self.out)
+        from facewright.core.files import make_writable_folder
+        from facewright.models.sphere_model import save_sphere_model
+        from facewright.pipeline.model_sphere import SphereBuildSettings, build_sphere
+
+        make_writable_folder(self.out.resolve().parent)
+        given = {field.name: getattr(self, field.name) for field in fields(SphereBuildSettings)}
+        with ExitStack() as stack:
+            work = self.work or Path(stack.enter_context(TemporaryDirectory(dir=self.out.resolve().parent)))
+            built = build_sphere(self.scans, SphereBuildSettings(**given), work)
+        save_sphere_model(self.out, built.sphere, built.origin)
+        tell_written(self.out)
+        return DONE
+
+
+@dataclass(frozen=True)
 class Model:
     """Head models: tell about one, import one of another project, or build one of scans."""
 
@@ -152,6 +210,7 @@ class Model:
         Annotated[ModelInfo, tyro.conf.subcommand("info")]
         | Annotated[ModelImport, tyro.conf.subcommand("import")]
         | Annotated[ModelBuild, tyro.conf.subcommand("build")]
+        | Annotated[ModelSphere, tyro.conf.subcommand("sphere")]
     )
 
     @property
@@ -185,7 +244,13 @@ def write_and_tell(path: Path, model: "FaceModel", origin: "ModelOrigin") -> Non
         OutputError: the file cannot be written.
     """
     from facewright.models.storage import save_face_model
-    from facewright.pipeline.describe import describe_model_file
 
     save_face_model(path, model, origin)
+    tell_written(path)
+
+
+def tell_written(path: Path) -> None:
+    """Tell what a model file holds."""
+    from facewright.pipeline.describe import describe_model_file
+
     sys.stdout.write(f"{describe_model_file(path)}\nwritten       {path}\n")

@@ -44,6 +44,29 @@ def find_heads(places: Sequence[Path]) -> dict[str, Path]:
     Raises:
         InputError: a place holds no head, or two heads have one name.
     """
+    return named_heads(head_files(places))
+
+
+def named_heads(paths: Sequence[Path]) -> dict[str, Path]:
+    """Mesh files by name.
+
+    Raises:
+        InputError: two heads have one name.
+    """
+    named: dict[str, Path] = {}
+    for path in paths:
+        if named.setdefault(head_name(path), path) != path:
+            name = head_name(path)
+            raise InputError(f"two heads are called {name!r}: {named[name]} and {path}: rename one.")
+    return named
+
+
+def head_files(places: Sequence[Path]) -> list[Path]:
+    """Mesh files at all places, in order.
+
+    Raises:
+        InputError: a place holds no head.
+    """
     found: list[Path] = []
     for place in places:
         heads = _heads_in(place)
@@ -53,12 +76,12 @@ def find_heads(places: Sequence[Path]) -> dict[str, Path]:
                 f"{' or '.join(REGISTERED)}, or a folder of such."
             )
         found += heads
-    named: dict[str, Path] = {}
-    for path in found:
-        name = path.parent.name if path.name in REGISTERED else path.stem
-        if named.setdefault(name, path) != path:
-            raise InputError(f"two heads are called {name!r}: {named[name]} and {path}: rename one.")
-    return named
+    return found
+
+
+def head_name(path: Path) -> str:
+    """What the head in a file is called: by the folder of a registration, else by the file."""
+    return path.parent.name if path.name in REGISTERED else path.stem
 
 
 def _heads_in(place: Path) -> list[Path]:
@@ -100,6 +123,22 @@ def read_heads(named: dict[str, Path]) -> HeadSet:
     if first is None or vertices is None:
         raise InputError("no heads were given.")
     return HeadSet(tuple(named), vertices, first.faces, first.uv, first.uv_faces)
+
+
+def read_people(path: Path, names: Sequence[str]) -> dict[str, str]:
+    """Read whose head each is: rows ``name,person``.
+
+    Raises:
+        InputError: the table cannot be read, names a head that is not there, or leaves one out.
+    """
+    people = {row[0]: row[1] for row in _rows(path, 2)}
+    strange = sorted(people.keys() - set(names))
+    if strange:
+        raise InputError(f"{path} names {strange[0]!r}, which is none of the heads.")
+    unlabelled = [name for name in names if not people.get(name)]
+    if unlabelled:
+        raise InputError(f"{path} names no person for {unlabelled[0]!r} ({len(unlabelled)} heads lack one).")
+    return people
 
 
 def read_weights(path: Path, names: Sequence[str]) -> dict[str, float]:
