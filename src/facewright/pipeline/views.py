@@ -9,12 +9,14 @@ from dataclasses import replace
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 from torch.nn.functional import interpolate as resized
 
 from facewright.geometry.mesh import Topology
 from facewright.geometry.normals import vertex_normals
 from facewright.models.face_model import FaceModel
 from facewright.render.antialias import antialias
+from facewright.render.fragments import Fragments
 from facewright.render.interpolate import interpolate
 from facewright.render.rasterize import rasterize
 from facewright.render.shading import shade_diffuse, shade_point_diffuse, shade_specular
@@ -29,6 +31,9 @@ CLAY = (0.50, 0.47, 0.44)  # linear RGB
 CLAY_SPECULAR = 0.12
 # Parts and regions whose lightness clay does not cover.
 OWN_LIGHTNESS = ("left_eye", "right_eye", "inner_mouth", "tongue", "upper_teeth", "lower_teeth")
+# Drawn so many times larger, then averaged: where lids cut an eyeball or lips the teeth, the mesh has no edge
+# that could be smoothed.
+SUPERSAMPLE = 2
 TEXELS_A_PIXEL = 1.4  # of a map that neither blurs nor flickers when it is drawn
 
 
@@ -53,26 +58,28 @@ def turned_views(
         background: linear RGB.
         clay: colour of the clay at each vertex, linear RGB; the same everywhere if None.
     """
-    count = len(yaws)
     middle = 0.5 * (vertices.min(0).values + vertices.max(0).values)
-    translation = vertices.new_tensor([[0.0, 0.0, VIEW_DISTANCE]]).expand(count, 3)
-    pose = Pose(turned_rotations(yaws).to(vertices), translation)
-    focal = vertices.new_full((count,), size * VIEW_DISTANCE / VIEW_HEIGHT)
-    camera = PerspectiveCamera(focal, vertices.new_full((count, 2), size / 2), (size, size))
-    points = pose.camera_from_head((vertices - middle)[None].expand(count, -1, -1))
-    normals = vertex_normals(points, topology.faces)
-    even = soft_light(count, 1.05, above=0.3, front=0.3, device=points.device).shading(normals)
-    studio = torch.cat([_clay(points, normals, clay), even], dim=-1)
-    pixels = camera.project(points)
-    fragments = rasterize(pixels, topology.faces, camera.size, perspective=True, cull_back_faces=True)
-    shaded = interpolate(fragments, topology.faces, studio)
-    uv = interpolate(fragments, topology.uv_faces, topology.uv[None])
-    textured = texture(uv, _for_drawing(albedo, size), fragments=fragments) * shaded[..., 3:]
-    covered = fragments.covered[..., None].to(shaded.dtype)
-    drawing = torch.cat([shaded[..., :3], textured, covered], dim=-1)
-    drawing = antialias(drawing, fragments, pixels, topology.faces, edges=topology.edges)
-    behind = (1 - drawing[..., 6:]) * vertices.new_tensor(background)
-    return (drawing[..., :3] + behind).clamp(0, 1), (drawing[..., 3:6] + behind).clamp(0, 1)
+    large = SUPERSAMPLE * size
+    translation = vertices.new_tensor([[0.0, 0.0, VIEW_DISTANCE]])
+    focal = vertices.new_tensor([large * VIEW_DISTANCE / VIEW_HEIGHT])
+    camera = PerspectiveCamera(focal, vertices.new_full((1, 2), large / 2), (large, large))
+    maps = _for_drawing(albedo, large)
+    clays, textures = [], []
+    for turn in turned_rotations(yaws).to(vertices).split(1):  # a buffer of all views leaves the cache
+        points = Pose(turn, translation).camera_from_head((vertices - middle)[None])
+        normals = vertex_normals(points, topology.faces)
+        even = soft_light(1, 1.05, above=0.3, front=0.3, device=points.device).shading(normals)
+        studio = torch.cat([_clay(points, normals, clay), even], dim=-1)
+        pixels = camera.project(points)
+        fragments = rasterize(pixels, topology.faces, camera.size, perspective=True, cull_back_faces=True)
+        shaded = interpolate(fragments, topology.faces, studio)
+        uv = interpolate(fragments, topology.uv_faces, topology.uv[None])
+        textured = texture(uv, maps, fragments=fragments) * shaded[..., 3:]
+        drawing = _smoothed([shaded[..., :3], textured], fragments, pixels, topology)
+        behind = (1 - drawing[..., 6:]) * vertices.new_tensor(background)
+        clays.append((drawing[..., :3] + behind).clamp(0, 1))
+        textures.append((drawing[..., 3:6] + behind).clamp(0, 1))
+    return torch.cat(clays), torch.cat(textures)
 
 
 def photo_overlay(
@@ -97,16 +104,13 @@ def photo_overlay(
         clay: as in ``turned_views``.
     """
     points = pose.camera_from_head(vertices[None])
-    pixels = camera.project(points)
+    large = camera.scaled(SUPERSAMPLE)
+    pixels = large.project(points)
     perspective = isinstance(camera, PerspectiveCamera)
-    fragments = rasterize(pixels, topology.faces, camera.size, perspective=perspective, cull_back_faces=True)
+    fragments = rasterize(pixels, topology.faces, large.size, perspective=perspective, cull_back_faces=True)
     shaded = _clay(points, vertex_normals(points, topology.faces), clay)
     shaded = interpolate(fragments, topology.faces, shaded)
-    covered = fragments.covered[..., None].to(shaded.dtype)
-    drawing = antialias(
-        torch.cat([shaded, covered], -1), fragments, pixels, topology.faces, edges=topology.edges
-    )[0]
-    drawing = drawing * opacity
+    drawing = _smoothed([shaded], fragments, pixels, topology)[0] * opacity
     return (drawing[..., :3] + (1 - drawing[..., 3:]) * background).clamp(0, 1)
 
 
@@ -147,6 +151,14 @@ def _clay(points: Tensor, normals: Tensor, colors: Tensor | None) -> Tensor:
         + shade_point_diffuse(clay, normals, points, bulb)
         + shade_specular(specular, normals, points, bulb, 20.0)
     )
+
+
+def _smoothed(colors: list[Tensor], fragments: Fragments, pixels: Tensor, topology: Topology) -> Tensor:
+    """Colours and coverage of a drawing that is ``SUPERSAMPLE`` times too large, smooth at every edge."""
+    covered = fragments.covered[..., None].to(colors[0].dtype)
+    drawing = torch.cat([*colors, covered], dim=-1)
+    drawing = antialias(drawing, fragments, pixels, topology.faces, edges=topology.edges)
+    return avg_pool2d(drawing.permute(0, 3, 1, 2), SUPERSAMPLE).permute(0, 2, 3, 1)
 
 
 def _for_drawing(albedo: Tensor, size: int) -> Tensor:
