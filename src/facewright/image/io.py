@@ -59,8 +59,8 @@ class PhotoLimits:
     Attributes:
         max_bytes: of the file.
         max_pixels: of the stored picture, checked before anything is decoded: more than any phone takes but
-            for a single mode of a few. Decoded it has up to four bytes a pixel, half a gigabyte; everything
-            after that goes by strips.
+            for a single mode of a few. Reading it takes 12 bytes a pixel (WebP, JPEG 2000: 20), up to 2.5 GB;
+            what follows goes by strips.
         min_side: in pixels; below it no face can be found.
         working_side: a larger picture is reduced to this longer side while it is read.
     """
@@ -140,7 +140,10 @@ def _decoding(name: str, head: bytes, limits: PhotoLimits) -> Iterator[None]:
         raise ImageError(_too_large(name, int(count[0]) if count else 0, limits)) from None
     except ImageError:
         raise
-    except METADATA_ERRORS as error:
+    except (*METADATA_ERRORS, RuntimeError) as error:
+        # AVIF's decoder raises a plain RuntimeError; so does torch where memory is short.
+        if isinstance(error, RuntimeError) and "alloc" in str(error):
+            raise
         raise ImageError(f"{name} is damaged or cut short ({error}): copy or export it again.") from error
 
 
@@ -180,6 +183,34 @@ def photograph_from_array(pixels: np.ndarray, name: str = "photo") -> Photograph
         tensor = interpolate(tensor[None], fitted, mode="bilinear", align_corners=False, antialias=True)[0]
     scale = max(size) / max(tensor.shape[-2:])
     return Photograph(tensor.clamp(0, 1).contiguous(), size, scale, name=name)
+
+
+def photograph_of(photo: Path | str | np.ndarray | Tensor | Photograph) -> Photograph:
+    """A photo in whatever form somebody has it.
+
+    Args:
+        photo: a file; (H, W, 3) or (H, W) as ``photograph_from_array`` takes it; (3, H, W) sRGB in [0, 1] as
+            a tensor, which stays on its device; or a photo that was read before.
+
+    Raises:
+        ImageError: it cannot be read, or is none of these.
+    """
+    if isinstance(photo, Photograph):
+        return photo
+    if isinstance(photo, np.ndarray):
+        return photograph_from_array(photo)
+    if isinstance(photo, Tensor):
+        if photo.ndim != 3 or photo.shape[0] != 3 or not photo.is_floating_point():
+            told = f"{tuple(photo.shape)} {photo.dtype}"
+            raise ImageError(f"expected a tensor (3, H, W) of floats in [0, 1], sRGB; got {told}.")
+        low, high = float(photo.min()), float(photo.max())
+        if not (low >= 0 and high <= 1):
+            raise ImageError(f"expected a tensor of values in [0, 1], sRGB; got {low:g} to {high:g}.")
+        return Photograph(photo.float(), (photo.shape[1], photo.shape[2]))
+    if not isinstance(photo, str | Path):
+        told = type(photo).__name__
+        raise ImageError(f"expected a photo as a path, an array, a tensor or a Photograph, got a {told}.")
+    return read_photo(Path(photo))
 
 
 def _checked_head(path: Path, limits: PhotoLimits) -> bytes:

@@ -23,7 +23,7 @@ from facewright.fitting.photometric import PhotometricFitSettings, refine_photom
 from facewright.fitting.photometric_shape import ShapeSettings
 from facewright.fitting.point_light import PointLightPrior
 from facewright.fitting.records import FaceFit
-from facewright.image.io import Photograph, photograph_from_array, read_photo
+from facewright.image.io import Photograph, photograph_of
 from facewright.methods.base import Method
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
@@ -299,7 +299,7 @@ def _pixels(photos: Sequence[Photograph], chosen: Sequence[int]) -> Sequence[Flo
 
 
 def reconstruct(
-    photo: Path | str | np.ndarray | Photograph,
+    photo: Path | str | np.ndarray | Tensor | Photograph,
     *,
     settings: ReconstructionSettings | None = None,
     device: DeviceName = "auto",
@@ -307,7 +307,7 @@ def reconstruct(
     """Reconstruct the main face of one photo; for many photos load a ``Reconstructor`` once.
 
     Args:
-        photo: a file, an array (see ``photograph_from_array``), or a photo that was read before.
+        photo: a file, an array, a tensor, or a photo that was read before (see ``photograph_of``).
         settings: choices about the reconstruction.
         device: where to compute.
 
@@ -318,8 +318,5 @@ def reconstruct(
         AssetError: a model or weight file is missing or damaged.
         UnavailableError: the device is not there.
     """
-    if isinstance(photo, np.ndarray):
-        photo = photograph_from_array(photo)
-    elif not isinstance(photo, Photograph):
-        photo = read_photo(Path(photo))
-    return Reconstructor.load(settings, device).reconstruct(photo)[0]
+    read = photograph_of(photo)
+    return Reconstructor.load(settings, device).reconstruct(read)[0]

@@ -14,6 +14,7 @@ from torch.nn import functional
 from facewright.core.errors import AssetError
 from facewright.detection import DetectionSettings, FaceDetector, FaceLandmarker, Landmarks, detect
 from facewright.detection.crop import frames_from_landmarks
+from facewright.image.io import photograph_of
 
 # Mirror partners of eye corners, mouth corners, nose tip and irises.
 LEFT_RIGHT = ((33, 263), (133, 362), (61, 291), (1, 1), (468, 473), (13, 13), (152, 152))
@@ -45,6 +46,19 @@ def turned(photo: Tensor, angle: float) -> Tensor:
     assert photo.shape[1] == photo.shape[2]
     grid = functional.affine_grid(theta, [1, *photo.shape], align_corners=False)
     return functional.grid_sample(photo[None], grid, padding_mode="border", align_corners=False)[0]
+
+
+def test_a_photo_may_be_given_in_any_form(
+    networks: dict, portraits: dict[str, Path], astronaut: Tensor
+) -> None:
+    (seen,) = detect(astronaut, **networks)
+    for form in (portraits["astronaut"], str(portraits["astronaut"]), photograph_of(astronaut)):
+        (face,) = detect(form, **networks)
+        assert torch.allclose(face.points, seen.points, atol=0.01)
+    # A large file is reduced while it is read; its points are still its own.
+    large = functional.interpolate(astronaut[None], scale_factor=8, mode="nearest")[0]
+    (face,) = detect((large * 255).byte().permute(1, 2, 0).numpy(), **networks)
+    assert (face.points / 8 - seen.points).norm(dim=1).mean() < 0.01 * eye_distance(seen)
 
 
 def test_each_portrait_has_one_face_with_points_in_their_places(networks: dict, portraits: dict[str, Path]):

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from facewright.core.errors import ImageError
-from facewright.image.io import DIAGONAL_35MM, PhotoLimits, photograph_from_array, read_photo
+from facewright.image.io import DIAGONAL_35MM, PhotoLimits, photograph_from_array, photograph_of, read_photo
 
 
 def picture(height: int = 48, width: int = 64) -> np.ndarray:
@@ -317,3 +317,27 @@ def test_arrays(tmp_path: Path) -> None:
     ):
         with pytest.raises(ImageError, match="expected"):
             photograph_from_array(bad)
+
+
+def test_a_damaged_avif_is_a_damaged_picture(tmp_path: Path) -> None:
+    ramp = np.tile(3 * np.arange(64, dtype=np.uint8)[:, None, None], (1, 64, 3))
+    Image.fromarray(ramp).save(tmp_path / "a.avif")
+    assert read_photo(tmp_path / "a.avif").size == (64, 64)
+    data = bytearray((tmp_path / "a.avif").read_bytes())
+    last = len(data) * 9 // 10
+    data[last:] = bytes(byte ^ 0x55 for byte in data[last:])
+    (tmp_path / "a.avif").write_bytes(data)
+    with pytest.raises(ImageError, match=r"a\.avif is damaged"):
+        read_photo(tmp_path / "a.avif")
+
+
+def test_a_photo_in_any_form_is_the_same_photo(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    read = photograph_of(tmp_path / "a.png")
+    for form in (str(tmp_path / "a.png"), pixels, read.pixels, read):
+        assert torch.equal(photograph_of(form).pixels, read.pixels)
+        assert photograph_of(form).size == (40, 50)
+    for wrong in (read.pixels[None], (255 * read.pixels).to(torch.uint8), read.pixels * 2):
+        with pytest.raises(ImageError, match="expected"):
+            photograph_of(wrong)
