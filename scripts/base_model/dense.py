@@ -6,7 +6,7 @@ import numpy as np
 
 from base_model.raw_space import face_anchor
 from base_model.source import PARTS, RawHead
-from facewright.geometry.subdivision import AdaptiveMesh, refine, subdivide_where
+from base_model.subdivision import AdaptiveMesh, refine, subdivide_where
 
 CORE_EDGE, RIM_EDGE = 2.2, 3.4  # mm: a quad with a longer mean edge is split, twice as long: split twice
 REST_EDGE = 3.0  # mm: ears, scalp and neck are split once, so that their outlines are round

@@ -7,7 +7,7 @@ from scipy.spatial import KDTree
 
 from base_model.raw_space import RawSpace, flip
 from base_model.source import RawHead
-from facewright.geometry.subdivision import AdaptiveMesh
+from base_model.subdivision import AdaptiveMesh
 
 # The source's jaw opens 35 mm between the lips' margins, people's 45; mouthClose undoes it.
 STRENGTH = {"cheekPuff": 1.1, "jawOpen": 1.15, "mouthClose": 1.15}

@@ -8,7 +8,7 @@ from scipy import sparse
 from base_model.contact import Contact, lip_contact
 from base_model.raw_space import RawSpace, flip
 from base_model.source import PARTS, RawHead
-from facewright.geometry.subdivision import AdaptiveMesh
+from base_model.subdivision import AdaptiveMesh
 from facewright.models.lip_seam import seam_between
 
 TEETH_WIDTH = 1.12  # of what is narrow enough for an open mouth's corners: these lips are closed

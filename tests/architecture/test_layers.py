@@ -10,9 +10,34 @@ FLOORS = ["cli", "pipeline", "methods", "data | evaluation | export | training",
 FLOORS += ["detection | uv", "models | render | networks", "scene", "image | geometry", "core"]
 
 
-def contract(pyproject: str) -> dict:
-    (layers,) = tomllib.loads(pyproject)["tool"]["importlinter"]["contracts"]
-    return layers
+def contract(pyproject: str, kind: str = "layers") -> dict:
+    contracts = tomllib.loads(pyproject)["tool"]["importlinter"]["contracts"]
+    (found,) = [each for each in contracts if each["type"] == kind]
+    return found
+
+
+def imports_of(path: Path) -> list[tuple[int, str]]:
+    """Line and name of every absolute import of a file."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.append((node.lineno, node.module or ""))
+    return found
+
+
+def foreign_methods(methods: Path) -> list[str]:
+    """Imports of one method by another."""
+    names = {path.parent.name for path in methods.glob("*/__init__.py")}
+    found = []
+    for path in sorted(methods.rglob("*.py")):
+        own = path.relative_to(methods).parts[0]
+        for line, name in imports_of(path):
+            parts = name.split(".")
+            if own in names and parts[:2] == ["facewright", "methods"] and set(parts[2:3]) & (names - {own}):
+                found.append(f"{path.relative_to(methods)}:{line} imports {name}")
+    return found
 
 
 def upward_imports(package: Path) -> list[str]:
@@ -23,16 +48,11 @@ def upward_imports(package: Path) -> list[str]:
         own = path.relative_to(package).parts[0]
         if own not in height:
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(node, ast.Import | ast.ImportFrom):
-                continue
-            named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            named += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
-            for name in named:
-                parts = name.split(".")
-                other = parts[1] if parts[0] == "facewright" and len(parts) > 1 else own
-                if other != own and height.get(other, -1) >= height[own]:
-                    found.append(f"{path.relative_to(package)}:{node.lineno} imports {other}")
+        for line, name in imports_of(path):
+            parts = name.split(".")
+            other = parts[1] if parts[0] == "facewright" and len(parts) > 1 else own
+            if other != own and height.get(other, -1) >= height[own]:
+                found.append(f"{path.relative_to(package)}:{line} imports {other}")
     return found
 
 
@@ -59,6 +79,19 @@ def test_an_upward_import_is_caught(tmp_path: Path, wrong: str) -> None:
     assert len(upward_imports(tmp_path)) == 1
 
 
+def test_methods_do_not_know_one_another(repository: Path, tmp_path: Path) -> None:
+    methods = repository / "src/facewright/methods"
+    names = sorted(f"facewright.methods.{path.parent.name}" for path in methods.glob("*/__init__.py"))
+    assert contract((repository / "pyproject.toml").read_text(), "independence")["modules"] == names
+    assert foreign_methods(methods) == []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("from facewright.methods.base import Method\n")
+    assert foreign_methods(tmp_path) == []
+    (tmp_path / "one" / "train.py").write_text("from facewright.methods.other.train import Task\n")
+    assert len(foreign_methods(tmp_path)) == 1
+
+
 def test_assets_are_listed_with_licence_and_stay_small(repository: Path) -> None:
     import json
 
@@ -69,5 +102,11 @@ def test_assets_are_listed_with_licence_and_stay_small(repository: Path) -> None
     assert all(entry["licence"] and entry["built_by"] for entry in manifest.values())
     size = {path.name: path.stat().st_size for path in folder.iterdir()}
     assert sum(n for name, n in size.items() if name.startswith("base_head")) <= 10 << 20
-    networks = sum(n for name, n in size.items() if name.endswith("er.safetensors"))
-    assert networks <= 15 << 20
+    finders = [name for name in shipped if name.startswith(("detector", "landmarker"))]
+    assert sorted(finders) == [
+        "detector.safetensors",
+        "landmarker_first.safetensors",
+        "landmarker_second.safetensors",
+    ]
+    assert sum(size[name] for name in finders) <= 15 << 20
+    assert sum(size[name] for name in shipped) <= 120 << 20

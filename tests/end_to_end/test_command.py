@@ -255,6 +255,7 @@ LOADED = (  # whatever a reconstruction reads
     "landmark_errors.safetensors",
     "landmarker_first.safetensors",
     "landmarker_second.safetensors",
+    "segmentation.safetensors",
 )
 
 

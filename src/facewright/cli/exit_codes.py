@@ -2,5 +2,5 @@
 
 DONE = 0
 SOME_FAILED = 1
-USAGE = 2  # nothing was tried: the command cannot be run as it was given
+USAGE = 2  # the command cannot be run, or not to its end, as it was given
 INTERRUPTED = 130

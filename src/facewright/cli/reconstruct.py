@@ -99,7 +99,7 @@ class Reconstruct:
 def exit_code(summary: Summary) -> int:
     """The exit code of a run; a report that could not be written is told on the error stream."""
     if summary.report_problem:
-        sys.stderr.write(f"facewright: the results are there, the report is not: {summary.report_problem}\n")
+        sys.stderr.write(f"facewright: the report could not be written: {summary.report_problem}\n")
     return SOME_FAILED if summary.failed or summary.report_problem else DONE
 
 

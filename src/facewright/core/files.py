@@ -22,7 +22,7 @@ _REASONS = {
     errno.EROFS: "the file system is read-only: choose another folder",
     errno.ENOTDIR: "a part of the path is a file, not a folder: choose another folder",
     errno.EEXIST: "a file of that name is in the way: remove it or choose another folder",
-    errno.ENAMETOOLONG: "the name is too long: rename the photo",
+    errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
     errno.ENOENT: "the folder is gone or cannot be made: choose another folder",
 }
 

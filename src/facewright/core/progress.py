@@ -62,7 +62,8 @@ class ProgressBar:
         self._bar.update(1)
 
     def line(self, text: str) -> None:
-        """Print a line to the error stream without breaking the bar."""
+        """Print one line to the error stream without breaking the bar, whatever a file's name has in it."""
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
         if self._bar.disable:
             sys.stderr.write(text + "\n")
             sys.stderr.flush()

@@ -1,10 +1,12 @@
 """Pose, identity and expression from 478 detected landmarks: damped Gauss-Newton with priors, batched.
 
-The energy of a photo, in units of its variance: ``sum_l w_l |N_l (z0 (q_l - project(R X_l + t)))|^2 /
-sigma^2 + |identity|^2 + sum_e ((a_e - mean_e) / std_e)^2`` with expressions bounded to [0, 1]; ``q`` are
-image rays, ``z0`` the first estimate of the distance (so that residuals are mm at the head), ``w`` robust
-weights times visibility, and ``N`` the identity, or for contour landmarks the direction across the contour.
-The perspective camera is exact from the first step on.
+The energy of a photo, in units of its variance: ``sum_l w_l |N_l (z0 (q_l - e_l - project(R X_l + t)))|^2 /
+sigma^2 + |identity|^2 + prior(a)``; ``q`` are image rays, ``e`` errors that the landmarks of a face have in
+common (``common_errors``, eliminated), ``z0`` the first estimate of the distance (so that residuals are mm at
+the head), ``w`` robust weights times visibility, and ``N`` the identity, or for contour landmarks the
+direction across the contour. ``prior`` is a Student distribution over independent directions of the
+expressions (``priors``), which stay in [0, 1]; of two that undo one another the weaker is held at 0. The
+perspective camera is exact from the first step on.
 """
 
 from collections.abc import Sequence

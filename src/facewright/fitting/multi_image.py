@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from facewright.core.log import logger
+
 
 @dataclass(frozen=True)
 class ArrowSystem:
@@ -123,4 +125,9 @@ def _cholesky(matrix: Tensor) -> Tensor:
         factor = torch.where((failed > 0)[:, None, None], again, factor)
         failed = torch.where(failed > 0, still, failed)
         lift *= 10
+    if bool((failed > 0).any()):
+        # Its step is as good as none: trials that do not lower the energy are taken back.
+        logger("fitting").warning("a system of equations could not be solved: its step is left out.")
+        unsolved = torch.eye(matrix.shape[1]).to(factor) * torch.finfo(factor.dtype).max ** 0.25
+        factor = torch.where((failed > 0)[:, None, None], unsolved, factor)
     return factor

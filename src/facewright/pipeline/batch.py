@@ -183,7 +183,11 @@ class _Run:
 
     def _plan(self, photos: Sequence[PhotoInput]) -> list[_Task]:
         limit = self.kind.max_bytes
-        digests = ["" if photo.problem else self.kind.digest(photo.path, limit) for photo in photos]
+        digests = []
+        for photo in photos:
+            if self.bar:
+                self.bar.name(f"looking at {photo.path.name}")
+            digests.append("" if photo.problem else self.kind.digest(photo.path, limit))
         made_with = dict(self.made_with)
         if self.settings.together:
             group = "\n".join(sorted(digest for digest in digests if digest))

@@ -14,7 +14,7 @@ from facewright.core.errors import InputError
 from facewright.core.files import atomic_file, make_writable_folder, only_writer, write_json
 from facewright.export.asset import HeadAsset
 from facewright.export.gltf import write_glb
-from facewright.image.color import srgb_from_linear
+from facewright.export.maps import texture_from_linear
 from facewright.models.sphere_model import FACE, HEADER, SphereModel, load_sphere_model, sphere_model
 from facewright.pipeline.overview import PANEL, draw_sheet
 from facewright.pipeline.saved_head import SavedHead, load_head
@@ -142,7 +142,7 @@ def walk_asset(walk: Walk, heads: tuple[SavedHead, SavedHead]) -> HeadAsset:
         topology=model.topology,
         parts=model.parts,
         eye_centers=torch.stack(eyes),
-        texture=(srgb_from_linear(albedo).clamp(0, 1) * 255 + 0.5).to(torch.uint8),
+        texture=texture_from_linear(albedo),
         frames=frames,
         seconds=2 * SECONDS,
     )
@@ -170,5 +170,4 @@ def _like(albedo: Float[Tensor, "S S 3"], other: Float[Tensor, "T T 3"]) -> Floa
 
 
 def _image(linear: Float[Tensor, "S S 3"]) -> Image.Image:
-    array = (srgb_from_linear(linear).cpu().clamp(0, 1) * 255 + 0.5).to(torch.uint8).numpy()
-    return Image.fromarray(np.ascontiguousarray(array))
+    return Image.fromarray(np.ascontiguousarray(texture_from_linear(linear).cpu().numpy()))

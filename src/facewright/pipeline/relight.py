@@ -37,8 +37,8 @@ from facewright.scene.lighting import PointLight, SphericalHarmonicsLight
 from facewright.scene.material import EYE_SHININESS, SKIN_SHININESS
 from facewright.scene.parameters import HeadParameters
 from facewright.scene.studio import StudioLight
+from facewright.uv.head_chart import HIDDEN_REGIONS
 
-HIDDEN_REGIONS = ("inner_mouth", "eye_sockets")
 FACING = (0.1, 0.4)  # cosines to the camera from which on the mesh's shading counts, and counts fully
 ROOM = 0.06  # of the head's size around it in the pictures of it alone
 HAIR_ROOM = 0.35  # and around it in the photo

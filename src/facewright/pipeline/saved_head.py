@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from facewright.core.errors import InputError
+from facewright.core.tensor_records import on_device
 from facewright.export.parameters import SavedParameters, read_parameters
 from facewright.image.color import linear_from_srgb
 from facewright.image.io import Photograph, PhotoLimits, read_photo
@@ -47,17 +48,8 @@ class SavedHead:
 
     def parameters(self, camera: Camera | None = None) -> HeadParameters:
         """Its parameters on the model's device; pixels are those of the full photo or of another camera."""
-        own, device = self.saved.parameters, self.model.device
-        return HeadParameters(
-            identity=own.identity.to(device),
-            expression=own.expression.to(device),
-            diffuse=own.diffuse.to(device),
-            specular=own.specular.to(device),
-            pose=own.pose.to(device),
-            camera=(camera or own.camera).to(device),
-            light=own.light.to(device),
-            point_light=own.point_light.to(device) if own.point_light is not None else None,
-        )
+        own = self.saved.parameters
+        return on_device(replace(own, camera=camera or own.camera), self.model.device)
 
     def camera_of(self, photo: Photograph) -> Camera:
         """The camera in pixels of the photo as it was read, which may have been reduced."""
