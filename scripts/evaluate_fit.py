@@ -40,19 +40,26 @@ class KeptOut:
 
 
 def kept_out_faces(data: Path, count: int, expressions: tuple[str, ...]) -> KeptOut:
-    """Kept-out photos; an expression that the labels do not have is at rest in all."""
-    labels = np.load(data / "faces_in_the_wild" / "labels.npz")
-    people = [str(person) for person in labels["identity"]]
-    asked = np.array([is_kept_out(person) for person in people]).nonzero()[0][:count]
-    rows, points = found_faces(load_set(data, SETS.index("faces_in_the_wild")), asked)
-    shown = dict(zip(map(str, labels["blendshape_names"]), labels["blendshapes"][rows].T / 255, strict=True))
-    at_rest = np.zeros(len(rows))
-    activations = np.stack([shown.get(name, at_rest) for name in expressions], 1)
+    """Kept-out photos of both sets; an expression that the labels do not have is at rest in all."""
+    points, activations, people, asked = [], [], [], 0
+    for number, name in enumerate(SETS):
+        labels = np.load(data / name / "labels.npz")
+        whose = [str(person) for person in labels["identity"]]
+        kept = np.array([is_kept_out(person) for person in whose]).nonzero()[0][:count]
+        rows, found = found_faces(load_set(data, number), kept)
+        shown = dict(
+            zip(map(str, labels["blendshape_names"]), labels["blendshapes"][rows].T / 255, strict=True)
+        )
+        at_rest = np.zeros(len(rows))
+        points.append(found)
+        activations.append(np.stack([shown.get(each, at_rest) for each in expressions], 1))
+        people += [whose[row] for row in rows]
+        asked += len(kept)
     return KeptOut(
-        torch.from_numpy(points),
-        torch.from_numpy(activations).float(),
-        [people[row] for row in rows],
-        len(asked),
+        torch.from_numpy(np.concatenate(points)),
+        torch.from_numpy(np.concatenate(activations)).float(),
+        people,
+        asked,
     )
 
 
@@ -78,7 +85,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--count", type=int, default=100_000, help="faces at most")
+    parser.add_argument("--count", type=int, default=100_000, help="faces of each set at most")
     arguments = parser.parse_args()
     model = load_base_model()
     basis = landmark_basis(model, load_landmark_errors())

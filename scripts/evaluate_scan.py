@@ -2,6 +2,9 @@
 
     python scripts/evaluate_scan.py [--scans FOLDER ...] [--landmarks labels.npz] [--photometric]
 
+"command" are the heads of `facewright reconstruct` with all its stages, alone and with --together; the rows
+above it are the fit to the landmarks by itself.
+
 Protocol: ``metric`` of facewright.evaluation, on the skin of the head with the photo's expression: scan
 points within 90 mm of the nose tip; alignment by the seven landmarks, then ICP (points further than 10 mm do
 not pull); distance of every scan point to the head. "rigid" keeps the fitted head's size, "similarity" also
@@ -25,8 +28,10 @@ from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
 from facewright.fitting.photometric import refine_photometric
 from facewright.fitting.records import FaceFit
+from facewright.image.io import photograph_of
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
+from facewright.pipeline.reconstruct import Reconstructor
 from fit_evaluation.scan_photos import photos_of
 
 Found = tuple[float, float]  # mean rigid and similarity distance, mm
@@ -92,7 +97,26 @@ def evaluate(folder: Path, model: FaceModel, basis: LandmarkBasis, arguments: ar
             for i, p in enumerate(photos)
         ]
         found[f"photometric, {name}"] = rows
+    if arguments.landmarks is None and arguments.focal is None:
+        for name, heads in commanded(list(photos.values())).items():
+            found[f"command, {name}"] = [
+                measured(f"command, {name}, {p}", model, each, scan)
+                for p, each in zip(photos, heads, strict=True)
+            ]
     return found
+
+
+def commanded(photos: list[torch.Tensor]) -> dict[str, list[torch.Tensor]]:
+    """Vertices (V, 3) of the heads that the command makes of photos, alone and together."""
+    maker, read = Reconstructor.load(), [photograph_of(photo) for photo in photos]
+    together = []
+    for result in maker.reconstruct_together(read):
+        if isinstance(result, Exception):
+            raise result
+        together.append(result)
+    alone = [maker.reconstruct(photo)[0] for photo in read]
+    made = {"alone": alone, "together": together}
+    return {name: [one.vertices for one in heads] for name, heads in made.items()}
 
 
 def main() -> None:
