@@ -58,12 +58,12 @@ class FaceSegmentation:
         return read
 
     def covers(self) -> list[Cover]:
-        """Where something lies before each face."""
-        occluder = CLASSES.index("occluder")
+        """Where something else than its skin and eyes is seen in each face: before it, or in its mouth."""
+        others = [CLASSES.index(name) for name in ("occluder", "inner_mouth")]
 
         def of(row: int) -> Cover:
             one = FaceSegmentation(self.probabilities[row, None], self.frames[row, None])
-            return lambda places: one.at(places[None, None])[0, occluder, 0].to(places.device)
+            return lambda places: one.at(places[None, None])[0, others, 0].sum(0).to(places.device)
 
         return [of(row) for row in range(len(self.frames))]
 

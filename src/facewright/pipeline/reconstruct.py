@@ -252,6 +252,7 @@ class Reconstructor:
                 chart=self.chart,
                 settings=texture,
                 covers=covers,
+                detected=[single.detected_px[0] for single in singles],
             )
         return singles, albedo
 

@@ -19,6 +19,7 @@ from facewright.uv.chart import UvChart
 from facewright.uv.chroma import calm_chroma, is_grey, without_color
 from facewright.uv.complete import CompletionSettings, complete
 from facewright.uv.head_chart import HeadChart
+from facewright.uv.landmark_shift import landmark_shift
 from facewright.uv.teeth import draw_teeth, shown_brightness
 from facewright.uv.unwrap import Illumination, SampleBlend, UnwrapSettings, UvSamples, unwrap
 
@@ -59,6 +60,7 @@ def head_texture(
     chart: HeadChart | None = None,
     settings: TextureSettings = TextureSettings(),
     covers: Sequence[Cover] | None = None,
+    detected: Sequence[Float[Tensor, "478 2"]] | None = None,
 ) -> Float[Tensor, "S S 3"]:
     """Albedo map (linear RGB, row 0 is v = 1) of one person.
 
@@ -70,6 +72,8 @@ def head_texture(
         chart: ``HeadChart.of(model, settings.size)`` if at hand; made here otherwise.
         settings: how the map is made.
         covers: what lies before the head in each photo, which is not painted on its face; None: nothing.
+        detected: landmarks seen in each photo, px: the photo's lips and lids go where the fit has its own.
+            None: the fit is taken to lie on the photo to the pixel.
 
     Raises:
         InputError: not one fit a photo, none at all, or a chart of another size.
@@ -88,7 +92,8 @@ def head_texture(
     colored, grey, teeth = SampleBlend(), SampleBlend(), 0.0
     for row, (photo, fit) in enumerate(zip(photos, fits, strict=True)):  # a map a photo takes 20 MB
         cover = None if covers is None else covers[row]
-        samples = unwrap_photo(model, chart.chart, photo, fit, settings=settings, cover=cover)
+        shift = None if detected is None else landmark_shift(model, fit, detected[row])
+        samples = unwrap_photo(model, chart.chart, photo, fit, settings=settings, cover=cover, shift=shift)
         teeth = max(teeth, shown_brightness(chart.chart, model, samples, model_map))
         if not is_grey(samples):
             colored.add(_own_skin(samples, model_map, chart, settings))
@@ -103,7 +108,8 @@ def head_texture(
     white = chart.eyes * (luminance(model_map)[..., None] > LEAST_WHITE)
     samples = replace(samples, color=_no_brighter(samples.color, model_map, white))
     # What the photo shows of the iris, often brighter than the model's, says nothing of the white.
-    areas = (chart.face, chart.rim, chart.scalp, white, chart.eyes - white)
+    lips = chart.lips * chart.face  # what is not seen of them has their colour, not that of the skin around
+    areas = (chart.face - lips, lips, chart.rim, chart.scalp, white, chart.eyes - white)
     return complete(chart.chart, samples, model_map, areas, mirror=chart.mirror, settings=settings.completion)
 
 
@@ -128,6 +134,7 @@ def unwrap_photo(
     *,
     settings: TextureSettings = TextureSettings(),
     cover: Cover | None = None,
+    shift: Float[Tensor, "V 2"] | None = None,
 ) -> UvSamples:
     """What one photo says about the map, with the fitted light divided out.
 
@@ -138,6 +145,7 @@ def unwrap_photo(
         parameters: the fit, B = 1.
         settings: how the map is made.
         cover: what lies before the head.
+        shift: from ``landmark_shift``.
 
     Raises:
         InputError: the camera's size is not the photo's.
@@ -159,4 +167,5 @@ def unwrap_photo(
         illumination=illumination,
         settings=settings.unwrap,
         cover=cover,
+        shift=shift,
     )

@@ -102,6 +102,7 @@ def unwrap(
     illumination: Illumination | None = None,
     settings: UnwrapSettings = UnwrapSettings(),
     cover: Cover | None = None,
+    shift: Float[Tensor, "V 2"] | None = None,
 ) -> UvSamples:
     """Look up each texel in a photo.
 
@@ -116,6 +117,7 @@ def unwrap(
         illumination: what is divided out; None leaves the photo's colours.
         settings: how far the photo is trusted.
         cover: what lies before the head; it is told, and lowers no confidence here.
+        shift: pixels from each vertex's projection to where the photo shows it; None: it shows it there.
 
     Raises:
         InputError: the camera's size is not the photo's.
@@ -131,9 +133,10 @@ def unwrap(
     view = _depth_view(vertices_camera, topology, camera, settings.depth_size)
     hidden = _behind_something(surface, view, settings)
     confidence = smoothstep(surface.facing, settings.facing) * ~hidden
-    confidence = confidence * _inside(surface.pixels, camera.size, settings.border)
+    seen = surface.pixels[:, :2] if shift is None else surface.pixels[:, :2] + front.gather(shift)
+    confidence = confidence * _inside(seen, surface.pixels[:, 2], camera.size, settings.border)
     confidence = confidence * _feathered(chart, front, ~hidden & (surface.facing > 0), settings.feather)
-    color, span = _sampled(photo, surface.pixels[:, :2], confidence > 0)
+    color, span = _sampled(photo, seen, confidence > 0)
     confidence = confidence * _not_burnt_out(color)
     if illumination is not None:
         color, trust = _without_light(front, color, surface, confidence, illumination, settings)
@@ -141,7 +144,7 @@ def unwrap(
     color = torch.where(confidence[:, None] > 0, color, 0)
     inside = front.scatter(_inside_outline(surface, view)[:, None])
     sharpness = 1 / span if span > 0 else 0.0
-    covered = None if cover is None else front.scatter(cover(surface.pixels[:, :2])[:, None])
+    covered = None if cover is None else front.scatter(cover(seen)[:, None])
     return UvSamples(front.scatter(color), front.scatter(confidence[:, None]), inside, sharpness, covered)
 
 
@@ -288,11 +291,11 @@ def _inside_outline(surface: _Surface, view: _DepthView) -> Tensor:
     return view.at(surface.pixels, distance[:height, :width])
 
 
-def _inside(pixels: Tensor, size: tuple[int, int], border: float) -> Tensor:
+def _inside(pixels: Tensor, depth: Tensor, size: tuple[int, int], border: float) -> Tensor:
     height, width = size
     x, y = pixels[:, 0], pixels[:, 1]
     margin = torch.minimum(torch.minimum(x, width - x), torch.minimum(y, height - y))
-    return (margin / border).clamp(0, 1) * (pixels[:, 2] > 0)
+    return (margin / border).clamp(0, 1) * (depth > 0)
 
 
 def _feathered(chart: UvChart, front: UvChart, seen: Tensor, feather: float) -> Tensor:

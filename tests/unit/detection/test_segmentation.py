@@ -52,6 +52,9 @@ def test_what_lies_before_faces_is_told_one_by_one() -> None:
     ).float()
     torch.testing.assert_close(covers[0](place), torch.tensor([0.0, 0.0]))
     torch.testing.assert_close(covers[1](place), torch.tensor([1.0, 0.0]), atol=1e-4, rtol=0)
+    hidden[0, :, 3, 12] = torch.eye(len(CLASSES))[CLASSES.index("inner_mouth")]
+    (mouth,) = FaceSegmentation(hidden, FRAME).covers()
+    torch.testing.assert_close(mouth(place), torch.tensor([1.0, 0.0]), atol=1e-4, rtol=0)
 
 
 def test_classes_are_asked_for_by_name() -> None:
