@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from facewright.image.cover import SURE as COVERED
+from facewright.image.pyramid import enlarge
 from facewright.image.smoothstep import smoothstep
 from facewright.uv.complete import OFFSET
 from facewright.uv.head_chart import HeadChart
@@ -18,6 +20,7 @@ from facewright.uv.unwrap import UvSamples
 
 SURE = 0.5  # confidence of the texels whose median is the typical skin
 LEAST_TEXELS = 64
+BLOCK = 4  # texels
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class BeliefSettings:
         teeth_tone: ... if its tone is this much brighter.
         covered: probabilities that something (hair, glasses, a hand) lies before the skin or the eyes; the
             scalp takes what is there.
+        fringe: width around what is covered, as a fraction of the map, that is taken for covered too: tips of
+            hair and frames of glasses are finer than the pixels that were judged.
         cavity: deviations (of the brightest channel, since lipstick keeps its red) too dark for lips.
     """
 
@@ -50,6 +55,7 @@ class BeliefSettings:
     glare: tuple[float, float] = (0.5, 0.9)
     teeth: tuple[float, float] = (0.25, 0.5)
     teeth_tone: tuple[float, float] = (0.1, 0.3)
+    fringe: float = 1 / 100
     cavity: tuple[float, float] = (0.9, 1.4)
     covered: tuple[float, float] = COVERED
 
@@ -96,10 +102,22 @@ def believed(
     face = face * (1 - chart.lips * _inner_mouth(deviation, tone, settings))
     skin = chart.face * face + chart.rim * likeness + chart.eyes
     if samples.covered is not None:
-        skin = skin * (1 - smoothstep(samples.covered, settings.covered))
+        covered = _widened(samples.covered, round(settings.fringe * chart.chart.size))
+        covered = torch.lerp(covered, samples.covered, chart.lips)  # lips border on the inside of the mouth
+        skin = skin * (1 - smoothstep(covered, settings.covered))
     trust = skin + chart.scalp  # where hair belongs
     confidence = samples.confidence * trust.clamp(max=1)
     return replace(samples, confidence=confidence)
+
+
+def _widened(values: Float[Tensor, "S S 1"], texels: int) -> Float[Tensor, "S S 1"]:
+    """The largest value so many texels around, by blocks."""
+    if texels == 0:
+        return values
+    planes, blocks = values.permute(2, 0, 1)[None], max(1, round(texels / BLOCK))
+    coarse = max_pool2d(planes, BLOCK, ceil_mode=True)
+    coarse = max_pool2d(coarse, 2 * blocks + 1, 1, blocks)
+    return torch.maximum(enlarge(coarse, BLOCK, planes.shape[-2:])[0].permute(1, 2, 0), values)
 
 
 def _inner_mouth(

@@ -33,6 +33,11 @@ class CompletionSettings:
             on a texel is believed less, and not at all.
         highlight: a texel brighter than its surroundings by more than this (log ratio) is damped...
         highlight_gain: ... its excess is multiplied by this.
+        even: of the differences in colour between what is hardly seen of the skin and the face's median, the
+            part that is taken out...
+        hardly: ... where the confidence lies between these; detail stays. Towards the outline a fitted light
+            errs most, and what it leaves in the skin would be carried over ears and neck.
+        wide: half width of the mean that holds no detail, as a fraction of the map.
         coarse: texels a side of the blocks in which colour is carried into hidden areas.
         border: half width in blocks of the soft border between areas.
         reach: how strongly, per block, hidden areas far from anything seen fall back to the area's median.
@@ -43,6 +48,9 @@ class CompletionSettings:
     doubt: tuple[float, float] = (0.5, 1.0)
     highlight: float = 0.2
     highlight_gain: float = 0.4
+    even: float = 0.8
+    hardly: tuple[float, float] = (0.5, 1.0)
+    wide: float = 1 / 24
     coarse: int = 4
     border: int = 3
     reach: float = 1e-4
@@ -56,6 +64,7 @@ def complete(
     areas: Sequence[Float[Tensor, "S S 1"]],
     *,
     mirror: Int64[Tensor, " N"] | None = None,
+    skin: Float[Tensor, "S S 1"] | None = None,
     settings: CompletionSettings = CompletionSettings(),
 ) -> Float[Tensor, "S S 3"]:
     """Fill the map.
@@ -65,7 +74,9 @@ def complete(
         samples: albedo seen in photos, confidence 0 where they must not be used.
         model_map: the model's albedo, linear RGB, also over the gutter (see ``bake``).
         areas: masks in [0, 1] of areas that take on the photo's colour, each with a colour of its own where
-            no photo is near (skin, scalp). Outside all of them (eyes, teeth) the model's albedo stays.
+            no photo is near (skin, scalp). Outside all of them (eyes, teeth) the model's albedo stays. The
+            first is the face, whose colour those have of which no photo shows enough.
+        skin: mask in [0, 1] of what has the same colour everywhere, all but; None: nothing has.
         mirror: from ``mirrored_texels``; without it hidden texels are not taken from the other half.
         settings: how hidden texels are made up.
 
@@ -87,6 +98,8 @@ def complete(
     ratio = _damp_highlights(ratio, confidence, settings)
     if mirror is not None:
         ratio, confidence = _with_mirrored(chart, ratio, confidence, mirror, settings)
+    if skin is not None:
+        ratio = _evened(ratio, confidence, (_planes(skin), _planes(areas[0])), settings)
     ratio = torch.lerp(_carried_over(ratio, confidence, areas, settings), ratio, confidence)
     ratio = ratio[0].permute(1, 2, 0) * matched
     albedo = (model_map + OFFSET) * ratio.exp() - OFFSET
@@ -126,10 +139,31 @@ def _with_mirrored(
     difference, known = shrink(ratio - other, confidence * trust, factor)
     step = push_pull(difference, (4 * known).clamp(max=1) + settings.reach)
     step = enlarge(step, factor, ratio.shape[-2:])
-    trust = (1 - confidence) * trust
+    # Two halves that were seen equally well would lie over one another like ghosts.
+    trust = (1 - confidence) * trust * worse
     total = confidence + trust
     merged = (confidence * ratio + trust * (other + step)) / total.clamp_min(1e-6)
     return merged, total
+
+
+def _evened(
+    ratio: Tensor, confidence: Tensor, skin_and_face: tuple[Tensor, Tensor], settings: CompletionSettings
+) -> Tensor:
+    """Bring what is hardly seen of the skin to the colour of the face, and leave its detail."""
+    skin, face = skin_and_face
+    sure = (confidence * face)[0, 0] > settings.hardly[1] - 0.1
+    if int(sure.sum()) < LEAST_BLOCKS * settings.coarse**2:
+        return ratio
+    typical = ratio[0][:, sure].median(1).values[None, :, None, None]
+    factor = 2 * settings.coarse
+    coarse, weight = shrink(ratio, confidence * skin, factor)
+    radius = max(1, round(ratio.shape[-1] * settings.wide / factor))
+    known, there = shrink(confidence, skin, factor)
+    known = blur(
+        known, radius, there
+    )  # a soft border: none may be seen between what is evened and what is not
+    away = (blur(coarse, radius, weight) - typical) * (1 - smoothstep(known, settings.hardly))
+    return ratio - settings.even * skin * enlarge(away, factor, ratio.shape[-2:])
 
 
 def _carried_over(
@@ -138,17 +172,18 @@ def _carried_over(
     """The ratio without its detail, continued into what no photo shows, each area by itself.
 
     Hair goes on over the scalp and skin over the neck; where they meet unseen, the border is soft. Far from
-    anything seen lies the median of the area, or of all if too little of the area is seen.
+    anything seen lies the median of the area, or of the first if too little of the area is seen.
     """
     # Squared: at the rim of what is seen, unsure texels mix in hair and background.
     coarse, weight = shrink(ratio, confidence.square(), settings.coarse)
-    sure = (weight > 0.5)[0, 0]
+    shown = [(weight > least)[0, 0] for least in (0.5, 0.1)]
+    first = avg_pool2d(_planes(areas[0]), settings.coarse, ceil_mode=True)[0, 0] > 0.5
     total, shares = torch.zeros_like(coarse), torch.full_like(weight, 1e-6)
     for area in areas:
         share = avg_pool2d(_planes(area), settings.coarse, ceil_mode=True)
         own = weight * (share > 0.5) + settings.reach
         distant = torch.zeros_like(coarse[:, :, :1, :1])
-        for chosen in (sure & (share[0, 0] > 0.5), sure):
+        for chosen in (*(seen & (share[0, 0] > 0.5) for seen in shown), shown[0] & first, shown[0]):
             if int(chosen.sum()) >= LEAST_BLOCKS:
                 distant = coarse[0][:, chosen].median(1).values[None, :, None, None]
                 break

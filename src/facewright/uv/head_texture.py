@@ -110,7 +110,10 @@ def head_texture(
     # What the photo shows of the iris, often brighter than the model's, says nothing of the white.
     lips = chart.lips * chart.face  # what is not seen of them has their colour, not that of the skin around
     areas = (chart.face - lips, lips, chart.rim, chart.scalp, white, chart.eyes - white)
-    return complete(chart.chart, samples, model_map, areas, mirror=chart.mirror, settings=settings.completion)
+    skin = chart.face + chart.rim - lips
+    return complete(
+        chart.chart, samples, model_map, areas, mirror=chart.mirror, skin=skin, settings=settings.completion
+    )
 
 
 def _no_brighter(color: Tensor, model_map: Tensor, white: Tensor) -> Tensor:

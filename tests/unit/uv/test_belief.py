@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from tests.painted_head import SIZE, shoot
+from torch.nn.functional import max_pool2d
 
 from facewright.scene.parameters import HeadParameters
 from facewright.uv import (
@@ -120,7 +121,8 @@ def test_a_fringe_does_not_make_the_skin_below_it_glare(model, truth):
     hairy = truth.clone()
     dark = torch.tensor([0.06, 0.04, 0.03])
     free = {}
-    even = CompletionSettings(highlight=50.0)  # beside so much hair all skin would count as a highlight
+    # Beside so much hair all skin would count as a highlight, or be made as dark.
+    even = CompletionSettings(highlight=50.0, even=0.0)
     for name, each in (("known", known), ("unknown", model)):
         chart = HeadChart.of(each, SIZE)
         shown = (HeadChart.of(known, SIZE).middle > 0.5)[..., 0]
@@ -236,5 +238,13 @@ def test_what_lies_before_the_face_is_not_painted_on_it_but_on_the_scalp(model, 
     assert int(face.sum()) > 50
     assert float(naive[face].mean()) > 0.8
     assert float(trusted[face].max()) < 1e-3
-    elsewhere = (known.covered[..., 0] == 0) | (head.scalp > 0.999)[..., 0]
+    around = max_pool2d(known.covered.permute(2, 0, 1), 31, 1, 15)[0]
+    elsewhere = (around == 0) | (head.scalp > 0.999)[..., 0]
     assert torch.equal(trusted[elsewhere], naive[elsewhere])
+    # Tips of hair reach beyond what was judged; without a margin they stay.
+    tips = (known.covered[..., 0] == 0) & (max_pool2d(known.covered.permute(2, 0, 1), 5, 1, 2)[0] > 0.9)
+    tips &= (head.face > 0.99)[..., 0] & ~(head.lips > 0)[..., 0] & (plain.confidence > 0.9)[..., 0]
+    tight = believed(known, truth, head, BeliefSettings(fringe=0.0)).confidence[..., 0]
+    assert int(tips.sum()) > 50
+    assert float(trusted[tips].mean()) < 0.1
+    assert float(tight[tips].mean()) > 0.8

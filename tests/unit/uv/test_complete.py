@@ -90,6 +90,42 @@ def test_hidden_half_comes_from_the_other_half(chart, miniature, truth, skin):
     assert error["mirrored"] < 0.6 * error["alone"]
 
 
+def test_halves_seen_equally_well_do_not_lie_over_one_another(chart, miniature, skin, model_map):
+    mirror = mirrored_texels(chart, miniature.topology, miniature.mirror)
+    spot = model_map.clone()
+    spot[110:118, 60:68] = 0.3  # on one side only
+    both = torch.full((SIZE, SIZE, 1), 0.6)
+    right = both.clone()
+    right[:, SIZE // 2 :] = 0.1
+    other = torch.zeros(SIZE, SIZE, dtype=torch.bool)
+    other[110:118, SIZE - 68 : SIZE - 60] = True
+    ghost = {}
+    for name, confidence in (("both", both), ("right", right)):
+        samples = UvSamples(spot, confidence)
+        found, alone = (complete(chart, samples, model_map, [skin], mirror=way) for way in (mirror, None))
+        ghost[name] = float((found - alone)[other].mean())
+    assert abs(ghost["both"]) < 0.003
+    assert ghost["right"] < -0.02
+
+
+def test_skin_that_is_hardly_seen_takes_the_colour_of_the_face_and_keeps_its_detail(chart, skin, model_map):
+    """What a fitted light leaves towards the outline is no colour of the skin."""
+    confidence = ((200 - torch.arange(SIZE)).float() / 60).clamp(0.02, 1).expand(SIZE, SIZE)[..., None]
+    grain = 1 + 0.1 * torch.rand(SIZE, SIZE, 1, generator=torch.Generator().manual_seed(2))
+    samples = UvSamples(model_map * grain * (0.5 + 0.5 * confidence), confidence)
+    face = skin * (confidence > 0.5)
+    band = (skin[..., 0] == 1) & (model_map[..., 0] == 0.5) & ((confidence - 0.5).abs() < 0.1)[..., 0]
+    evened, plain = (
+        complete(chart, samples, model_map, [face, skin - face], skin=each)[..., 0] for each in (skin, None)
+    )
+    middle = float(evened[(skin[..., 0] == 1) & (confidence[..., 0] == 1)].median())
+    off, left = (abs(float(each[band].mean()) - middle) for each in (evened, plain))
+    assert off < 0.5 * left
+    assert left > 0.08
+    grain_left = [float(each[:, 170][band[:, 170]].std()) for each in (evened, plain)]
+    assert grain_left[0] > 0.8 * grain_left[1]
+
+
 def test_highlights_are_damped(chart, skin, model_map):
     sure = torch.ones(SIZE, SIZE, 1)
     shiny = model_map.clone()
