@@ -12,7 +12,7 @@ the truth. Highlights: correlation over the face's pixels with those that were d
 """
 
 import argparse
-import time
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from facewright.core.errors import FacewrightError
+from facewright.core.errors import FacewrightError, InputError
 from facewright.data.dressing import dressed
 from facewright.data.shard_reader import ShardSet, StoredPhoto
 from facewright.detection.landmark_errors import load_landmark_errors
@@ -46,6 +46,7 @@ from facewright.scene.parameters import HeadParameters
 NEAR = 0.15  # of the photo's side: a find whose landmarks are further off on average is another face
 LEAST_PIXELS = 300
 BATCH = 32  # photos that are fitted together
+Errors = dict[str, dict[str, float]]  # of the fit to landmarks and of the method, by their names; {}: no face
 
 
 @dataclass(frozen=True)
@@ -117,23 +118,66 @@ def errors_of(
     return errors | {"shape median, mm": summary.median, "shape mean, mm": summary.mean}
 
 
-def seen_faces(finder: ShippedFinder, photos: list[StoredPhoto]) -> tuple[list[StoredPhoto], Tensor]:
+def seen_faces(
+    finder: ShippedFinder, photos: dict[int, StoredPhoto]
+) -> tuple[dict[int, StoredPhoto], Tensor]:
     """The photos whose face is found, and its landmarks."""
-    kept, points = [], []
-    for photo in photos:
+    kept, points = {}, []
+    for row, photo in photos.items():
         known = photo.points("landmarks68")[0].mean(0)
         far = NEAR * photo.image.shape[-1]
         faces = [f for f in finder(photo.image) if float((f.points.mean(0) - known).norm()) < far]
         if faces:
-            kept.append(photo)
+            kept[row] = photo
             points.append(faces[0].points)
     return kept, torch.stack(points) if points else torch.zeros(0, 478, 2)
 
 
-def told(found: dict[str, dict[str, list[float]]]) -> None:
+def errors_of_photos(
+    method: SpecularMethod, other: FaceModel, photos: dict[int, StoredPhoto], points: Tensor, step: int
+) -> dict[int, Errors]:
+    """All errors of the fit to landmarks and of the method, of each photo by its number."""
+    sizes = [(photo.image.shape[-2], photo.image.shape[-1]) for photo in photos.values()]
+    fit = fit_landmarks(method.model, points, sizes, basis=method.basis)
+    result = method.reconstruct([photo.image for photo in photos.values()], points)
+    plain = torch.full((len(photos),), SKIN_SHININESS)
+    shiny = plain if result.shininess is None else result.shininess
+    found: dict[int, Errors] = {}
+    for number, (row, photo) in enumerate(photos.items()):
+        truth = true_face(photo, other, step)
+        plainly = replace(fit.select(number).parameters, point_light=None)
+        heads = {
+            "landmark fit": (plainly, plain[number : number + 1]),
+            "specular": (result.fit.select(number).parameters, shiny[number : number + 1]),
+        }
+        found[row] = {name: errors_of(method.model, *head, photo, truth) for name, head in heads.items()}
+    return found
+
+
+def kept_errors(path: Path | None, asked: dict[str, str]) -> dict[int, Errors]:
+    """What a run that was stopped has measured; its first line says what was asked.
+
+    Raises:
+        InputError: the file is of another run.
+    """
+    if path is None:
+        return {}
+    if not path.exists():
+        path.write_text(json.dumps(asked) + "\n", encoding="utf-8")
+    first, *lines = path.read_text(encoding="utf-8").splitlines()
+    if json.loads(first) != asked:
+        raise InputError(f"{path} is of a run with {first}: expected {json.dumps(asked)}; give another file.")
+    return dict(json.loads(line) for line in lines)
+
+
+def told(measured: dict[int, Errors]) -> None:
     """Print the means so far."""
-    for key in found["specular"]:
-        fit, own = (np.array(found[name].get(key, [np.nan])) for name in ("landmark fit", "specular"))
+    found = [errors for errors in measured.values() if errors]
+    for key in dict.fromkeys(key for errors in found for key in errors["specular"]):
+        fit, own = (
+            np.array([errors[name][key] for errors in found if key in errors[name]] or [np.nan])
+            for name in ("landmark fit", "specular")
+        )
         change = f" ({own.mean() / fit.mean() - 1:+.1%})" if fit.mean() > 0 else ""
         print(
             f"{key:22s} landmark fit {fit.mean():.4f}, specular {own.mean():.4f}{change}, n = {len(own)}",
@@ -156,6 +200,7 @@ def main() -> None:
     parser.add_argument("--shard-model", type=Path, required=True)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--scan-step", type=int, default=12, help="every so many-th true vertex is measured")
+    parser.add_argument("--keep", type=Path, help="file of what was measured; a stopped run goes on from it")
     parser.add_argument("--verbose", action="store_true", help="the means so far after every batch")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -165,38 +210,25 @@ def main() -> None:
     finder = ShippedFinder.load(torch.device("cpu"))
     method = SpecularMethod.load(model, weights=options.weights, basis=basis)
     shards = ShardSet.open(options.shards)
-    rows = np.linspace(0, len(shards) - 1, min(options.count, len(shards))).astype(int)
-    found: dict[str, dict[str, list[float]]] = {"landmark fit": {}, "specular": {}}
-    missed, seconds = 0, 0.0
-    for first in range(0, len(rows), BATCH):
-        photos, points = seen_faces(finder, [shards.photo(int(row)) for row in rows[first : first + BATCH]])
-        missed += min(BATCH, len(rows) - first) - len(photos)
-        if not photos:
-            continue
-        sizes = [(photo.image.shape[-2], photo.image.shape[-1]) for photo in photos]
-        fit = fit_landmarks(model, points, sizes, basis=basis)
-        start = time.perf_counter()
-        result = method.reconstruct([photo.image for photo in photos], points)
-        seconds += time.perf_counter() - start
-        plain = torch.full((len(photos),), SKIN_SHININESS)
-        shiny = plain if result.shininess is None else result.shininess
-        for number, photo in enumerate(photos):
-            truth = true_face(photo, other, options.scan_step)
-            plainly = replace(fit.select(number).parameters, point_light=None)
-            heads = {
-                "landmark fit": (plainly, plain[number : number + 1]),
-                "specular": (result.fit.select(number).parameters, shiny[number : number + 1]),
-            }
-            for name, (at, exponent) in heads.items():
-                for key, value in errors_of(model, at, exponent, photo, truth).items():
-                    found[name].setdefault(key, []).append(value)
+    rows = np.linspace(0, len(shards) - 1, min(options.count, len(shards))).astype(int).tolist()
+    asked = {name: str(getattr(options, name)) for name in ("weights", "shards", "count", "scan_step")}
+    measured = kept_errors(options.keep, asked)
+    missing = [row for row in rows if row not in measured]
+    for first in range(0, len(missing), BATCH):
+        numbers = missing[first : first + BATCH]
+        photos, points = seen_faces(finder, {row: shards.photo(row) for row in numbers})
+        new: dict[int, Errors] = {row: {} for row in numbers}
+        if photos:
+            new |= errors_of_photos(method, other, photos, points, options.scan_step)
+        measured |= new
+        if options.keep is not None:
+            with options.keep.open("a", encoding="utf-8") as file:
+                file.writelines(f"{json.dumps([row, errors])}\n" for row, errors in new.items())
         if options.verbose:
-            print(f"{min(first + BATCH, len(rows))} of {len(rows)}", flush=True)
-            told(found)
-    print(
-        f"{len(rows) - missed} of {len(rows)} faces found; {seconds / max(len(rows) - missed, 1):.3f} s each"
-    )
-    told(found)
+            print(f"{len(measured)} of {len(rows)}", flush=True)
+            told(measured)
+    print(f"{sum(map(bool, measured.values()))} of {len(rows)} faces found")
+    told(measured)
 
 
 if __name__ == "__main__":
