@@ -22,7 +22,7 @@ class Reproduce:
     method: Annotated[Positional[str], arg(metavar="METHOD")]
     """Which method: specular, sphere."""
     table: Annotated[Positional[str], arg(metavar="TABLE")]
-    """Which table: 1, 2 of its paper (of sphere also 3); of specular also highlights, lit."""
+    """Which table: 1, 2 of its paper (of sphere also 3)."""
     out: Annotated[Path, arg(metavar="DIR")]
     """Folder of the reproduction."""
     scale: Literal["mini", "small", "full"] = "mini"

@@ -4,7 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from facewright.core.errors import InputError
@@ -27,49 +27,70 @@ class PaperNumber:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """What a paper says of one row of a table by one figure.
+
+    Attributes:
+        paper: its number.
+        expected: against the first row; None: nothing is claimed.
+    """
+
+    paper: PaperNumber = PaperNumber()
+    expected: Expectation | None = None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of all runs behind a table.
+
+    Attributes:
+        metric: key of the figures of a run.
+        title: what it is.
+        unit: of it.
+        smaller_is_better: whether it is an error.
+        claims: the paper's, by the names of rows; with none at all the figure is told beside the others, and
+            judged by nobody.
+    """
+
+    metric: str
+    title: str
+    unit: str = ""
+    smaller_is_better: bool = True
+    claims: Mapping[str, Claim] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Variant:
     """One row of a table.
 
     Attributes:
         name: as in the paper.
         changes: settings that differ from the full method's, as the method's study understands them.
-        paper: its number there.
-        expected: against the first row; None: nothing is claimed.
     """
 
     name: str
     changes: Mapping[str, Any] = field(default_factory=dict)
-    paper: PaperNumber = PaperNumber()
-    expected: Expectation | None = None
 
 
 @dataclass(frozen=True)
 class AblationTable:
-    """A table of a paper that compares variants of a method by one figure.
+    """A table of a paper that compares variants of a method.
 
     Attributes:
         name: as users write it, such as "1".
         title: what it shows.
         source: where it is from.
-        metric: key of the figures of a run.
-        unit: of the metric.
-        smaller_is_better: whether it is an error.
         variants: rows; the first is the full method.
+        figures: what the rows are compared by, the most important first.
         differs: what is not as in the paper, one line each.
-        also: other figures of the runs, by name and what they are: told beside the table, judged by nobody.
-        more: tables of the same name and variants by other figures of the same runs.
     """
 
     name: str
     title: str
     source: str
-    metric: str
-    unit: str
     variants: tuple[Variant, ...]
-    smaller_is_better: bool = True
+    figures: tuple[Figure, ...]
     differs: tuple[str, ...] = ()
-    also: Mapping[str, str] = field(default_factory=dict)
-    more: tuple["AblationTable", ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,9 +112,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Finding:
-    """What our runs say of one row.
+    """What our runs say of one row by one figure.
 
     Attributes:
+        figure: what is compared.
         variant: the row.
         values: of the metric, one a seed that ended well.
         diverged: how many seeds diverged.
@@ -102,9 +124,9 @@ class Finding:
         difference: of the means from the first row's, positive where it is worse; None if one is missing.
         agrees: whether the direction is the expected one, outside the spread of seeds.
         note: why there is no number.
-        also: mean and spread of the table's other figures, as far as the runs have them.
     """
 
+    figure: Figure
     variant: Variant
     values: tuple[float, ...]
     diverged: int
@@ -113,11 +135,15 @@ class Finding:
     difference: float | None
     agrees: Verdict
     note: str = ""
-    also: Mapping[str, tuple[float, float | None]] = field(default_factory=dict)
+
+    @property
+    def claim(self) -> Claim:
+        """What the paper says of it."""
+        return self.figure.claims.get(self.variant.name, Claim())
 
 
 def judge(table: AblationTable, runs: Mapping[str, Sequence[Run]]) -> tuple[Finding, ...]:
-    """Compare each variant of a table with its first row.
+    """Compare each variant of a table with its first row, by one figure after the other.
 
     A difference of means is outside the spread if it is larger than the standard deviation of the difference
     of two single runs, ``sqrt(s_variant^2 + s_full^2)``; with fewer than two seeds nothing is. A variant of
@@ -128,32 +154,32 @@ def judge(table: AblationTable, runs: Mapping[str, Sequence[Run]]) -> tuple[Find
         runs: of each variant, by its name.
 
     Raises:
-        InputError: a run that ended well has no such metric.
+        InputError: a run that ended well has no such metric, though there are claims of it.
     """
-    first = _figures(table, table.variants[0], runs)
+    return tuple(finding for figure in table.figures for finding in _judged(table, figure, runs))
+
+
+def _judged(table: AblationTable, figure: Figure, runs: Mapping[str, Sequence[Run]]) -> list[Finding]:
+    first = _figures(table, figure, table.variants[0], runs)
     findings = []
     for variant in table.variants:
-        values, diverged, note = _figures(table, variant, runs)
+        values, diverged, note = _figures(table, figure, variant, runs)
         mean, spread = _mean(values), _spread(values)
         gap = None
         if mean is not None and (reference := _mean(first[0])) is not None:
-            gap = (mean - reference) * (1 if table.smaller_is_better else -1)
-        agrees = _verdict(table, variant, (values, diverged), (first[0], first[1]), gap)
-        also = _also(table, runs.get(variant.name, ()))
-        findings.append(Finding(variant, tuple(values), diverged, mean, spread, gap, agrees, note, also))
-    return tuple(findings)
-
-
-def _also(table: AblationTable, runs: Sequence[Run]) -> dict[str, tuple[float, float | None]]:
-    """Mean and spread of the other figures over the runs that have them."""
-    found = {name: [run.metrics[name] for run in runs if name in run.metrics] for name in table.also}
-    return {
-        name: (math.fsum(values) / len(values), _spread(values)) for name, values in found.items() if values
-    }
+            gap = (mean - reference) * (1 if figure.smaller_is_better else -1)
+        found = Finding(figure, variant, tuple(values), diverged, mean, spread, gap, "", note)
+        if figure.claims:
+            agrees: Verdict = "reference"
+            if variant is not table.variants[0]:
+                agrees = _verdict(found.claim, (values, diverged), (first[0], first[1]), gap)
+            found = replace(found, agrees=agrees)
+        findings.append(found)
+    return findings
 
 
 def _figures(
-    table: AblationTable, variant: Variant, runs: Mapping[str, Sequence[Run]]
+    table: AblationTable, figure: Figure, variant: Variant, runs: Mapping[str, Sequence[Run]]
 ) -> tuple[list[float], int, str]:
     """Values of the metric, how many seeds diverged, and why others have none."""
     values, diverged, notes = [], 0, []
@@ -162,44 +188,43 @@ def _figures(
             diverged += 1
         elif run.problem:
             notes.append(run.problem)
-        elif table.metric not in run.metrics:
+        elif figure.metric not in run.metrics:
+            if not figure.claims:
+                continue
             raise InputError(
-                f"table {table.name} needs the figure {table.metric!r} of {variant.name!r}, whose runs have "
+                f"table {table.name} needs the figure {figure.metric!r} of {variant.name!r}, whose runs have "
                 f"{', '.join(sorted(run.metrics)) or 'none'}."
             )
-        elif math.isfinite(run.metrics[table.metric]):
-            values.append(run.metrics[table.metric])
+        elif math.isfinite(run.metrics[figure.metric]):
+            values.append(run.metrics[figure.metric])
         else:
             diverged += 1
     return values, diverged, notes[0] if notes else ""
 
 
 def _verdict(
-    table: AblationTable,
-    variant: Variant,
+    claim: Claim,
     own: tuple[list[float], int],
     full: tuple[list[float], int],
     gap: float | None,
 ) -> Verdict:
-    if variant is table.variants[0]:
-        return "reference"
     if not own[0] and not own[1]:
         return "not run"
-    if variant.expected is None:
+    if claim.expected is None:
         return ""
     mostly = 2 * own[1] >= len(own[0]) + own[1]  # diverged
     if mostly:
         known = len(full[0]) > full[1] and own[1] >= 2
-        agreed: Verdict = "no" if variant.expected == "better" else "yes"
+        agreed: Verdict = "no" if claim.expected == "better" else "yes"
         return agreed if known else "undecided"
     spreads = _spread(own[0]), _spread(full[0])
     if gap is None or spreads[0] is None or spreads[1] is None:
         return "undecided"
-    if variant.expected == "diverges":
+    if claim.expected == "diverges":
         return "no"
     if abs(gap) <= math.hypot(spreads[0], spreads[1]):
         return "undecided"
-    return "yes" if (gap > 0) == (variant.expected == "worse") else "no"
+    return "yes" if (gap > 0) == (claim.expected == "worse") else "no"
 
 
 def _mean(values: Sequence[float]) -> float | None:
@@ -215,52 +240,70 @@ def _spread(values: Sequence[float]) -> float | None:
 
 def table_markdown(table: AblationTable, findings: Sequence[Finding], told: Sequence[str] = ()) -> str:
     """The table for people; ``told`` are lines about the runs."""
-    arrow = "smaller is better" if table.smaller_is_better else "larger is better"
     lines = [f"# Table {table.name}: {table.title}", "", f"Source: {table.source}", ""]
     lines += [
-        f"`{table.metric}` in {table.unit}, {arrow}. Ours: mean ± standard deviation over seeds. The paper's"
+        "Ours: mean ± standard deviation over seeds. The paper's ± is over its test set. Agrees: whether"
     ]
     lines += [
-        "± is over its test set. Agrees: whether the row differs from the first as the paper says, by more"
+        "the row differs from the first as the paper says, by more than two single runs differ from each"
     ]
-    lines += ["than two single runs differ from each other (the standard deviation of their difference).", ""]
-    lines += ["| variant | paper | ours | seeds | change, paper | change, ours | expected | agrees |"]
-    lines += ["|---|---|---|---|---|---|---|---|"]
-    base = findings[0]
-    for found in findings:
-        paper, reference = found.variant.paper.mean, base.variant.paper.mean
-        seeds = f"{len(found.values)}" + (f", {found.diverged} diverged" if found.diverged else "")
-        cells = [
-            found.variant.name,
-            _cell(paper, found.variant.paper.spread),
-            _cell(found.mean, found.spread) if found.mean is not None else found.note or "-",
-            seeds,
-            _percent(paper, reference) if found is not base else "",
-            _percent(found.mean, base.mean) if found is not base else "",
-            found.variant.expected or "",
-            found.agrees,
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    if any(found.also for found in findings):
-        lines += _also_markdown(table, findings)
+    lines += ["other (the standard deviation of their difference)."]
+    for figure in table.figures:
+        if figure.claims:
+            lines += _figure_markdown(figure, _of(figure, findings))
+    beside = [figure for figure in table.figures if not figure.claims]
+    known = [figure for figure in beside if any(found.values for found in _of(figure, findings))]
+    if known:
+        lines += _beside_markdown(table, known, findings)
     if table.differs:
         lines += ["", "Not as in the paper:", ""] + [f"- {line}" for line in table.differs]
     return "\n".join([*lines, "", *told]) + "\n"
 
 
-def _also_markdown(table: AblationTable, findings: Sequence[Finding]) -> list[str]:
-    """The other figures, one column each."""
-    known = [name for name in table.also if any(name in found.also for found in findings)]
-    lines = ["", "Other figures of the same runs:", "", "| variant | " + " | ".join(known) + " |"]
-    lines += ["|---" * (1 + len(known)) + "|"]
+def _of(figure: Figure, findings: Sequence[Finding]) -> list[Finding]:
+    return [found for found in findings if found.figure is figure]
+
+
+def _figure_markdown(figure: Figure, findings: Sequence[Finding]) -> list[str]:
+    """A figure beside the paper's, one line a row."""
+    arrow = "smaller is better" if figure.smaller_is_better else "larger is better"
+    lines = ["", f"## {figure.title}", "", f"`{figure.metric}` in {figure.unit}, {arrow}.", ""]
+    lines += ["| variant | paper | ours | seeds | change, paper | change, ours | expected | agrees |"]
+    lines += ["|---|---|---|---|---|---|---|---|"]
+    base = findings[0]
     for found in findings:
-        cells = [_cell(*found.also.get(name, (None, None))) for name in known]
-        lines.append("| " + " | ".join([found.variant.name, *cells]) + " |")
-    return [*lines, "", *(f"- `{name}`: {table.also[name]}" for name in known)]
+        paper, reference = found.claim.paper.mean, base.claim.paper.mean
+        seeds = f"{len(found.values)}" + (f", {found.diverged} diverged" if found.diverged else "")
+        cells = [
+            found.variant.name,
+            _cell(paper, found.claim.paper.spread),
+            _cell(found.mean, found.spread) if found.mean is not None else found.note or "-",
+            seeds,
+            _percent(paper, reference) if found is not base else "",
+            _percent(found.mean, base.mean) if found is not base else "",
+            found.claim.expected or "",
+            found.agrees,
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
 
 
-def table_csv(table: AblationTable, findings: Sequence[Finding]) -> str:
-    """The table for programs: one row a variant."""
+def _beside_markdown(
+    table: AblationTable, figures: Sequence[Figure], findings: Sequence[Finding]
+) -> list[str]:
+    """Figures that nothing is claimed of, one column each."""
+    names = [figure.metric for figure in figures]
+    lines = ["", "## Other figures of the same runs", "", "| variant | " + " | ".join(names) + " |"]
+    lines += ["|---" * (1 + len(names)) + "|"]
+    for row, variant in enumerate(table.variants):
+        found = [_of(figure, findings)[row] for figure in figures]
+        cells = [_cell(each.mean, each.spread) for each in found]
+        lines.append("| " + " | ".join([variant.name, *cells]) + " |")
+    return [*lines, "", *(f"- `{figure.metric}`: {figure.title}" for figure in figures)]
+
+
+def table_csv(findings: Sequence[Finding]) -> str:
+    """The findings for programs: one line each."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(
@@ -278,34 +321,42 @@ def table_csv(table: AblationTable, findings: Sequence[Finding]) -> str:
         ]
     )
     for found in findings:
-        numbers = (found.variant.paper.mean, found.variant.paper.spread, found.mean, found.spread)
+        numbers = (found.claim.paper.mean, found.claim.paper.spread, found.mean, found.spread)
         told = ["" if number is None else f"{number:.6g}" for number in numbers]
-        tail = [len(found.values), found.diverged, found.variant.expected or "", found.agrees]
-        writer.writerow([found.variant.name, table.metric, *told, *tail])
+        tail = [len(found.values), found.diverged, found.claim.expected or "", found.agrees]
+        writer.writerow([found.variant.name, found.figure.metric, *told, *tail])
     return stream.getvalue()
 
 
 def table_document(table: AblationTable, findings: Sequence[Finding]) -> dict[str, Any]:
     """The table as JSON values; what is not a number is None."""
-    rows = [
+    figures = [
         {
-            "variant": found.variant.name,
-            "changes": dict(found.variant.changes),
-            "paper": [_finite(found.variant.paper.mean), _finite(found.variant.paper.spread)],
-            "values": list(found.values),
-            "diverged": found.diverged,
-            "mean": found.mean,
-            "std": found.spread,
-            "difference": found.difference,
-            "expected": found.variant.expected,
-            "agrees": found.agrees,
-            "note": found.note,
-            "also": {name: list(numbers) for name, numbers in found.also.items()},
+            "metric": figure.metric,
+            "title": figure.title,
+            "unit": figure.unit,
+            "rows": [_row_document(found) for found in _of(figure, findings)],
         }
-        for found in findings
+        for figure in table.figures
     ]
-    head = {"table": table.name, "title": table.title, "source": table.source, "metric": table.metric}
-    return {**head, "unit": table.unit, "differs": list(table.differs), "rows": rows}
+    head = {"table": table.name, "title": table.title, "source": table.source}
+    return {**head, "differs": list(table.differs), "figures": figures}
+
+
+def _row_document(found: Finding) -> dict[str, Any]:
+    return {
+        "variant": found.variant.name,
+        "changes": dict(found.variant.changes),
+        "paper": [_finite(found.claim.paper.mean), _finite(found.claim.paper.spread)],
+        "values": list(found.values),
+        "diverged": found.diverged,
+        "mean": found.mean,
+        "std": found.spread,
+        "difference": found.difference,
+        "expected": found.claim.expected,
+        "agrees": found.agrees,
+        "note": found.note,
+    }
 
 
 def _cell(mean: float | None, spread: float | None) -> str:

@@ -71,7 +71,7 @@ class Reproduction:
 
     Attributes:
         table: of the paper.
-        findings: one a row, of the table and then of each that it has more.
+        findings: one a row, by one figure after the other.
         made: runs of this call.
         kept: runs that were there.
         markdown: the file for people.
@@ -150,7 +150,8 @@ def _run(study: Study, variant: Variant, seed: int, place: Path) -> tuple[Run, f
 def _told(run: Run, table: AblationTable) -> str:
     if run.diverged:
         return "diverged"
-    return run.problem or f"{table.metric} {run.metrics.get(table.metric, float('nan')):.4g}"
+    metric = table.figures[0].metric
+    return run.problem or f"{metric} {run.metrics.get(metric, float('nan')):.4g}"
 
 
 def _identity(study: Study, variant: Variant) -> dict[str, Any]:
@@ -212,23 +213,17 @@ def _write_run(place: Path, run: Run, identity: Mapping[str, Any], seconds: floa
 def _write_tables(
     study: Study, table: AblationTable, runs: Mapping[str, list[Run]], out: Path
 ) -> tuple[Path, tuple[Finding, ...]]:
-    judged = [(part, judge(part, runs)) for part in (table, *table.more)]
-    settings = json.dumps(dict(study.settings()), indent=1)
-    told = ["Settings of all runs:", "", "```json", settings, "```"]
+    findings = judge(table, runs)
+    settings = dict(study.settings())
+    told = ["Settings of all runs:", "", "```json", json.dumps(settings, indent=1), "```"]
     stem = out / f"table_{table.name}"
-    documents = [table_document(part, findings) for part, findings in judged]
-    document = {**documents[0], "method": study.name, "settings": dict(study.settings())}
-    if table.more:
-        document["more"] = documents[1:]
+    document = {**table_document(table, findings), "method": study.name, "settings": settings}
     write_json(stem.with_suffix(".json"), {"facewright_version": facewright.__version__, **document})
     markdown = stem.with_suffix(".md")
-    told_last = [told if part is judged[-1][0] else [] for part, _ in judged]
-    texts = [table_markdown(*pair, lines) for pair, lines in zip(judged, told_last, strict=True)]
-    rows = [table_csv(*pair).splitlines(keepends=True) for pair in judged]
     for path, text in (
-        (markdown, "\n".join(texts)),
-        (stem.with_suffix(".csv"), "".join(rows[0] + [line for part in rows[1:] for line in part[1:]])),
+        (markdown, table_markdown(table, findings, told)),
+        (stem.with_suffix(".csv"), table_csv(findings)),
     ):
         with atomic_file(path) as partial:
             partial.write_text(text, encoding="utf-8")
-    return markdown, tuple(finding for _, findings in judged for finding in findings)
+    return markdown, findings

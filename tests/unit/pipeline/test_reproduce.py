@@ -9,26 +9,28 @@ import pytest
 
 from facewright.cli.main import main
 from facewright.core.errors import InputError, NotFiniteError, UnavailableError
-from facewright.evaluation.ablation import AblationTable, PaperNumber, Run, Variant, judge
+from facewright.evaluation.ablation import AblationTable, Claim, Figure, PaperNumber, Run, Variant, judge
 from facewright.pipeline.methods import METHODS, load_study
 from facewright.pipeline.reproduce import reproduce
 from facewright.pipeline.reproduce_sphere import SphereStudy
 
-FULL = Variant("full", {}, PaperNumber(1.0, 0.5))
+CLAIMS = {
+    "full": Claim(PaperNumber(1.0, 0.5)),
+    "without A": Claim(PaperNumber(2.0, 0.1), "worse"),
+    "without B": Claim(PaperNumber(1.1), "worse"),
+    "without C": Claim(PaperNumber(1.2), "worse"),
+    "without D": Claim(PaperNumber(float("nan")), "diverges"),
+    "without E": Claim(PaperNumber(), "worse"),
+}
+ERROR = Figure("error", "how wrong toys are", "mm", claims=CLAIMS)
 TABLE = AblationTable(
     name="7",
     title="toys",
     source="nobody 2000, table 7",
-    metric="error",
-    unit="mm",
-    variants=(
-        FULL,
-        Variant("without A", {"without": "a"}, PaperNumber(2.0, 0.1), "worse"),
-        Variant("without B", {"without": "b"}, PaperNumber(1.1), "worse"),
-        Variant("without C", {"without": "c"}, PaperNumber(1.2), "worse"),
-        Variant("without D", {"without": "d"}, PaperNumber(float("nan")), "diverges"),
-        Variant("without E", {"without": "e"}, PaperNumber(), "worse"),
+    variants=tuple(
+        Variant(name, {"without": name[-1]} if claim.expected else {}) for name, claim in CLAIMS.items()
     ),
+    figures=(ERROR,),
 )
 # Error of each variant for seeds 0, 1, 2.
 ERRORS = {
@@ -92,21 +94,24 @@ def test_numbers_spreads_and_directions(tmp_path):
     assert [row["agrees"] for row in rows] == [each.agrees for each in done.findings]
     assert float(rows[1]["mean"]) == pytest.approx(2.0)
     document = json.loads((tmp_path / "table_7.json").read_text())
-    assert document["rows"][4]["paper"] == [None, None]
+    assert document["figures"][0]["rows"][4]["paper"] == [None, None]
     assert document["settings"] == {"steps": 5, "sizes": [1, 2]}
 
 
 def test_other_figures_stand_beside_the_table_and_are_not_judged(tmp_path):
-    table = replace(TABLE, also={"other": "of something else", "missing": "that no run has"})
+    others = Figure("other", "of something else"), Figure("missing", "that no run has")
+    table = replace(TABLE, figures=(ERROR, *others))
     done = reproduce(Toy(tables={"7": table}), "7", tmp_path, 3)
-    assert done.findings[0].also == {"other": (3.0, 0.0)}
-    assert "other" not in done.findings[4].also  # diverged
+    other = [found for found in done.findings if found.figure is others[0]]
+    assert (other[0].mean, other[0].spread) == (3.0, 0.0)
+    assert other[4].mean is None  # diverged
+    assert {found.agrees for found in other} == {""}
     assert [each.agrees for each in done.findings][1] == "yes"
     text = (tmp_path / "table_7.md").read_text()
     assert "| variant | other |" in text  # no run has the other one
     assert "| without A | 3 ± 0 |" in text
     assert "- `other`: of something else" in text
-    assert json.loads((tmp_path / "table_7.json").read_text())["rows"][1]["also"] == {"other": [3.0, 0.0]}
+    assert json.loads((tmp_path / "table_7.json").read_text())["figures"][1]["rows"][1]["mean"] == 3.0
     reproduce(Toy(), "7", tmp_path / "plain", 1)
     assert "Other figures" not in (tmp_path / "plain" / "table_7.md").read_text()
 
@@ -117,7 +122,7 @@ def test_a_direction_that_is_the_other_way_round_is_told():
     }
     verdicts = [each.agrees for each in judge(TABLE, runs)][:4]
     assert verdicts == ["reference", "no", "undecided", "yes"]
-    larger = replace(TABLE, smaller_is_better=False)
+    larger = replace(TABLE, figures=(replace(ERROR, smaller_is_better=False),))
     assert [each.agrees for each in judge(larger, runs)][:4] == ["reference", "yes", "undecided", "no"]
 
 
@@ -152,7 +157,7 @@ def test_a_stopped_run_goes_on(tmp_path):
 
 
 def test_tables_of_the_same_variants_share_their_runs(tmp_path):
-    other = replace(TABLE, name="8", metric="other")
+    other = replace(TABLE, name="8", figures=(Figure("other", "the other"),))
     toy = Toy(tables={"7": TABLE, "8": other})
     reproduce(toy, "7", tmp_path, 1)
     first = len(toy.calls)
@@ -224,8 +229,10 @@ def test_the_paper_s_tables_leave_out_each_loss_once():
         left_out = [variant.changes.get("without", "") for variant in table.variants]
         assert left_out[0] == ""
         assert sorted(left_out[1:]) == sorted(LOSSES)
-    assert study.tables["1"].variants[2].paper == PaperNumber(0.228, 0.247)
-    assert study.tables["2"].variants[5].paper == PaperNumber(9.89, 5.81)
+    assert study.tables["1"].figures[0].claims["without L_photo"].paper == PaperNumber(0.228, 0.247)
+    assert study.tables["2"].figures[0].claims["without L_reg"].paper == PaperNumber(9.89, 5.81)
+    for figure in (figure for table in study.tables.values() for figure in table.figures):
+        assert set(figure.claims) <= {variant.name for variant in study.tables["1"].variants}
     assert set(METHODS) >= {"fit", "specular"}
 
 
@@ -233,11 +240,9 @@ def test_a_table_may_have_several_figures_of_a_run(tmp_path):
     """The Sphere Face Model's: all figures of a model in one file, without training it again."""
     study = load_study("sphere", "mini", [])
     table = study.tables["1"]
-    figures = [part.metric for part in (table, *table.more)]
-    assert figures == ["frgc_rmse", "frgc_sce", "frgc_scc", "frgc_ch"]
-    assert table.more[1].variants[1].paper == PaperNumber(-0.1068)
+    assert [figure.metric for figure in table.figures] == ["frgc_rmse", "frgc_sce", "frgc_scc", "frgc_ch"]
+    assert table.figures[2].claims["PCA"].paper == PaperNumber(-0.1068)
     few = replace(table, variants=table.variants[:2])
-    few = replace(few, more=tuple(replace(part, variants=part.variants[:2]) for part in table.more))
 
     class Small(SphereStudy):
         @property
@@ -255,7 +260,7 @@ def test_a_table_may_have_several_figures_of_a_run(tmp_path):
     assert [finding.variant.name for finding in done.findings] == ["SFM", "PCA"] * 4
     assert all(len(finding.values) == 1 for finding in done.findings)
     text = done.markdown.read_text()
-    assert text.count("# Table 1") == 4
+    assert text.count("| variant | paper |") == 4
     assert len((tmp_path / "table_1.csv").read_text().splitlines()) == 1 + 8
     assert set(METHODS) >= {"fit", "specular"}
     with pytest.raises(InputError, match="tables 1"):

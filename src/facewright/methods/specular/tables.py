@@ -1,14 +1,14 @@
 """The paper's ablations as data: tables 1 and 2 of Deng et al. 2022 (MM'22), and what its figures claim.
 
-Tables "highlights" and "lit" are of the same runs: what the uniform loss is for, which the paper shows in
-pictures alone.
+Beside the paper's figures stand what the uniform loss is for, which the paper shows in pictures alone, and
+what explains a row.
 
 A variant's ``changes`` may hold ``without``: the loss that is left out.
 """
 
 import math
 
-from facewright.evaluation.ablation import AblationTable, Expectation, PaperNumber, Variant
+from facewright.evaluation.ablation import AblationTable, Claim, Expectation, Figure, PaperNumber, Variant
 
 SOURCE = (
     "Deng, Le, Jin, Deng: End-to-End 3D Face Reconstruction with Expressions and Specular Albedos, MM 2022"
@@ -41,72 +41,44 @@ _ALSO = {
     "lit_variance": "of lit diffuse colours over the skin, linear",
     "highlights": "correlation with the true ones over the skin, photos with a lamp",
 }
+_VARIANTS = tuple(Variant(name, {} if loss is None else {"without": loss}) for name, loss, *_ in _ROWS)
+_UNIFORM = {"without L_uniform": Claim(expected="worse")}
+_OF_UNIFORM = (
+    Figure("highlights", "specular map against the truth", "correlation over the skin", False, _UNIFORM),
+    Figure("lit_variance", "spread of lit diffuse colours", "squared linear light", True, _UNIFORM),
+)
 
 
-def _variants(table: int) -> tuple[Variant, ...]:
-    rows = []
+def _claims(table: int) -> dict[str, Claim]:
+    claims = {}
     for name, loss, pixel, shape in _ROWS:
         number = pixel if table == 1 else shape
         paper = PaperNumber(*number) if number is not None else PaperNumber()
         expected: Expectation | None = None
         if loss is not None and number is not None:
             expected = "diverges" if math.isnan(number[0]) else "worse"
-        rows.append(Variant(name, {} if loss is None else {"without": loss}, paper, expected))
-    return tuple(rows)
+        claims[name] = Claim(paper, expected)
+    return claims
 
 
-def _of_uniform() -> tuple[Variant, ...]:
-    """All rows without numbers; only the one without the uniform loss is claimed to be worse."""
-    return tuple(
-        Variant(row.name, row.changes, expected="worse" if row.changes.get("without") == "uniform" else None)
-        for row in _variants(1)
-    )
+def _table(name: str, title: str, figures: tuple[Figure, ...], *differs: str) -> AblationTable:
+    judged = {figure.metric for figure in figures}
+    beside = tuple(Figure(metric, told) for metric, told in _ALSO.items() if metric not in judged)
+    source = f"{SOURCE}, table {name}"
+    return AblationTable(name, title, source, _VARIANTS, (*figures, *beside), (*_TWIN, *differs))
 
 
 TABLES = {
-    "1": AblationTable(
-        name="1",
-        title="pixel error without each loss",
-        source=f"{SOURCE}, table 1",
-        metric="pixel",
-        unit="sRGB in [0, 1]",
-        variants=_variants(1),
-        differs=_TWIN,
-        also=_ALSO,
+    "1": _table(
+        "1",
+        "pixel error without each loss",
+        (Figure("pixel", "pixel error", "sRGB in [0, 1]", claims=_claims(1)), *_OF_UNIFORM),
     ),
-    "2": AblationTable(
-        name="2",
-        title="shape error without each loss",
-        source=f"{SOURCE}, table 2",
-        metric="shape",
-        unit="mm",
-        variants=_variants(2),
-        differs=(
-            *_TWIN,
-            "the distance is between corresponding points of the neutral face up to shift and size, "
-            "of single photos, not point-to-plane after ICP of the mean of 40 views",
-        ),
-        also=_ALSO,
-    ),
-    "highlights": AblationTable(
-        name="highlights",
-        title="specular map against the truth",
-        source=f"{SOURCE}, on the uniform loss",
-        metric="highlights",
-        unit="correlation over the skin",
-        variants=_of_uniform(),
-        smaller_is_better=False,
-        differs=_TWIN,
-        also=_ALSO,
-    ),
-    "lit": AblationTable(
-        name="lit",
-        title="spread of lit diffuse colours",
-        source=f"{SOURCE}, on the uniform loss",
-        metric="lit_variance",
-        unit="squared linear light",
-        variants=_of_uniform(),
-        differs=_TWIN,
-        also=_ALSO,
+    "2": _table(
+        "2",
+        "shape error without each loss",
+        (Figure("shape", "shape error", "mm", claims=_claims(2)), *_OF_UNIFORM),
+        "the distance is between corresponding points of the neutral face up to shift and size, of single "
+        "photos, not point-to-plane after ICP of the mean of 40 views",
     ),
 }

@@ -4,9 +4,7 @@ A variant's ``changes`` hold ``model``: of stage 1 (``settings.MODELS``), a head
 before (``shipped head``), or what needs photos (``SFM*``); and ``retract``: whether the basis is orthonormal.
 """
 
-from dataclasses import replace
-
-from facewright.evaluation.ablation import AblationTable, Expectation, PaperNumber, Variant
+from facewright.evaluation.ablation import AblationTable, Claim, Expectation, Figure, PaperNumber, Variant
 
 SOURCE = "Jiang, Jin, Deng, Xu, Liu, Kan, Liu, Tong: Sphere Face Model, CVMJ 2023"
 QR = "SFM, A orthonormal"
@@ -45,46 +43,37 @@ def _expected(model: str, figure: str) -> Expectation | None:
     return "worse" if model == "Linear" else "better"
 
 
-def _rows(table: int, figure: str) -> tuple[Variant, ...]:
-    place = [name for name, *_ in _FIGURES].index(figure)
-    rows = [
-        Variant(model, {"model": model}, PaperNumber(numbers[table - 1][place]), _expected(model, figure))
+def _claims(table: int, place: int, figure: str) -> dict[str, Claim]:
+    return {
+        model: Claim(PaperNumber(numbers[table - 1][place]), _expected(model, figure))
         for model, numbers in _PAPER.items()
-    ]
-    return (*rows, Variant(QR, {"model": "SFM", "retract": True}))
+    }
 
 
-def _rows3(figure: str) -> tuple[Variant, ...]:
-    place = [name for name, *_ in _FIGURES].index(figure)
-    rows = []
+def _claims3(place: int, figure: str) -> dict[str, Claim]:
+    claims = {}
     for name, numbers in _PAPER3.items():
         expected: Expectation | None = None
         if name.startswith("shipped"):
             expected = "worse"
         elif name.startswith("SFM*"):
             expected = "worse" if figure == "rmse" else "better"
-        rows.append(Variant(name, {"model": _MODEL3[name]}, PaperNumber(numbers[place]), expected))
-    return tuple(rows)
+        claims[name] = Claim(PaperNumber(numbers[place]), expected)
+    return claims
 
 
 def _table(name: str, title: str, prefix: str, differs: tuple[str, ...]) -> AblationTable:
-    parts = []
-    for figure, told, unit, smaller in _FIGURES:
-        rows = _rows3(figure) if name == "3" else _rows(int(name), figure)
+    figures = []
+    for place, (figure, told, unit, smaller) in enumerate(_FIGURES):
+        claims = _claims3(place, figure) if name == "3" else _claims(int(name), place, figure)
         metric = f"{prefix}_plane" if name == "3" and figure == "rmse" else f"{prefix}_{figure}"
         what = "root mean square distance to the plane" if metric.endswith("plane") else told
-        parts.append(
-            AblationTable(
-                name=name,
-                title=f"{title}: {what}",
-                source=f"{SOURCE}, table {name}",
-                metric=metric,
-                unit=unit,
-                variants=rows,
-                smaller_is_better=smaller,
-            )
-        )
-    return replace(parts[0], differs=differs, more=tuple(parts[1:]))
+        figures.append(Figure(metric, what, unit, smaller, claims))
+    rows = tuple(Variant(model, {"model": model}) for model in _PAPER)
+    variants = (*rows, Variant(QR, {"model": "SFM", "retract": True}))
+    if name == "3":
+        variants = tuple(Variant(row, {"model": model}) for row, model in _MODEL3.items())
+    return AblationTable(name, title, f"{SOURCE}, table {name}", variants, tuple(figures), differs)
 
 
 _OTHER = (
