@@ -26,7 +26,7 @@ from facewright.data.dressing import dressed
 from facewright.data.protocols import PhotoProtocol, ScanProtocol, protocol_named
 from facewright.data.sampling import SamplingSettings
 from facewright.data.scans import scan_sample
-from facewright.data.synthesis import Studio, open_studio, sample_batches
+from facewright.data.synthesis import DEVICE_BLOCK, Studio, open_studio, sample_batches
 from facewright.models.base import BASE_HEAD, load_base_model
 from facewright.models.storage import load_face_model
 from facewright.pipeline.sample_files import (
@@ -194,7 +194,9 @@ def _told(settings: SynthesisSettings, protocol: PhotoProtocol | ScanProtocol) -
         "shard_size": settings.shard_size,
         "model": sha256(model)[:16],
         "backgrounds": hashlib.sha256(listed.encode()).hexdigest()[:16] if pictures else None,
-        "device": settings.device,  # another rounds differently
+        # Another device rounds differently, and a GPU does in another batch.
+        "device": settings.device,
+        "batch": None if settings.device == "cpu" else settings.batch or DEVICE_BLOCK,
         "settings": json.loads(json.dumps(asdict(protocol))),
     }
 

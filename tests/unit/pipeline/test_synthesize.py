@@ -12,6 +12,7 @@ from tests.miniature_head import miniature_model
 
 from facewright.cli.main import main
 from facewright.cli.synthesize import SyntheticName
+from facewright.core.device import DeviceName
 from facewright.core.errors import OutputError
 from facewright.data.protocols import PHOTO_PROTOCOLS, SCAN_PROTOCOLS
 from facewright.data.sampling import SamplingSettings
@@ -20,7 +21,7 @@ from facewright.data.synthesis import sample
 from facewright.models.storage import ModelOrigin, save_face_model
 from facewright.pipeline.frame_file import read_frame_file
 from facewright.pipeline.sample_files import DEPTH_STEP, FRAME_FILES, MASK_BITS, PHOTO_FILES, SCAN_FILES
-from facewright.pipeline.synthesize import SynthesisSettings, _studio, synthesize_into
+from facewright.pipeline.synthesize import SynthesisSettings, _studio, _told, synthesize_into
 
 CELEBA = "synthetic-celeba"
 
@@ -201,3 +202,13 @@ def test_scans_and_frames_are_read_by_the_other_commands(tmp_path) -> None:
     assert 75 < scan.landmarks.outer_interocular < 110
     frame = read_frame_file(tmp_path / "synthetic-florence-files/0000_000.rgbd.json")
     assert 300 < np.median(frame.depth[frame.depth > 0]) < 700
+
+
+def test_a_gpu_s_run_is_of_its_batch_and_a_cpu_s_of_none() -> None:
+    protocol = PHOTO_PROTOCOLS["synthetic-celeba"]
+
+    def told(device: DeviceName, batch: int | None) -> object:
+        return _told(SynthesisSettings(protocol.name, device=device, batch=batch), protocol)["batch"]
+
+    assert told("cpu", None) == told("cpu", 3)
+    assert told("cuda", None) == told("cuda", 64) != told("cuda", 32)
