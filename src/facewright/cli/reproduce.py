@@ -22,7 +22,7 @@ class Reproduce:
     method: Annotated[Positional[str], arg(metavar="METHOD")]
     """Which method: specular, sphere."""
     table: Annotated[Positional[str], arg(metavar="TABLE")]
-    """Which table: 1, 2 of its paper (of sphere also 3)."""
+    """Which table: 1, 2 of its paper (of sphere also 3, 4)."""
     out: Annotated[Path, arg(metavar="DIR")]
     """Folder of the reproduction."""
     scale: Literal["mini", "small", "full"] = "mini"
@@ -33,7 +33,8 @@ class Reproduce:
     """Length of each training; the scale's if not given."""
     examples: Annotated[tuple[Path, ...], arg(metavar="FOLDER ...")] = ()
     """For specular: prepared photos (scripts/prepare_specular.py); synthesised in DIR if not given. For
-    tables 2 and 3 of sphere: the file of another generator's head model (docs/methods/sphere.md)."""
+    tables 2 and 3 of sphere: the file of another generator's head model (docs/methods/sphere.md); for table 4
+    and the rows SFM*: the folder of the labelled photos."""
     debug: bool = False
     """Print internal details and tracebacks."""
 

@@ -1,4 +1,4 @@
-"""The Sphere Face Model's tables of scans on the synthetic twins of its data."""
+"""The Sphere Face Model's tables on the synthetic twins of its scans, and on photographs."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,20 +15,23 @@ from torch import Tensor
 
 from facewright.core.assets import asset_path, read_safetensors, sha256, write_safetensors
 from facewright.core.errors import InputError, UnavailableError
+from facewright.core.files import read_marker, write_json
 from facewright.data.protocols import SCAN_PROTOCOLS, ScanProtocol
 from facewright.data.registered_scans import RegistrationNoise, ScanPopulation, face_vertices
 from facewright.evaluation.ablation import AblationTable, Variant
 from facewright.evaluation.identity_metrics import calinski_harabasz, silhouette
 from facewright.geometry.normals import vertex_normals
 from facewright.methods.sphere.codes import closed_codes
+from facewright.methods.sphere.head import sphere_head
 from facewright.methods.sphere.settings import ModelName, Stage1Settings
 from facewright.methods.sphere.space import ScanSpace, SpaceScans, in_space, scan_space
 from facewright.methods.sphere.stack import ScanStack, open_stack, write_stack
-from facewright.methods.sphere.stage1 import learn_basis
+from facewright.methods.sphere.stage1 import decorrelated, learn_basis
 from facewright.methods.sphere.tables import TABLES
 from facewright.models.base import BASE_HEAD, load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.models.storage import load_face_model
+from facewright.pipeline.reproduce_sphere_photos import CROPS, PhotoRuns
 from facewright.training.recipe import Scale
 
 TRAINED_ON, OTHER = "frgc", "bosphorus"
@@ -40,20 +43,23 @@ SIZES: dict[str, dict[Scale, tuple[int, int] | None]] = {
     OTHER: {"mini": (20, 8), "small": None, "full": None},
 }
 MINI = Stage1Settings(dimensions=40, rank=120, batch=128, epochs=45)
-NOT_THERE = "SFM* needs stage 2, which learns from photographs: this command reproduces it on scans alone."
+PHOTOS = "photos.json"
+NOT_THERE = "needs photographs: give the folder of faces_in_the_wild and faces_in_colour with --examples."
 
 
 @dataclass
 class SphereStudy:
-    """Trains the models of tables 1 to 3 on scans of one generator and scores them on both.
+    """Trains models on scans of one generator and scores them on both, and tunes them on photographs.
 
     Attributes:
         scale: "mini" takes seconds a run; "small" and "full" are the twins of the paper's sets, d = 199.
-        other: file of the other generator's model in the shipped head's topology; None: table 1 alone.
+        other: file of the other generator's model in the shipped head's topology; tables 2 and 3 need it.
+        photos: folder of the labelled photos; table 4 and the rows SFM* need it.
     """
 
     scale: Scale
     other: Path | None = None
+    photos: Path | None = None
     name: str = "sphere"
     _held: dict[Path, "_Material"] = field(default_factory=dict, repr=False)
 
@@ -66,17 +72,22 @@ class SphereStudy:
         """
         if scale not in get_args(Scale):
             raise InputError(f"expected a scale of {', '.join(get_args(Scale))}, got {scale!r}.")
-        if len(examples) > 1 or (examples and not examples[0].is_file()):
+        files, folders = ([p for p in examples if p.is_dir() is kind] for kind in (False, True))
+        if len(files) > 1 or len(folders) > 1 or not all(path.is_file() for path in files):
             raise InputError(
-                "expected --examples FILE: one head model of another generator, made by `facewright model "
-                "import ict FOLDER --to-base --expressions own --out FILE`."
+                "expected --examples FILE, one head model of another generator, made by `facewright model "
+                "import ict FOLDER --to-base --expressions own --out FILE`, and a folder of labelled photos."
             )
-        return cls(cast(Scale, scale), examples[0] if examples else None)
+        for folder in folders:
+            PhotoRuns.told(folder, cast(Scale, scale))
+        return cls(cast(Scale, scale), next(iter(files), None), next(iter(folders), None))
 
     @property
     def tables(self) -> Mapping[str, AblationTable]:
-        """Table 1, and where there is another generator tables 2 and 3."""
-        return TABLES if self.other is not None else {"1": TABLES["1"]}
+        """Table 1, where there is another generator 2 and 3, and where there are photos 4."""
+        given = {"1": True, "2": self.other is not None, "3": self.other is not None}
+        given["4"] = self.photos is not None
+        return {name: TABLES[name] for name, there in given.items() if there}
 
     def settings(self) -> Mapping[str, object]:
         """Scale, stage 1, and what the scans are."""
@@ -123,6 +134,11 @@ class SphereStudy:
             tensors = {"mean": torch.from_numpy(space.mean), "axes": torch.from_numpy(space.axes)}
             write_safetensors(folder / SPACE, tensors, {"told": json.dumps(self._space_told())})
         read_space(folder, self._space_told())
+        if self.photos is not None:
+            told, marker = PhotoRuns.told(self.photos, self.scale), folder / PHOTOS
+            if not marker.is_file():
+                write_json(marker, told)
+            _refuse_others(read_marker(marker, 1 << 20) or {}, told, marker)
 
     def run(self, variant: Variant, seed: int, folder: Path) -> Mapping[str, float]:
         """Train a model and score it on each set.
@@ -133,19 +149,29 @@ class SphereStudy:
         """
         material = self._material(folder.parents[2])
         kind = str(variant.changes["model"])
-        if kind == "SFM*":
-            raise UnavailableError(NOT_THERE)
         if kind == "shipped head":
             return self._scored_head(material)
-        settings = self.stage1.of_model(cast(ModelName, kind))
+        photos = kind == "SFM*"
+        if photos and material.photos is None:
+            raise UnavailableError(f"{variant.name} {NOT_THERE}")
+        settings = self.stage1.of_model("SFM" if photos else cast(ModelName, kind))
         settings = replace(settings, retract=bool(variant.changes.get("retract", False)))
-        trained = material.scans[TRAINED_ON], material.stacks[TRAINED_ON].people
-        found = learn_basis(*trained, settings, folder, seed=seed, progress=False)
-        metrics = {"orthonormality": found.figures["orthonormality"]}
-        axes = material.space.axes @ found.basis.numpy()
+        # What is tuned on photos is the basis of the table's SFM, trained once for each seed.
+        place = folder.parents[1] / "SFM" / folder.name if photos else folder
+        scans, people = material.scans[TRAINED_ON], material.stacks[TRAINED_ON].people
+        found = learn_basis(scans, people, settings, place, seed=seed, progress=False)
+        basis, metrics = found.basis, {"orthonormality": found.figures["orthonormality"]}
+        if photos and material.photos is not None:
+            stack = material.stacks[TRAINED_ON]
+            sphere = sphere_head(basis, material.space, scans, stack.vertex, material.base)
+            tuned = material.photos.run(sphere, variant.changes, self.scale, seed, folder)
+            turned = decorrelated(basis, scans)[0]
+            basis = turned + turned @ tuned.mixing.T
+            metrics = tuned.figures
+        axes = material.space.axes @ basis.numpy()
         for name, scans in material.scans.items():
-            codes = closed_codes(found.basis, scans.coordinates)
-            metrics[f"{name}_rmse"] = scans.rmse(codes @ found.basis.T)
+            codes = closed_codes(basis, scans.coordinates)
+            metrics[f"{name}_rmse"] = scans.rmse(codes @ basis.T)
             metrics |= separability(name, codes, material.stacks[name].people)
             if name == OTHER:
                 metrics[f"{name}_plane"] = material.plane(name, material.space.mean, axes)
@@ -190,7 +216,8 @@ class SphereStudy:
             space = read_space(folder, self._space_told())
             stacks = {name: open_stack(folder / name) for name in self._sets()}
             scans = {name: in_space(space, stack) for name, stack in stacks.items()}
-            self._held[folder] = _Material(space, stacks, scans, load_base_model())
+            photos = None if self.photos is None else PhotoRuns(self.photos, folder / CROPS)
+            self._held[folder] = _Material(space, stacks, scans, load_base_model(), photos)
         return self._held[folder]
 
 
@@ -227,6 +254,7 @@ class _Material:
     stacks: Mapping[str, ScanStack]
     scans: Mapping[str, SpaceScans]
     base: FaceModel
+    photos: PhotoRuns | None
 
     def plane(self, name: str, mean: Float[ndarray, " C3"], axes: Float[ndarray, "C3 D"]) -> float:
         """Root mean square distance (mm) of scans to the planes of their reconstructions."""

@@ -350,14 +350,9 @@ class SphereTask:
 
     def evaluate(self, network: nn.Module) -> dict[str, float]:
         """Figures on kept-out people; the score is the equal error rate plus 10 times the landmarks' px."""
-        networks = _checked(network)
-        networks.eval()
         first, second, same = self.pairs
         rows = np.unique(np.concatenate([first, second]))
-        with torch.no_grad():
-            parts = [self._judged(networks, rows[k : k + CHUNK]) for k in range(0, len(rows), CHUNK)]
-        codes = torch.cat([code for code, _ in parts]).double().numpy()
-        error = float(torch.cat([distance for _, distance in parts]).mean())
+        codes, error = self.codes(_checked(network), rows)
         place = {row: number for number, row in enumerate(rows.tolist())}
         sides = [codes[[place[row] for row in side.tolist()]] for side in (first, second)]
         cosine = verify(pair_similarity(sides[0], sides[1], "cosine"), same)
@@ -372,6 +367,16 @@ class SphereTask:
             "spread_ratio": spread(codes, people).ratio,
             "scale": float(np.linalg.norm(codes, axis=1).mean()),
         }
+
+    def codes(
+        self, networks: SphereNetworks, rows: Int64[ndarray, " N"]
+    ) -> tuple[Float[ndarray, "N D"], float]:
+        """Codes of crops, by number, and how far their landmarks lie off on average, px."""
+        networks.eval()
+        with torch.no_grad():
+            parts = [self._judged(networks, rows[k : k + CHUNK]) for k in range(0, len(rows), CHUNK)]
+        error = float(torch.cat([distance for _, distance in parts]).mean())
+        return torch.cat([code for code, _ in parts]).double().numpy(), error
 
     def _judged(self, networks: SphereNetworks, rows: ndarray) -> tuple[Tensor, Tensor]:
         """Codes of crops (mean with the mirror image), and how far their landmarks lie off, px."""
