@@ -116,7 +116,7 @@ class Identify:
         Raises:
             FacewrightError: the probe cannot be read or shows no face, or weights are missing.
         """
-        from facewright.core.files import atomic_file
+        from facewright.core.files import atomic_file, make_writable_folder
         from facewright.pipeline.identity import IdentityReader, rank_photos
         from facewright.pipeline.methods import require_weights
 
@@ -124,6 +124,8 @@ class Identify:
             raise InputError("expected folders to look through: facewright identify PHOTO FOLDER ...")
         if self.out is not None and self.out.suffix.lower() not in (".csv", ".json"):
             raise InputError(f"expected --out FILE.csv or FILE.json, got {self.out}.")
+        if self.out is not None:
+            make_writable_folder(self.out.resolve().parent)  # before minutes are spent
         require_weights(self.method, self.weights)
         sys.stderr.write(f"{CONSENT}\n")
         reader = IdentityReader.load(self.method, self.weights, self.device)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from facewright.core.device import DeviceName, resolve_device
 from facewright.core.errors import FacewrightError, InputError
+from facewright.core.progress import ProgressBar
 from facewright.data.datasets.record import FaceSet, PhotoPair
 from facewright.data.datasets.youtube_faces import ClipPair
 from facewright.detection.landmark_errors import load_landmark_errors
@@ -199,15 +200,17 @@ def rank_photos(probe: Path, gallery: Sequence[Path], reader: CodeReader) -> lis
         raise InputError(
             f"expected photos to compare {probe} with, found none in {', '.join(map(str, gallery))}."
         )
-    for each in others:
-        try:
-            if each.problem is not None:
-                raise each.problem
-            other = reader.code(read_photo(each.path))
-        except FacewrightError as error:
-            failed.append(Ranked(each.path, None, str(error)))
-            continue
-        found.append(Ranked(each.path, likeness(code, other, reader.vertices)))
+    with ProgressBar(len(others)) as bar:
+        for each in others:
+            bar.name(each.path.name)
+            try:
+                if each.problem is not None:
+                    raise each.problem
+                other = reader.code(read_photo(each.path))
+                found.append(Ranked(each.path, likeness(code, other, reader.vertices)))
+            except FacewrightError as error:
+                failed.append(Ranked(each.path, None, str(error)))
+            bar.advance()
     return sorted(found, key=lambda row: -(row.likeness.cosine if row.likeness else 0)) + failed
 
 

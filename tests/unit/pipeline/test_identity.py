@@ -172,6 +172,11 @@ def test_identify_writes_a_ranked_table(
     assert main([*line, "--out", str(tmp_path / "table.json")]) == 1
     assert json.loads((tmp_path / "table.json").read_text())[0]["cosine"] == float(rows[0]["cosine"])
     assert main([*line, "--out", str(tmp_path / "table.txt")]) == 2
+    # Where nothing can be written, nothing is asked: the probe is not there.
+    nowhere = ["identify", "none.png", str(gallery), "--out", str(gallery / "probe.png" / "table.csv")]
+    capsys.readouterr()
+    assert main(nowhere) == 2
+    assert "it is a file" in capsys.readouterr().err
     assert main(["identify", str(gallery / "probe.png"), "--method", "fit"]) == 2
     (gallery / "broken.jpg").unlink()
     (gallery / "dark.png").unlink()

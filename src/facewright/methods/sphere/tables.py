@@ -32,7 +32,7 @@ _MODEL3 = {"SFM": "SFM", "shipped head (BFM17 in the paper)": "shipped head", TU
 _TWIN = (
     "scans are synthetic, in the shipped head's topology, with expressions and with what registration does "
     "to them by a measured noise model (facewright/data/registered_scans.py)",
-    "codes are fitted by least squares, at which the paper's optimiser ends, too",
+    "codes are fitted by least squares, which the paper's optimiser does not quite reach on a soft basis",
     f"the row {QR!r} is not in the paper: its basis is retracted to an orthonormal one before each step",
 )
 
