@@ -1,11 +1,12 @@
 """Functions over every tensor of a record of records: rows of a batch, batches of rows, another device."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Record = TypeVar("Record")
 
@@ -43,3 +44,32 @@ def on_device(record: Record, device: torch.device | str) -> Record:
     """A record whose tensors are on a device; pinned ones are copied while other work goes on."""
     # Never in the other direction: nothing would wait for what is read on the CPU.
     return map_tensors(lambda one: one.to(device, non_blocking=one.device.type == "cpu"), record)
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where a network computes: what it is given must be there."""
+    return next(network.parameters()).device
+
+
+class Movable(Generic[Record]):
+    """A record or a network that is used wherever its user's tensors are; copied to a device once.
+
+    The copies are not pickled: a process that only makes batches gets nothing of a GPU.
+
+    Args:
+        own: on the CPU; it is not changed.
+    """
+
+    def __init__(self, own: Record) -> None:
+        self._own, self._copies = own, dict[torch.device, Any]()
+
+    def on(self, device: torch.device) -> Record:
+        """The record there; the same one each time."""
+        if device not in self._copies:
+            own = self._own
+            moved = copy.deepcopy(own).to(device) if isinstance(own, nn.Module) else on_device(own, device)
+            self._copies[device] = moved
+        return self._copies[device]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_own": self._own, "_copies": {}}

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
-import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from facewright.core.assets import asset_path
+from facewright.core.tensor_records import Movable
 from facewright.detection.aligned_crop import aligned_crops
 from facewright.networks.recognition import RecognitionNetwork, RecognitionNetworkSettings
 from facewright.networks.weights import read_weights
@@ -15,12 +16,26 @@ FILE = "recognition.safetensors"
 FaceFeatures = Callable[[Tensor, Tensor], Tensor]
 
 
-def shipped_features(device: torch.device | str = "cpu") -> FaceFeatures:
-    """The frozen network behind its crops; the points are those of ``aligned_crop.five_points``.
+class NetworkFeatures:
+    """A frozen network behind its crops; the points are those of ``aligned_crop.five_points``.
+
+    It computes where the photos are, and can be pickled.
+    """
+
+    def __init__(self, network: RecognitionNetwork) -> None:
+        self._network = Movable(network.eval().requires_grad_(False))
+
+    def __call__(
+        self, photos: Float[Tensor, "B 3 H W"], points: Float[Tensor, "B 5 2"]
+    ) -> Float[Tensor, "B D"]:
+        """Unit features."""
+        return self._network.on(photos.device)(aligned_crops(photos, points))
+
+
+def shipped_features() -> FaceFeatures:
+    """Those of the shipped network.
 
     Raises:
         AssetError: the weights are missing or damaged.
     """
-    network = read_weights(asset_path(FILE), RecognitionNetwork, RecognitionNetworkSettings)
-    network = network.to(device).eval().requires_grad_(False)
-    return lambda photos, points: network(aligned_crops(photos, points))
+    return NetworkFeatures(read_weights(asset_path(FILE), RecognitionNetwork, RecognitionNetworkSettings))

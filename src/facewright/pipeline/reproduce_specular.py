@@ -6,7 +6,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import cast, get_args
 
-from facewright.core.device import resolve_device
 from facewright.core.errors import InputError, UnavailableError
 from facewright.core.files import read_marker
 from facewright.data.shard_reader import ShardSet
@@ -114,7 +113,7 @@ class SpecularStudy:
         """
         settings = replace(self._schedule(), seed=seed)
         given = self.examples or (folder.parents[2] / EXAMPLES,)
-        features = shipped_features(resolve_device(settings.device))
+        features = shipped_features()
         training, loss = self._training(), variant.changes.get("without")
         if loss is not None:
             training = without(training, str(loss))

@@ -1,11 +1,13 @@
 """Records of tensors become rows of a batch and come back."""
 
+import pickle
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from tests.pretend_device import DEVICE, PretendDevice
+from torch import Tensor, nn
 
-from facewright.core.tensor_records import joined_rows, map_tensors, on_device
+from facewright.core.tensor_records import Movable, device_of, joined_rows, map_tensors, on_device
 
 
 @dataclass(frozen=True)
@@ -44,3 +46,17 @@ def test_every_tensor_is_moved() -> None:
     assert {moved.inner.values.device.type, moved.pair[0].device.type, moved.table["b"].device.type} == {
         "meta"
     }
+
+
+def test_what_can_move_is_copied_once_and_pickled_without_its_copies() -> None:
+    here = torch.device("cpu")
+    with PretendDevice():
+        known, network = Movable(record(1.0)), Movable(nn.Linear(3, 2))
+        there = known.on(DEVICE)
+        assert there.inner.values.device.type == DEVICE.type
+        assert known.on(DEVICE) is there
+        assert known.on(here).inner.values.device == here
+        assert device_of(network.on(DEVICE)).type == DEVICE.type
+        assert device_of(network.on(here)) == here  # not the copy that moved
+        again = pickle.loads(pickle.dumps(known))
+        assert torch.equal(again.on(here).inner.values, record(1.0).inner.values)

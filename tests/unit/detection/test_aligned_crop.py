@@ -1,9 +1,12 @@
+import pickle
+
 import numpy as np
 import pytest
 import torch
 
 from facewright.core.errors import InputError
 from facewright.detection.aligned_crop import DENSE, SIZE, TEMPLATE, aligned_crops, five_points, similarity
+from facewright.detection.recognition import shipped_features
 
 
 def spots(points: torch.Tensor, size: tuple[int, int], sigma: float) -> torch.Tensor:
@@ -63,3 +66,15 @@ def test_dense_points_give_five() -> None:
         five_points(points, "ibug68")
     with pytest.raises(InputError, match="all lie in one place"):
         similarity(torch.ones(1, 5, 2), torch.tensor(TEMPLATE))
+
+
+def test_features_behind_crops_reach_the_photo_and_travel_to_other_processes():
+    features = shipped_features()
+    photos = torch.rand(2, 3, 90, 80, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    points = (torch.tensor(TEMPLATE) * 0.5 + 15).expand(2, -1, -1)
+    found = features(photos, points)
+    assert torch.allclose(found.norm(dim=1), torch.ones(2))
+    (gradient,) = torch.autograd.grad(found[:, 0].sum(), photos)
+    assert gradient.abs().sum() > 0
+    again = pickle.loads(pickle.dumps(features))
+    assert torch.equal(again(photos, points), found)

@@ -6,28 +6,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tests.unit.methods.drawn_examples import drawn_examples
 
 from facewright.core.assets import asset_path
 from facewright.core.errors import InputError
 from facewright.detection.landmarker import SECOND
-from facewright.methods.specular.examples import (
-    FACE,
-    INDEX,
-    Example,
-    Examples,
-    HeadLayout,
-    write_examples,
-)
+from facewright.methods.specular.examples import INDEX, Examples
 from facewright.methods.specular.infer import SpecularMethod
 from facewright.methods.specular.losses import LossSettings
 from facewright.methods.specular.model import (
-    SpecularHead,
     SpecularNetwork,
     decode,
     mean_start,
     start_from_landmarker,
 )
-from facewright.methods.specular.rendering import render
 from facewright.methods.specular.settings import (
     LossWeights,
     NetworkSettings,
@@ -37,7 +29,6 @@ from facewright.methods.specular.settings import (
 from facewright.methods.specular.train import SpecularTask, SpecularTraining
 from facewright.networks.heads import LandmarkNetwork, LandmarkNetworkSettings
 from facewright.networks.weights import read_weights
-from facewright.scene.lighting import PointLight
 from facewright.training.settings import TrainingSettings
 from facewright.training.task import Task
 
@@ -60,40 +51,9 @@ TRAINING = SpecularTraining(
 
 
 @pytest.fixture(scope="session")
-def folder(model, probe, tmp_path_factory):
-    """Drawn heads as examples: some with their truth, some without, the last ones kept out."""
-    generator = torch.Generator().manual_seed(0)
-    start = mean_start(model, COUNT, SIZE)
-    drawn = replace(
-        start,
-        identity=torch.randn(COUNT, model.identity_count, generator=generator),
-        diffuse=torch.randn(COUNT, model.diffuse_count, generator=generator),
-        point_light=PointLight(torch.zeros(COUNT, 3), torch.full((COUNT, 3), 0.3)),
-    )
-    pictures = render(model, SpecularHead(drawn, torch.full((COUNT,), 20.0)), RenderSettings(size=SIZE))
-    points = drawn.camera.project(probe.landmarks(drawn)[0])[..., :2]
-    crops = (pictures.image.clamp(0, 1) * 255).to(torch.uint8).numpy()
-    covered = pictures.fragments.covered.numpy()
-    layout, rows = HeadLayout.of(model), []
-    packed = layout.packed(start), layout.packed(drawn)
-    for row in range(COUNT):
-        at = [layout.unpacked(each[row : row + 1], SIZE) for each in packed]
-        rows.append(
-            Example(
-                crop=crops[row],
-                mask=(covered[row] * FACE).astype(np.uint8),
-                skin=(covered[row] * 255).astype(np.uint8),
-                landmarks=points[row],
-                start=at[0],
-                truth=None if row % 3 == 2 else at[1],
-                true_landmarks=points[row],
-                kept_out=row >= COUNT - 4,
-                grey=row == 5,
-            )
-        )
+def folder(model, tmp_path_factory):
     path = tmp_path_factory.mktemp("specular") / "examples"
-    assert write_examples(path, iter(rows), COUNT + 3, SIZE, model) == COUNT
-    return path
+    return drawn_examples(path, model, size=SIZE, count=COUNT)
 
 
 @pytest.fixture(scope="session")

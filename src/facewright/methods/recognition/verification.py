@@ -10,6 +10,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from facewright.core.errors import InputError
+from facewright.core.tensor_records import device_of
 from facewright.data.aligned_faces import CropSet
 from facewright.evaluation.identity_metrics import true_accepts, verify
 from facewright.networks.recognition import FaceRecogniser, RecognitionNetwork
@@ -20,15 +21,16 @@ RATES = (0.001, 0.01, 0.1)  # false accepts at which true accepts are told
 
 def features_of(recogniser: FaceRecogniser, crops: CropSet, chosen: Sequence[int]) -> Float[ndarray, "B D"]:
     """Unit features of some crops, mean of the crop and its mirror image."""
+    device = torch.device("cpu")
     if isinstance(recogniser, torch.nn.Module):
-        was_training = recogniser.training
+        was_training, device = recogniser.training, device_of(recogniser)
         recogniser.eval()
     parts = []
     with torch.inference_mode():
         for start in range(0, len(chosen), CHUNK):
-            images = crops.plain(chosen[start : start + CHUNK]).expand(-1, 3, -1, -1)
+            images = crops.plain(chosen[start : start + CHUNK]).to(device).expand(-1, 3, -1, -1)
             both = recogniser(images) + recogniser(images.flip(3))
-            parts.append(torch.nn.functional.normalize(both, dim=1).numpy())
+            parts.append(torch.nn.functional.normalize(both, dim=1).cpu().numpy())
     if isinstance(recogniser, torch.nn.Module):
         recogniser.train(was_training)
     return np.concatenate(parts).astype(np.float64)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from facewright.core.errors import InputError
+from facewright.core.tensor_records import device_of, on_device
 from facewright.detection.segmentation import CLASSES
 from facewright.methods.segmentation.augment import AugmentSettings, covered, photographed, unchanged, viewed
 from facewright.methods.segmentation.crops import KEPT_OUT, SYNTHETIC, CropStore
@@ -127,7 +128,7 @@ class SegmentationTask:
 
     def evaluate(self, network: nn.Module) -> dict[str, float]:
         """1 - mean intersection over union, that of each class, and what real photos surely do not show."""
-        inter, union = torch.zeros(len(CLASSES)), torch.zeros(len(CLASSES))
+        inter, union = torch.zeros(2, len(CLASSES), device=device_of(network))
         for logits, labels in self._looked_at(network, self.held):
             found = logits.argmax(1)
             known = labels != (1 << len(CLASSES)) - 1
@@ -150,6 +151,7 @@ class SegmentationTask:
         for store in (*self.held, *self.real_held):
             numbers = np.linspace(0, len(store) - 1, ON_SHEET).round().astype(int)
             images, _ = unchanged(*store.read(numbers), self.options.network.input_size)
+            images = images.to(device_of(network))
             with torch.no_grad():
                 found = network(images)[0].softmax(1)
             sheets[store.folder.name] = torch.cat([_row(images), _row(overlay(images, found))], 1)
@@ -159,7 +161,8 @@ class SegmentationTask:
         out = []
         for store in stores:
             for numbers in np.array_split(np.arange(len(store)), max(1, len(store) // 25)):
-                images, labels = unchanged(*store.read(numbers), self.options.network.input_size)
+                seen = unchanged(*store.read(numbers), self.options.network.input_size)
+                images, labels = on_device(seen, device_of(network))
                 with torch.no_grad():
                     out.append((network(images)[0], labels))
         return out
@@ -180,7 +183,7 @@ def partial_cross_entropy(
 
 def overlay(images: Float[Tensor, "B 3 S S"], found: Float[Tensor, "B K S S"]) -> Float[Tensor, "B 3 S S"]:
     """Crops with the colours of their classes."""
-    colors = torch.tensor(COLORS, dtype=torch.float32) / 255
+    colors = images.new_tensor(COLORS) / 255
     return 0.4 * images + 0.6 * torch.einsum("bkhw,kc->bchw", found, colors)
 
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from facewright.core.device import resolve_device
 from facewright.detection.recognition import shipped_features
 from facewright.methods.specular.train import SpecularTask, load_task
 from facewright.training.recipe import Recipe, Scale
@@ -22,7 +21,7 @@ class SpecularOptions:
 
 def _task(options: SpecularOptions, scale: Scale, settings: TrainingSettings) -> SpecularTask:
     wanted = options.identity or scale == "full"
-    recognition = shipped_features(resolve_device(settings.device)) if wanted else None
+    recognition = shipped_features() if wanted else None
     return load_task(options.examples, scale, batch=settings.batch, recognition=recognition)
 
 

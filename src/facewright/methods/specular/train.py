@@ -12,6 +12,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from facewright.core.errors import InputError
+from facewright.core.tensor_records import Movable, device_of, on_device
 from facewright.detection.recognition import FaceFeatures
 from facewright.fitting.face_probe import face_of
 from facewright.fitting.records import select_rows
@@ -187,6 +188,19 @@ class SpecularBatch:
     grey: Float[Tensor, " R"]
 
 
+@dataclass(frozen=True)
+class Known:
+    """What is asked of the head, wherever the network is.
+
+    Attributes:
+        model: that is drawn.
+        tools: for the losses.
+    """
+
+    model: FaceModel
+    tools: LossTools
+
+
 class SpecularTask:
     """Trains ``SpecularNetwork``; made for the loop of ``facewright.training``.
 
@@ -214,8 +228,7 @@ class SpecularTask:
         self.training = training or SpecularTraining()
         whole, self.examples = model, examples
         self.model = face_of(whole) if self.training.face_alone else whole
-        self.tools = LossTools.of(model, recognition)
-        self.probe = self.tools.probe
+        self.known = Movable(Known(self.model, LossTools.of(model, recognition)))
         network = self.training.network
         if network.input_size != examples.size:
             raise InputError(
@@ -309,7 +322,7 @@ class SpecularTask:
         """Where the network starts from: the fit to the landmarks, or the mean head."""
         size = self.training.network.input_size
         if not self.training.network.guided:
-            return mean_start(self.model, len(batch.crops), size)
+            return mean_start(self.known.on(batch.crops.device).model, len(batch.crops), size)
         return self.examples.layout.unpacked(batch.start, size)
 
     def heads(self, network: nn.Module, batch: SpecularBatch) -> SpecularHead:
@@ -318,7 +331,8 @@ class SpecularTask:
         geometry = None
         if sizes.guided:
             camera = start.camera
-            fitted = camera.project(self.probe.landmarks(start)[0])[..., :2]
+            probe = self.known.on(batch.crops.device).tools.probe
+            fitted = camera.project(probe.landmarks(start)[0])[..., :2]
             geometry = geometry_of(start, batch.landmarks, fitted)
         raw = network(batch.crops.contiguous(memory_format=torch.channels_last), geometry)
         return decode(raw.float(), start, sizes, self.training.render.camera)
@@ -326,12 +340,13 @@ class SpecularTask:
     def losses(self, network: nn.Module, batch: SpecularBatch, step: int) -> dict[str, Tensor]:
         """Weighted terms of one batch."""
         how, size = self.training, self.training.network.input_size
+        tools = self.known.on(batch.crops.device).tools
         head = self.heads(network, batch)
         found: dict[str, Tensor] = {}
-        points = head.parameters.camera.project(self.probe.landmarks(head.parameters)[0])[..., :2]
+        points = head.parameters.camera.project(tools.probe.landmarks(head.parameters)[0])[..., :2]
         if how.supervision is not None:
             truth = Truth(self.examples.layout.unpacked(batch.truth, size), batch.true_landmarks)
-            found |= supervised_losses(head, points, truth, self.probe, how.supervision, batch.supervised)
+            found |= supervised_losses(head, points, truth, tools.probe, how.supervision, batch.supervised)
         if len(batch.photos):
             return found | self._drawn(head, batch, step)
         alone = torch.nonzero(batch.supervised == 0)[:, 0]
@@ -340,7 +355,7 @@ class SpecularTask:
         weights = how.losses.weights
         chosen = select_rows(head, alone)
         landmark = landmark_loss(points[alone], batch.landmarks[alone], size, how.losses)
-        rest = regularisation_loss(chosen, self.model.expression_prior)
+        rest = regularisation_loss(chosen, tools.prior)
         return found | {
             "landmark": weights.landmark * landmark,
             "regularisation": weights.regularisation * rest,
@@ -353,14 +368,9 @@ class SpecularTask:
         targets = Targets(
             batch.photos, batch.face, batch.skin, batch.mouth, batch.landmarks[:count] * factor, batch.grey
         )
-        return paper_losses(
-            chosen,
-            render(self.model, chosen, how.render),
-            targets,
-            self.tools,
-            how.losses,
-            step,
-        )
+        known = self.known.on(batch.crops.device)
+        drawn = render(known.model, chosen, how.render)
+        return paper_losses(chosen, drawn, targets, known.tools, how.losses, step)
 
     def evaluate(self, network: nn.Module) -> dict[str, float]:
         """Errors on kept-out synthetic photos, and the score.
@@ -369,12 +379,13 @@ class SpecularTask:
         else the error of the pixels, which is what it is told.
         """
         found: dict[str, list[Tensor]] = {}
-        drawn, known = self.training.evaluated_drawn, self.probe
+        drawn, device = self.training.evaluated_drawn, device_of(network)
+        known = self.known.on(device).tools.probe
         network.eval()
         with torch.no_grad():
             for first in range(0, len(self.held), EVALUATION_BATCH):
                 rows = self.held[first : first + EVALUATION_BATCH]
-                batch = self._batch(rows, rows[:drawn], None)
+                batch = on_device(self._batch(rows, rows[:drawn], None), device)
                 truth = self.examples.layout.unpacked(batch.truth, self.examples.size)
                 head = self.heads(network, batch)
                 errors = head_errors(known, head.parameters, truth)
@@ -400,13 +411,14 @@ class SpecularTask:
         """Of the photos that are drawn; of highlights in those with a lamp alone."""
         rows = slice(0, len(batch.photos))
         how, chosen, true = self.training.render, select_rows(head, rows), select_rows(truth, rows)
-        drawn = render(self.model, chosen, how)
+        known = self.known.on(batch.crops.device)
+        drawn = render(known.model, chosen, how)
         shiny = torch.full_like(chosen.shininess, SHININESS)
-        goal = render(self.model, SpecularHead(true, shiny), how)
+        goal = render(known.model, SpecularHead(true, shiny), how)
         highlights = highlight_correlation(drawn, goal, batch.face)[has_lamp(true)]
         camera = chosen.parameters.camera.scaled(how.size / self.examples.size)
-        lips, deep = camera.project(self.probe.lips(chosen.parameters)), how.camera != "weak"
-        area = mouth_area(self.tools.patch, lips, how.size, perspective=deep)
+        lips, deep = camera.project(known.tools.probe.lips(chosen.parameters)), how.camera != "weak"
+        area = mouth_area(known.tools.patch, lips, how.size, perspective=deep)
         return {
             **picture_errors(drawn, batch.photos, batch.face),
             "highlights": highlights,
@@ -415,12 +427,12 @@ class SpecularTask:
 
     def _trained_error(self, network: nn.Module) -> dict[str, float]:
         """Error of the pixels on photos that were trained on, as far as the training asks for it."""
-        found = []
+        found, device = [], device_of(network)
         rows = np.concatenate([self.photographs, self.synthetic])[: self.training.evaluated_trained]
         for first in range(0, len(rows), EVALUATION_BATCH):
             part = rows[first : first + EVALUATION_BATCH]
-            batch = self._batch(part, part, None)
-            drawn = render(self.model, self.heads(network, batch), self.training.render)
+            batch = on_device(self._batch(part, part, None), device)
+            drawn = render(self.known.on(device).model, self.heads(network, batch), self.training.render)
             found.append(picture_errors(drawn, batch.photos, batch.face)["pixel"])
         return {"pixel_trained": float(torch.cat(found).mean())} if found else {}
 
@@ -430,9 +442,10 @@ class SpecularTask:
         if len(rows) == 0:
             return {}
         network.eval()
+        device = device_of(network)
         with torch.no_grad():
-            batch = self._batch(rows, rows, None)
-            drawn = render(self.model, self.heads(network, batch), self.training.render)
+            batch = on_device(self._batch(rows, rows, None), device)
+            drawn = render(self.known.on(device).model, self.heads(network, batch), self.training.render)
         flat = [batch.photos, drawn.image, drawn.diffuse, srgb_from_linear(drawn.gloss)]
         return {"heads": torch.cat([torch.cat(list(each), dim=0) for each in flat], dim=1).permute(2, 0, 1)}
 

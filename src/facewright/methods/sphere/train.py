@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from facewright.core.errors import InputError
+from facewright.core.tensor_records import Movable, device_of
 from facewright.data.aligned_faces import (
     MARGIN,
     CropSet,
@@ -163,6 +164,21 @@ class SphereNetworks(nn.Module):
         return groups
 
 
+@dataclass(frozen=True)
+class Known:
+    """What is asked of the head, wherever the networks are.
+
+    Attributes:
+        decoder: of the encoder's outputs; it has the head.
+        probe: its landmarks.
+        meshes: terms of neutral meshes.
+    """
+
+    decoder: Decoder
+    probe: FaceProbe
+    meshes: MeshTerms
+
+
 class SphereTask:
     """Learns faces from landmarks and pixels, and people from identities.
 
@@ -218,8 +234,8 @@ class SphereTask:
         self.pairs: Pairs = kept_out_pairs(crops, training.kept_out_folds)
         scale = training.scale_share * sphere.scale_mean
         self.decoder = Decoder.of(sphere.face_model, sphere.deviations, scale)
-        self.probe = FaceProbe.of(sphere.face_model)
-        self.meshes = MeshTerms.of(sphere)
+        probe = FaceProbe.of(sphere.face_model)
+        self.known = Movable(Known(self.decoder, probe, MeshTerms.of(sphere)))
         self.mirror = mirror_of_landmarks(sphere)
 
     def settings(self) -> Mapping[str, object]:
@@ -292,14 +308,15 @@ class SphereTask:
         """What the encoder finds in crops."""
         encoder = networks.encoder
         outputs = encoder(crops, frozen_trunk=frozen_trunk)
-        return self.decoder.decode(outputs, self.training.network, encoder.mixing)
+        decoder = self.known.on(crops.device).decoder
+        return decoder.decode(outputs, self.training.network, encoder.mixing)
 
     def losses(self, network: nn.Module, batch: SphereBatch, step: int) -> dict[str, Tensor]:
         """Weighted terms of one batch; each sees the photos that have its label."""
         networks, how, weights = _checked(network), self.training, self.training.weights
         head = self.heads(networks, batch.crops, frozen_trunk=step < how.warm_up)
-        at, face = head.parameters, self.sphere.face_model
-        points = at.camera.project(self.probe.landmarks(at)[0])[..., :2]
+        known, at = self.known.on(batch.crops.device), head.parameters
+        points = at.camera.project(known.probe.landmarks(at)[0])[..., :2]
         mixing = networks.encoder.mixing
         found = {
             "landmark": mean_of(point_loss(points, batch.landmarks), batch.labelled),
@@ -307,11 +324,11 @@ class SphereTask:
                 head.scale, how.scale_share * self.sphere.scale_mean, how.scale_share * self.sphere.scale_std
             ),
             "shape": at.identity.square().mean(),
-            "expression": expression_cost(face, at.expression).mean(),
+            "expression": expression_cost(known.decoder.model, at.expression).mean(),
             "albedo": at.diffuse.square().mean(),
             "orthonormal": orthonormality(mixing),
             "basis": mixing.square().sum(),
-            **self.meshes.costs((head.code + head.code @ mixing)[: how.meshes]),
+            **known.meshes.costs((head.code + head.code @ mixing)[: how.meshes]),
             **self._of_people(networks, head, batch.people, step),
         }
         if weights.pixel > 0 and how.drawn and step >= how.warm_up // 2 and step % how.draw_every == 0:
@@ -342,7 +359,8 @@ class SphereTask:
 
     def _pixels(self, networks: SphereNetworks, head: SphereHead, crops: Tensor) -> Tensor:
         rows = slice(0, self.training.drawn)
-        drawn, skin = draw_grey(self.sphere.face_model, select_rows(head.parameters, rows), SIDE)
+        model = self.known.on(crops.device).decoder.model
+        drawn, skin = draw_grey(model, select_rows(head.parameters, rows), SIDE)
         photos = interpolate(
             crops[rows], size=(SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True
         )
@@ -380,26 +398,24 @@ class SphereTask:
 
     def _judged(self, networks: SphereNetworks, rows: ndarray) -> tuple[Tensor, Tensor]:
         """Codes of crops (mean with the mirror image), and how far their landmarks lie off, px."""
-        crops = self.crops.plain(rows.tolist())
+        device, sizes, mixing = device_of(networks), self.training.network, networks.encoder.mixing
+        known, crops = self.known.on(device), self.crops.plain(rows.tolist()).to(device)
         outputs = networks.encoder(crops)
-        head = self.decoder.decode(outputs, self.training.network, networks.encoder.mixing)
-        at = head.parameters
-        points = at.camera.project(self.probe.landmarks(at)[0])[..., :2]
-        distance = point_loss(points, self.landmarks[torch.from_numpy(rows)] - MARGIN)
-        other = networks.encoder(crops.flip(3))
-        both = self.decoder.decode(
-            mean_outputs(outputs, other), self.training.network, networks.encoder.mixing
-        )
-        return both.code, distance
+        at = known.decoder.decode(outputs, sizes, mixing).parameters
+        points = at.camera.project(known.probe.landmarks(at)[0])[..., :2]
+        distance = point_loss(points, self.landmarks[torch.from_numpy(rows)].to(device) - MARGIN)
+        both = mean_outputs(outputs, networks.encoder(crops.flip(3)))
+        both = known.decoder.decode(both, sizes, mixing)
+        return both.code.cpu(), distance.cpu()
 
     def pictures(self, network: nn.Module) -> dict[str, Tensor]:
         """Kept-out photos, the heads found in them, and how sure each pixel is."""
         networks = _checked(network)
         networks.eval()
         with torch.no_grad():
-            crops = self.crops.plain(self.pairs[0][:PICTURES].tolist())
+            crops = self.crops.plain(self.pairs[0][:PICTURES].tolist()).to(device_of(networks))
             head = self.heads(networks, crops)
-            drawn, _ = draw_grey(self.sphere.face_model, head.parameters, SIDE)
+            drawn, _ = draw_grey(self.known.on(crops.device).decoder.model, head.parameters, SIDE)
             photos = interpolate(crops, size=(SIDE, SIDE), mode="bilinear", antialias=True)
             spread = networks.confidence(photos).clamp(0, 1)
         rows = [torch.cat(list(row), 1) for row in (photos[:, 0], drawn, spread)]

@@ -1,0 +1,52 @@
+"""Drawn heads as examples of the specular method: some with their truth, some without."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from facewright.fitting.face_probe import FaceProbe
+from facewright.methods.specular.examples import FACE, Example, HeadLayout, write_examples
+from facewright.methods.specular.model import SpecularHead, mean_start
+from facewright.methods.specular.rendering import render
+from facewright.methods.specular.settings import RenderSettings
+from facewright.models.face_model import FaceModel
+from facewright.scene.lighting import PointLight
+
+KEPT_OUT = 4  # the last ones
+
+
+def drawn_examples(path: Path, model: FaceModel, *, size: int = 48, count: int = 14, seed: int = 0) -> Path:
+    """Write them; every third has no truth, the sixth no colour."""
+    generator, probe = torch.Generator().manual_seed(seed), FaceProbe.of(model)
+    start = mean_start(model, count, size)
+    drawn = replace(
+        start,
+        identity=torch.randn(count, model.identity_count, generator=generator),
+        diffuse=torch.randn(count, model.diffuse_count, generator=generator),
+        point_light=PointLight(torch.zeros(count, 3), torch.full((count, 3), 0.3)),
+    )
+    pictures = render(model, SpecularHead(drawn, torch.full((count,), 20.0)), RenderSettings(size=size))
+    points = drawn.camera.project(probe.landmarks(drawn)[0])[..., :2]
+    crops = (pictures.image.clamp(0, 1) * 255).to(torch.uint8).numpy()
+    covered = pictures.fragments.covered.numpy()
+    layout, rows = HeadLayout.of(model), []
+    packed = layout.packed(start), layout.packed(drawn)
+    for row in range(count):
+        at = [layout.unpacked(each[row : row + 1], size) for each in packed]
+        rows.append(
+            Example(
+                crop=crops[row],
+                mask=(covered[row] * FACE).astype(np.uint8),
+                skin=(covered[row] * 255).astype(np.uint8),
+                landmarks=points[row],
+                start=at[0],
+                truth=None if row % 3 == 2 else at[1],
+                true_landmarks=points[row],
+                kept_out=row >= count - KEPT_OUT,
+                grey=row == 5,
+            )
+        )
+    assert write_examples(path, iter(rows), count + 3, size, model) == count
+    return path
