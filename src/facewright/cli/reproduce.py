@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from facewright.cli.exit_codes import DONE
+from facewright.core.device import DeviceName
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Reproduce:
     """Runs of each variant; with fewer than two no direction can be told."""
     steps: int | None = None
     """Length of each training; the scale's if not given."""
+    device: DeviceName | None = None
+    """Where the trainings of specular run; auto, a GPU where there is one, if not given."""
     examples: Annotated[tuple[Path, ...], arg(metavar="FOLDER ...")] = ()
     """For specular: prepared photos (scripts/prepare_specular.py); synthesised in DIR if not given. For
     tables 2 and 3 of sphere: the file of another generator's head model (docs/methods/sphere.md); for table 4
@@ -48,7 +51,7 @@ class Reproduce:
         from facewright.pipeline.methods import load_study
         from facewright.pipeline.reproduce import reproduce
 
-        study = load_study(self.method, self.scale, self.examples, self.steps)
+        study = load_study(self.method, self.scale, self.examples, self.steps, self.device)
         done = reproduce(study, self.table, self.out, self.seeds)
         kept = f", {done.kept} kept" if done.kept else ""
         verdicts = [found.agrees for found in done.findings]

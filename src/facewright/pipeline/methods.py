@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facewright.core.assets import read_manifest
+from facewright.core.device import DeviceName
 from facewright.core.errors import AssetError, InputError
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ class MethodEntry:
         home: module and class with ``load(model, *, weights, basis)``; "" for the fit, which
             ``Reconstructor`` does itself.
         asset: file of its weights.
-        study: module and class with ``of(scale, examples)`` and, where trainings can be of another length,
-            ``with_steps(steps)``; "" if no table can be reproduced.
+        study: module and class with ``of(scale, examples)`` and, where trainings can be of another length or
+            on another device, ``with_steps(steps)`` and ``on_device(name)``; "" if there is no
+            table to reproduce.
     """
 
     home: str = ""
@@ -88,22 +90,32 @@ def load_method(
     return _found(home).load(model, weights=weights, basis=basis) if home else None
 
 
-def load_study(name: str, scale: str, examples: Sequence[Path], steps: int | None = None) -> "Study":
+def load_study(
+    name: str,
+    scale: str,
+    examples: Sequence[Path],
+    steps: int | None = None,
+    device: DeviceName | None = None,
+) -> "Study":
     """What of a method's paper can be reproduced.
 
     Raises:
         InputError: there is no such method, or nothing of it can be; or the examples are none; or its
-            trainings cannot be of this length.
+            trainings cannot be of this length, or on another device.
     """
     studies = {known: entry.study for known, entry in METHODS.items() if entry.study}
     if name not in studies:
         raise InputError(f"expected a method of {', '.join(studies)}, got {name!r}.")
     study = _found(studies[name]).of(scale, examples)
-    if steps is None:
-        return study
-    if not hasattr(study, "with_steps"):
-        raise InputError(f"the trainings of {name} have one length a scale: leave --steps out.")
-    return study.with_steps(steps)
+    if steps is not None:
+        if not hasattr(study, "with_steps"):
+            raise InputError(f"the trainings of {name} have one length a scale: leave --steps out.")
+        study = study.with_steps(steps)
+    if device is not None:
+        if not hasattr(study, "on_device"):
+            raise InputError(f"the trainings of {name} are small and run on the CPU: leave --device out.")
+        study = study.on_device(device)
+    return study
 
 
 def _found(place: str) -> Any:

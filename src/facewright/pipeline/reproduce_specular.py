@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import cast, get_args
 
+from facewright.core.device import DeviceName
 from facewright.core.errors import InputError, UnavailableError
 from facewright.core.files import read_marker
 from facewright.data.shard_reader import ShardSet
@@ -40,11 +41,13 @@ class SpecularStudy:
         scale: of training and data.
         examples: folders of prepared photos; the twin is made if there are none.
         steps: of each training; the scale's if None.
+        device: of the trainings, which runs do not depend on but for rounding.
     """
 
     scale: Scale
     examples: tuple[Path, ...] = ()
     steps: int | None = None
+    device: DeviceName = "auto"
     name: str = "specular"
 
     @classmethod
@@ -72,6 +75,10 @@ class SpecularStudy:
         if steps < 1:
             raise InputError(f"expected at least 1 step, got {steps}.")
         return replace(self, steps=steps)
+
+    def on_device(self, device: DeviceName) -> "SpecularStudy":
+        """The same study with trainings on a device."""
+        return replace(self, device=device)
 
     @property
     def tables(self) -> Mapping[str, AblationTable]:
@@ -111,7 +118,7 @@ class SpecularStudy:
         Raises:
             NotFiniteError: the training diverged.
         """
-        settings = replace(self._schedule(), seed=seed)
+        settings = replace(self._schedule(), seed=seed, device=self.device)
         given = self.examples or (folder.parents[2] / EXAMPLES,)
         features = shipped_features()
         training, loss = self._training(), variant.changes.get("without")

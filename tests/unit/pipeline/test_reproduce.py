@@ -201,7 +201,9 @@ def test_what_is_not_there_is_told(tmp_path):
     # The mouth loss starts at a quarter of any length.
     longer: dict[str, Any] = dict(load_study("specular", "mini", [], 1200).settings())
     assert (longer["schedule"]["steps"], longer["training"]["losses"]["mouth_start"]) == (1200, 300)
-    assert longer != dict(load_study("specular", "mini", []).settings())
+    study = load_study("specular", "mini", [])
+    assert longer != dict(study.settings())
+    assert dict(load_study("specular", "mini", [], device="cpu").settings()) == dict(study.settings())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -213,6 +215,7 @@ def test_what_is_not_there_is_told(tmp_path):
         ["specular", "1", "--seeds", "0"],
         ["specular", "1", "--steps", "0"],
         ["specular", "1", "--examples", "."],
+        ["sphere", "1", "--device", "cpu"],
     ],
 )
 def test_command_lines_that_cannot_be_run(arguments, tmp_path, capsys):
