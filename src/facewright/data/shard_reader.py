@@ -22,6 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from facewright.core.errors import InputError
+from facewright.core.files import read_marker
 from facewright.data.records import SampleMasks
 from facewright.image.color import linear_from_srgb
 from facewright.scene.camera import PerspectiveCamera
@@ -32,7 +33,9 @@ from facewright.scene.pose import Pose
 SHARDS = "shards"
 MASK_BITS = {"head": 1, "skin": 2, "face": 4, "inner_mouth": 8, "occluder": 16}
 DEPTH_STEP = 0.1  # mm
+END = bytes(2 * tarfile.BLOCKSIZE)  # of a tar file
 MAX_MEMBER = 256 << 20  # bytes of a file of a sample
+MAX_SIDECAR = 64 << 20
 MAX_MEMBERS = 4_000_000  # files in a shard
 MAX_SIDE = 4096  # px of a picture
 MAX_VALUES = 1 << 26  # of an array
@@ -44,9 +47,10 @@ def shard_index(path: Path) -> list[tuple[str, dict[str, Place]]]:
     """The samples of a shard, key and place of each file by suffix, without reading the files.
 
     Raises:
-        InputError: it is no whole tar file of samples.
+        InputError: it is no whole tar file of samples, or not the one that its sidecar tells of.
     """
     found: list[tuple[str, dict[str, Place]]] = []
+    last = 0
     try:
         end = path.stat().st_size
         with tarfile.open(path, "r:") as archive:
@@ -64,9 +68,25 @@ def shard_index(path: Path) -> list[tuple[str, dict[str, Place]]]:
                 if not found or found[-1][0] != key:
                     found.append((key, {}))
                 found[-1][1][suffix] = (entry.offset_data, entry.size)
+                last = entry.offset_data + -(-entry.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+        # Reading ends without a word where a header is cut; a whole archive ends in two blocks of zeros.
+        with path.open("rb") as stream:
+            if os.pread(stream.fileno(), len(END), last) != END:
+                raise InputError(f"{path} is no whole shard (it has no end): make it again.")
     except (tarfile.TarError, OSError, EOFError) as error:
         raise InputError(f"{path} is no whole shard ({error}): make it again.") from error
+    told = read_marker(sidecar_of(path), MAX_SIDECAR) or {}
+    if told.get("count", len(found)) != len(found) or told.get("bytes", end) != end:
+        raise InputError(
+            f"{path} has {len(found)} samples in {end} bytes, but {sidecar_of(path).name} tells of "
+            f"{told.get('count')} in {told.get('bytes')}: make it again."
+        )
     return found
+
+
+def sidecar_of(path: Path) -> Path:
+    """Where a shard's sidecar lies."""
+    return path.with_suffix(".json")
 
 
 def read_shard(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from facewright.core.assets import sha256
 from facewright.core.files import atomic_file, read_marker, write_json
+from facewright.data.shard_reader import MAX_SIDECAR, sidecar_of
 
 FORMAT_VERSION = 1
-MAX_SIDECAR = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,6 @@ def record_shard(path: Path, first: int, statistics: list[dict[str, float]]) -> 
     shard = Shard(path.name, first, len(statistics), sha256(path), path.stat().st_size, statistics)
     write_json(sidecar_of(path), asdict(shard))
     return shard
-
-
-def sidecar_of(path: Path) -> Path:
-    """Where a shard's sidecar lies."""
-    return path.with_suffix(".json")
 
 
 def whole_shard(path: Path, first: int, count: int) -> Shard | str:

@@ -6,8 +6,8 @@ import tarfile
 import pytest
 
 from facewright.core.errors import InputError
-from facewright.data.shard_reader import read_shard
-from facewright.pipeline.shards import Shard, record_shard, sidecar_of, whole_shard, write_shard
+from facewright.data.shard_reader import read_shard, sidecar_of
+from facewright.pipeline.shards import Shard, record_shard, whole_shard, write_shard
 
 SAMPLES = [("000000000", {"jpg": b"picture", "json": b"{}"}), ("000000001", {"json": b"[]", "jpg": b"other"})]
 ROWS = [{"yaw_deg": 1.0}, {"yaw_deg": 2.0}]
@@ -85,9 +85,39 @@ def test_damage_is_seen(shard, damage) -> None:
     assert "damaged" in str(whole_shard(shard, 0, 2))
 
 
-def test_reading_a_cut_shard_is_a_clear_error(shard) -> None:
-    cut(shard)
+# Of SAMPLES: four members of a header and a block each, then the end.
+CUTS = {
+    "empty": 0,
+    "in a header": 700,
+    "in the first content": 515,
+    "after a header": 1536,
+    "between members": 1024,
+    "in the second header": 1300,
+    "after a sample": 2048,
+    "before the end": 4096,
+    "in the end": 4096 + 700,
+}
+
+
+@pytest.mark.parametrize("left", CUTS.values(), ids=CUTS)
+@pytest.mark.parametrize("sidecar", [True, False])
+def test_reading_a_cut_shard_is_a_clear_error(shard, left, sidecar) -> None:
+    if not sidecar:
+        no_sidecar(shard)
+    shard.write_bytes(shard.read_bytes()[:left])
     with pytest.raises(InputError, match="make it again"):
+        list(read_shard(shard))
+
+
+def test_an_archive_of_others_may_end_after_its_last_blocks(shard) -> None:
+    no_sidecar(shard)
+    shard.write_bytes(shard.read_bytes()[: 4096 + 1024])  # without the padding that Python adds
+    assert len(list(read_shard(shard))) == 2
+
+
+def test_a_shard_that_is_not_the_one_of_its_sidecar_is_told(shard) -> None:
+    write_shard(shard, SAMPLES[:1])
+    with pytest.raises(InputError, match="tells of 2"):
         list(read_shard(shard))
 
 
