@@ -75,6 +75,7 @@ class Synthesize:
         summary = synthesize_into(self.out, settings, self.workers)
         kept = f", {summary.kept} kept" if summary.kept else ""
         again = f", {len(summary.damaged)} of them in place of damaged ones" if summary.damaged else ""
+        again += f", {len(summary.longer)} of them in place of shorter ones" if summary.longer else ""
         sys.stdout.write(
             f"{summary.samples} samples: {summary.made} shards made{again}{kept}. "
             f"Look at {self.out / SHEET}\n"

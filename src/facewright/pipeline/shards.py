@@ -12,6 +12,7 @@ from facewright.core.files import atomic_file, read_marker, write_json
 from facewright.data.shard_reader import MAX_SIDECAR, sidecar_of
 
 FORMAT_VERSION = 1
+MISSING, SHORTER, LONGER = "missing", "it holds fewer samples", "it holds more samples"
 
 
 @dataclass(frozen=True)
@@ -64,15 +65,20 @@ def record_shard(path: Path, first: int, statistics: list[dict[str, float]]) -> 
 
 
 def whole_shard(path: Path, first: int, count: int) -> Shard | str:
-    """A shard that has what it should, by its checksum; otherwise what is wrong with it."""
+    """A shard that has what it should, by its checksum; otherwise what is wrong with it.
+
+    That is ``MISSING``, ``SHORTER`` or ``LONGER`` where nothing is damaged.
+    """
     if not path.is_file():
-        return "missing"
+        return MISSING
     try:
         shard = Shard(**(read_marker(sidecar_of(path), MAX_SIDECAR) or {}))
     except TypeError:
         return "its sidecar is missing or damaged"
-    if (shard.format_version, shard.first, shard.count) != (FORMAT_VERSION, first, count):
-        return "it holds other samples"
+    if (shard.format_version, shard.first) != (FORMAT_VERSION, first):
+        return "its sidecar tells of other samples, so it is damaged"
+    if shard.count != count:
+        return SHORTER if shard.count < count else LONGER
     if not _plain(shard.statistics, count):
         return "its sidecar is damaged"
     if shard.bytes != path.stat().st_size or shard.sha256 != sha256(path):

@@ -18,7 +18,15 @@ import facewright
 from facewright.core.assets import asset_path, sha256
 from facewright.core.device import DeviceName, resolve_device
 from facewright.core.errors import AssetError, InputError, OutputError, UnavailableError
-from facewright.core.files import make_writable_folder, only_writer, output_errors, read_marker, write_json
+from facewright.core.files import (
+    PARTIAL,
+    make_writable_folder,
+    only_writer,
+    output_errors,
+    read_marker,
+    write_json,
+)
+from facewright.core.processes import end_with_parent
 from facewright.core.progress import ProgressBar
 from facewright.core.tensor_records import on_device
 from facewright.data.backdrops import Backdrops
@@ -36,7 +44,15 @@ from facewright.pipeline.sample_files import (
     scan_key,
     scan_statistics,
 )
-from facewright.pipeline.shards import Shard, record_shard, whole_shard, write_shard
+from facewright.pipeline.shards import (
+    LONGER,
+    MISSING,
+    SHORTER,
+    Shard,
+    record_shard,
+    whole_shard,
+    write_shard,
+)
 from facewright.pipeline.synthesis_pictures import draw_contact_sheet, draw_statistics
 
 SETTINGS, REPORT = "settings.json", "report.json"
@@ -74,19 +90,21 @@ class SynthesisSettings:
 
 @dataclass(frozen=True)
 class SynthesisSummary:
-    """How many shards were made now, kept from an earlier run, and made again as they were damaged.
+    """How many shards were made now, kept from an earlier run, and made again.
 
     Attributes:
         samples: in all of them.
         made: now.
         kept: verified by checksum.
         damaged: names of those among ``made`` that were there and not whole.
+        longer: names of those among ``made`` that were there with fewer samples.
     """
 
     samples: int
     made: int
     kept: int
     damaged: tuple[str, ...]
+    longer: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -127,22 +145,27 @@ def synthesize_into(
         _same_settings(out, told)
         with output_errors(out):
             (out / SHARDS).mkdir(exist_ok=True)
+            for left in (out / SHARDS).glob(f".*{PARTIAL}"):  # by a run that was killed
+                left.unlink()
         plans = _plans(count, settings.shard_size)
         found = {plan: whole_shard(out / SHARDS / plan.name, plan.first, plan.count) for plan in plans}
+        _refuse_fewer(out, count, found)
         shards = {plan: shard for plan, shard in found.items() if isinstance(shard, Shard)}
-        damaged = tuple(plan.name for plan, why in found.items() if isinstance(why, str) and why != "missing")
         pending = [plan for plan in plans if plan not in shards]
+        longer = tuple(plan.name for plan in pending if found[plan] == SHORTER)
+        damaged = tuple(plan.name for plan in pending if found[plan] not in (MISSING, SHORTER))
         kept = len(shards)
         with ProgressBar(len(plans), shown=progress, unit="shard") as bar:
             for _ in shards:
                 bar.advance()
-            for name in damaged if progress else ():
-                bar.line(f"again  {name}: {found[_named(plans, name)]}")
+            for plan in pending if progress else ():
+                if plan.name in damaged:
+                    bar.line(f"again  {plan.name}: {found[plan]}")
             for plan, shard in _made(out, settings, pending, workers):
                 shards[plan] = shard
                 bar.advance()
         ordered = [shards[plan] for plan in plans]
-        summary = SynthesisSummary(count, len(pending), kept, damaged)
+        summary = SynthesisSummary(count, len(pending), kept, damaged, longer)
         _tell(out, told, ordered, summary)
     return summary
 
@@ -229,8 +252,16 @@ def _plans(count: int, size: int) -> list[_Plan]:
     return [_Plan(k, first, min(size, count - first)) for k, first in enumerate(range(0, count, size))]
 
 
-def _named(plans: list[_Plan], name: str) -> _Plan:
-    return next(plan for plan in plans if plan.name == name)
+def _refuse_fewer(out: Path, count: int, found: Mapping[_Plan, Shard | str]) -> None:
+    """Refuse a count below what is there: whoever reads the folder would get the samples beyond it, too."""
+    wanted = {plan.name for plan in found}
+    beyond = [path.name for path in (out / SHARDS).glob("*.tar") if path.name not in wanted]
+    beyond += [plan.name for plan, why in found.items() if why == LONGER]
+    if beyond:
+        raise OutputError(
+            f"cannot write {out}: it holds more than {count} samples ({min(beyond)} is of a larger --count): "
+            "ask for as many again, or choose another folder."
+        )
 
 
 def _made(
@@ -243,7 +274,7 @@ def _made(
         return
     # Started afresh: a fork of a process whose libraries have threads may hang.
     with ProcessPoolExecutor(
-        min(workers, len(pending)), mp_context=get_context("spawn"), initializer=_one_thread
+        min(workers, len(pending)), mp_context=get_context("spawn"), initializer=_start_worker
     ) as pool:
         running: dict[Future[Shard], _Plan] = {}
         waiting = iter(pending)
@@ -266,7 +297,8 @@ def _made(
             raise
 
 
-def _one_thread() -> None:
+def _start_worker() -> None:
+    end_with_parent()
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
 

@@ -2,6 +2,10 @@
 
 import io
 import json
+import resource
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +20,7 @@ from facewright.core.device import DeviceName
 from facewright.core.errors import OutputError
 from facewright.data.protocols import PHOTO_PROTOCOLS, SCAN_PROTOCOLS
 from facewright.data.sampling import SamplingSettings
-from facewright.data.shard_reader import read_shard
+from facewright.data.shard_reader import ShardSet, read_shard
 from facewright.data.synthesis import sample
 from facewright.models.storage import ModelOrigin, save_face_model
 from facewright.pipeline.frame_file import read_frame_file
@@ -104,11 +108,55 @@ def test_a_second_run_keeps_what_is_whole_and_mends_what_is_not(
     assert "0 shards made, 2 kept" in capsys.readouterr().out
 
 
-def test_more_samples_of_the_same_run(copied, made) -> None:
+def test_more_samples_of_the_same_run(copied, made, capsys: pytest.CaptureFixture[str]) -> None:
     (copied / "shards/000000.tar").unlink()
     assert run(copied, "--count", "4", "--workers", "2", "--batch", "3") == 0
     assert contents(copied)["000000.tar"] == contents(made)["000000.tar"]  # by another process
     assert len(list(read_shard(copied / "shards/000001.tar"))) == 2
+    told = capsys.readouterr()
+    assert "2 shards made, 1 of them in place of shorter ones." in told.out
+    assert "damaged" not in told.out + told.err
+
+
+@pytest.mark.parametrize("count", [2, 1])
+def test_fewer_samples_are_refused(copied, made, count, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(copied, "--count", str(count)) == 2
+    assert "holds more than" in capsys.readouterr().err
+    assert contents(copied) == contents(made)
+    assert len(ShardSet.open(copied)) == 3
+
+
+def test_a_killed_run_is_gone_on_with(tmp_path, made) -> None:
+    out, shards = tmp_path / "out", tmp_path / "out/shards"
+    command = [sys.executable, "-m", "facewright.cli", "synthesize", CELEBA, "--count", "3"]
+    command += ["--shard-size", "2", "--out", str(out)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as killed:
+        ends = time.monotonic() + 120
+        while not (shards / ".000000.tar.partial").exists() and time.monotonic() < ends:
+            time.sleep(0.005)
+        killed.kill()
+    assert [path.name for path in shards.iterdir()] == [".000000.tar.partial"]  # no shard is half there
+    (shards / ".000009.tar.partial").write_bytes(b"of a shard that is not asked for again")
+    assert run(out) == 0
+    assert contents(out) == contents(made)
+
+
+def test_a_full_disk_is_told_and_the_run_goes_on_later(
+    copied, made, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (copied / "shards/000001.tar").unlink()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        assert run(copied) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    error = capsys.readouterr().err
+    assert "000001.tar" in error
+    assert "exceed the allowed file size" in error
+    assert {path.name for path in (copied / "shards").iterdir()} == set(contents(made)) - {"000001.tar"}
+    assert run(copied) == 0
+    assert contents(copied) == contents(made)
 
 
 def test_another_run_is_refused(copied, capsys: pytest.CaptureFixture[str]) -> None:
