@@ -11,7 +11,7 @@ import io
 import tarfile
 import time
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -91,9 +91,7 @@ def main() -> None:
             total += count
     everything = counted(chain(*photos), total)
     with torch.no_grad():
-        made = write_examples(
-            options.out, preparer.examples(islice(everything, total)), total, options.size, model
-        )
+        made = write_examples(options.out, preparer.examples(everything), options.size, model)
     print(f"{options.out}: {made} examples of {total} photos")
 
 

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from facewright.core.assets import sha256
 from facewright.core.errors import DatasetError, InputError
-from facewright.core.files import atomic_file, read_marker, write_json
+from facewright.core.files import read_marker, write_json
 from facewright.core.progress import ProgressBar
+from facewright.core.row_file import row_file
 from facewright.data.datasets.kept_out import is_kept_out
 from facewright.data.datasets.labelled_folders import FolderName, read_labelled_folder, read_pairs
 from facewright.data.datasets.record import FacePhoto, FaceSet, PhotoPair
@@ -190,12 +191,9 @@ def _identities(photos: FaceSet) -> list[str]:
 
 
 def _cut(sets: list[FaceSet], total: int, cache: Path) -> None:
-    with atomic_file(cache) as partial, ProgressBar(total) as bar, partial.open("wb") as stream:
-        header = {"descr": "|u1", "fortran_order": False, "shape": (total, SIDE, SIDE)}
-        np.lib.format.write_array_header_1_0(stream, header)
+    with row_file(cache, (SIDE, SIDE), np.uint8) as rows, ProgressBar(total) as bar:
         for photos in sets:
             bar.name(f"crops of {photos.name}")
             for photo in photos:
-                crop = crop_of(photo)[0, 0].mul(255).add(0.5).clamp(0, 255).byte()
-                stream.write(crop.numpy().tobytes())
+                rows.append(crop_of(photo)[0].mul(255).add(0.5).clamp(0, 255).byte().numpy())
                 bar.advance()

@@ -110,7 +110,7 @@ class SpecularStudy:
         preparer = Preparer(model, basis, FaceLandmarker.load(), 224 if self.scale == "full" else 112)
         shards = ShardSet.open(folder / TWIN)
         photos = synthetic_photos(shards, len(shards) // KEPT_OUT)
-        write_examples(folder / EXAMPLES, preparer.examples(photos), len(shards), preparer.size, model)
+        write_examples(folder / EXAMPLES, preparer.examples(photos), preparer.size, model)
 
     def run(self, variant: Variant, seed: int, folder: Path) -> Mapping[str, float]:
         """Train without the loss that the variant leaves out; figures of the last step's averaged weights.

@@ -9,6 +9,7 @@ from typing import Any
 
 from facewright.core.assets import sha256
 from facewright.core.files import atomic_file, read_marker, write_json
+from facewright.core.row_file import read_apart
 from facewright.data.shard_reader import MAX_SIDECAR, sidecar_of
 
 FORMAT_VERSION = 1
@@ -45,7 +46,7 @@ def write_shard(path: Path, samples: Iterable[tuple[str, Mapping[str, bytes]]]) 
         OutputError: the file cannot be written.
     """
     with atomic_file(path) as partial, tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as archive:
-        for key, files in samples:
+        for key, files in read_apart(samples):
             for suffix in sorted(files):
                 entry = tarfile.TarInfo(f"{key}.{suffix}")
                 entry.size = len(files[suffix])

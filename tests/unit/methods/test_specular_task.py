@@ -1,7 +1,10 @@
 """Examples, the task on them, and the trained network on photos."""
 
+import json
 import pickle
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,6 +62,25 @@ def folder(model, tmp_path_factory):
 @pytest.fixture(scope="session")
 def task(model, folder):
     return SpecularTask(model, Examples([folder], model), TRAINING)
+
+
+def test_examples_of_no_photos_are_none(model, tmp_path):
+    with pytest.raises(InputError, match="got none"):
+        write_examples(tmp_path / "out", iter([]), SIZE, model)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_examples_have_another_digest(model, folder, tmp_path):
+    digest = Examples([folder], model).digest
+    assert Examples([folder], model).digest == digest != Examples([folder, folder], model).digest
+    other = Path(shutil.copytree(folder, tmp_path / "other"))
+    index = other / INDEX
+    index.write_text(json.dumps({**json.loads(index.read_text()), "digest": None}))
+    assert Examples([other], model).digest == digest  # of a folder that does not tell it
+    skin = np.load(other / "skin.npy", mmap_mode="r+")
+    skin[0, 0, 0] ^= 1
+    skin.flush()
+    assert Examples([other], model).digest != digest
 
 
 def test_examples_come_back_as_they_were_written_also_in_another_process(model, folder):

@@ -3,23 +3,25 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from numpy.lib.format import open_memmap
 from torch import Tensor
 from torch.nn import functional
 
 from facewright.core.errors import InputError
-from facewright.core.files import atomic_folder
+from facewright.core.files import atomic_folder, read_marker, write_json
+from facewright.core.row_file import joined_digest, read_apart, row_file, rows_digest
 from facewright.detection.crop import cut_color_crops, sampling_grid
 from facewright.methods.segmentation.labels import ANY
 
 STORED = 168  # px of a stored crop
 ROOM = 1.3  # its side over that of the crop that the network gets, so that this one may move
 FORMAT_FILE, IMAGES, LABELS = "crops-1", "images.npy", "labels.npy"
+MAX_MARKER = 1 << 16
 SYNTHETIC, KEPT_OUT = "synthetic_", "_kept_out"  # beginning and end of the names of folders of crops
 
 
@@ -50,19 +52,17 @@ def write_crops(folder: Path, crops: Iterable[tuple[np.ndarray, np.ndarray]], co
         InputError: there are none.
     """
     with atomic_folder(folder) as partial:
-        images = open_memmap(partial / IMAGES, "w+", np.uint8, (count, STORED, STORED, 3))
-        labels = open_memmap(partial / LABELS, "w+", np.uint8, (count, STORED, STORED))
-        written = 0
-        for image, label in crops:
-            images[written], labels[written] = image, label
-            written += 1
-            if written == count:
-                break
-        if written < count:
-            raise InputError(f"expected {count} crops, got {written}: ask for fewer.")
-        images.flush()
-        labels.flush()
-        (partial / FORMAT_FILE).touch()
+        with (
+            row_file(partial / IMAGES, (STORED, STORED, 3), np.uint8) as images,
+            row_file(partial / LABELS, (STORED, STORED), np.uint8) as labels,
+        ):
+            for image, label in islice(read_apart(crops), count):
+                images.append(image[None])
+                labels.append(label[None])
+        if images.count < count:
+            raise InputError(f"expected {count} crops, got {images.count}: ask for fewer.")
+        digest = joined_digest({IMAGES: images.digest, LABELS: labels.digest})
+        write_json(partial / FORMAT_FILE, {"digest": digest})
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,14 @@ class CropStore:
     def labels(self) -> UInt8[np.ndarray, "N S S"]:
         """Bits of the classes that a pixel may have."""
         return np.load(self.folder / LABELS, mmap_mode="r", allow_pickle=False)
+
+    @cached_property
+    def digest(self) -> str:
+        """Of everything that they hold, to tell them from others."""
+        told = (read_marker(self.folder / FORMAT_FILE, MAX_MARKER) or {}).get("digest")
+        if isinstance(told, str):
+            return told  # else they were written before they told it themselves
+        return joined_digest({IMAGES: rows_digest(self.images), LABELS: rows_digest(self.labels)})
 
     def __len__(self) -> int:
         return len(self.images)

@@ -1,8 +1,9 @@
 """Photos made ready for training: crops, masks, landmarks, the fit to them, the truth if there is one."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from numpy import ndarray
 from torch import Tensor
 
 from facewright.core.errors import InputError
-from facewright.core.files import atomic_file, atomic_folder, read_marker
+from facewright.core.files import atomic_folder, read_marker, write_json
+from facewright.core.row_file import joined_digest, read_apart, row_file, rows_digest
 from facewright.models.face_model import FaceModel
 from facewright.scene.camera import PerspectiveCamera
 from facewright.scene.lighting import PointLight, SphericalHarmonicsLight
@@ -176,6 +178,21 @@ class Examples:
         }
         self.flags = np.concatenate([np.asarray(arrays["flags"]) for _, arrays in opened])
 
+    @cached_property
+    def digest(self) -> str:
+        """Of everything that they hold, to tell them from others."""
+        folders, _ = self._source
+        stored = [(read_marker(folder / INDEX, MAX_INDEX) or {}).get("digest") for folder in folders]
+        found = {
+            f"{number:06d}": told if isinstance(told, str) else self._digest_of(number)
+            for number, told in enumerate(stored)
+        }
+        return joined_digest(found)
+
+    def _digest_of(self, number: int) -> str:
+        """Of a folder that was written before they told it themselves."""
+        return joined_digest({name: rows_digest(rows.parts[number]) for name, rows in self.arrays.items()})
+
     def __getstate__(self) -> dict[str, object]:
         # Arrays stay in their files: another process opens them again.
         return {"layout": self.layout, "_source": self._source}
@@ -232,35 +249,37 @@ def array_shapes(size: int, width: int) -> dict[str, tuple[tuple[int, ...], np.d
     }
 
 
-def write_examples(folder: Path, examples: Iterator[Example], most: int, size: int, model: FaceModel) -> int:
+def write_examples(folder: Path, examples: Iterator[Example], size: int, model: FaceModel) -> int:
     """Write examples into a folder, whole or not at all; returns how many there were.
 
     Args:
         folder: must not exist.
         examples: in their order.
-        most: of them.
         size: side of the crops, px.
         model: whose heads they are.
 
     Raises:
+        InputError: there are none.
         OutputError: the folder cannot be written.
     """
-    layout, count = HeadLayout.of(model), 0
+    layout = HeadLayout.of(model)
     with atomic_folder(folder) as partial:
-        arrays = {
-            name: np.lib.format.open_memmap(partial / f"{name}.part", "w+", kind, (most, *shape))
-            for name, (shape, kind) in array_shapes(size, layout.width).items()
-        }
-        for example in examples:
-            for name, values in _row(example, layout).items():
-                arrays[name][count] = values
-            count += 1
-        for name, values in arrays.items():
-            np.save(partial / f"{name}.npy", values[:count])
-            (partial / f"{name}.part").unlink()
+        with ExitStack() as files:
+            arrays = {
+                name: files.enter_context(row_file(partial / f"{name}.npy", shape, kind))
+                for name, (shape, kind) in array_shapes(size, layout.width).items()
+            }
+            for example in read_apart(examples):
+                for name, values in _row(example, layout).items():
+                    arrays[name].append(values[None])
+        count = arrays["flags"].count
+        if count == 0:
+            raise InputError(
+                "expected photos in which a face is seen, got none: there is nothing to train on."
+            )
         told = {"format": FORMAT, "model": [model.name, model.version], "size": size, "count": count}
-        with atomic_file(partial / INDEX) as path:
-            path.write_text(json.dumps(told) + "\n")
+        digest = joined_digest({name: rows.digest for name, rows in arrays.items()})
+        write_json(partial / INDEX, {**told, "digest": digest})
     return count
 
 

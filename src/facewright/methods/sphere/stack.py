@@ -9,7 +9,8 @@ from jaxtyping import Float, Int64
 from numpy import ndarray
 
 from facewright.core.errors import InputError
-from facewright.core.files import atomic_file, make_writable_folder, read_marker, write_json
+from facewright.core.files import make_writable_folder, read_marker, write_json
+from facewright.core.row_file import read_apart, row_file
 
 SCANS, MARKER = "scans.npy", "stack.json"
 FORMAT_VERSION = 1
@@ -68,9 +69,8 @@ def write_stack(
     make_writable_folder(folder)
     width, done = 3 * len(vertex), 0
     (folder / MARKER).unlink(missing_ok=True)
-    with atomic_file(folder / SCANS) as partial:
-        mapped = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=(len(people), width))
-        for block in blocks:
+    with row_file(folder / SCANS, (width,), np.float32) as rows:
+        for block in read_apart(blocks):
             if block.shape[1:] != (len(vertex), 3):
                 raise InputError(
                     f"scan {done} has {block.shape[1]} vertices, expected the {len(vertex)} of the first: "
@@ -80,10 +80,8 @@ def write_stack(
                 raise InputError(f"expected a person for each scan, got {len(people)} labels and more scans.")
             if not np.isfinite(block).all():
                 raise InputError(f"a scan from {done} on holds coordinates that are not finite.")
-            mapped[done : done + len(block)] = block.reshape(len(block), width)
+            rows.append(block.reshape(len(block), width))
             done += len(block)
-        mapped.flush()
-        del mapped
         if done != len(people):
             raise InputError(f"expected a person for each scan, got {len(people)} labels and {done} scans.")
     numbers = np.unique(people, return_inverse=True)[1]
