@@ -48,5 +48,5 @@ def drawn_examples(path: Path, model: FaceModel, *, size: int = 48, count: int =
                 grey=row == 5,
             )
         )
-    assert write_examples(path, iter(rows), count + 3, size, model) == count
+    assert write_examples(path, iter(rows), size, model) == count
     return path

@@ -14,7 +14,7 @@ from tests.unit.methods.drawn_examples import drawn_examples
 from facewright.core.assets import asset_path
 from facewright.core.errors import InputError
 from facewright.detection.landmarker import SECOND
-from facewright.methods.specular.examples import INDEX, Examples
+from facewright.methods.specular.examples import INDEX, Examples, write_examples
 from facewright.methods.specular.infer import SpecularMethod
 from facewright.methods.specular.losses import LossSettings
 from facewright.methods.specular.model import (

@@ -57,7 +57,7 @@ def test_table_4_needs_photos_and_compares_what_photos_do(data: Path) -> None:
     study = SphereStudy.of("mini", [data])
     assert set(study.tables) == {"1", "4"}
     table: AblationTable = study.tables["4"]
-    assert [part.metric for part in (table, *table.more)] == [
+    assert [figure.metric for figure in table.figures] == [
         "photo_cosine",
         "photo_euclidean",
         "photo_landmarks",
