@@ -41,6 +41,12 @@ def test_pixels_outside_of_the_face_do_not_count(model, neutral):
     found = picture_errors(drawn, photo, face)
     assert float(found["pixel"]) == pytest.approx(0.1, abs=1e-4)
     assert float(picture_errors(drawn, photo, torch.ones(1, 64, 64))["pixel"]) > 0.5
+    # A head that leaves the face shows none of it.
+    pose = replace(neutral().parameters.pose, translation=torch.tensor([[0.0, 5e3, 1e3]]))
+    gone = render(model, replace(neutral(), parameters=replace(neutral().parameters, pose=pose)), DRAWN)
+    assert not gone.fragments.covered.any()
+    black = float((photo * face[..., None]).mean(-1).sum() / face.sum())
+    assert float(picture_errors(gone, photo, face)["pixel"]) == pytest.approx(black, rel=1e-5)
     flat = replace(drawn, lit=torch.full_like(drawn.lit, 0.3))
     assert float(picture_errors(flat, photo, face)["lit_variance"]) < 1e-9 < float(found["lit_variance"])
 

@@ -38,10 +38,13 @@ def landmark_errors(
 def picture_errors(
     drawn: Rendering, photos: Float[Tensor, "B H W 3"], face: Float[Tensor, "B H W"]
 ) -> dict[str, Float[Tensor, " B"]]:
-    """Of each photo: mean difference of the face's pixels (sRGB), spread of lit diffuse colours (linear)."""
-    seen = (drawn.fragments.covered & (face > 0.5)).float()
-    count = seen.sum((1, 2)).clamp_min(1.0)
-    error = ((drawn.image - photos).abs().mean(-1) * seen).sum((1, 2)) / count
+    """Of each photo: mean difference of the face's pixels (sRGB), spread of lit diffuse colours (linear).
+
+    All of the photo's face counts, black where no head is drawn: a head that leaves it must not win.
+    """
+    shown = (face > 0.5).float()
+    count = shown.sum((1, 2)).clamp_min(1.0)
+    error = ((drawn.image - photos).abs().mean(-1) * shown).sum((1, 2)) / count
     skin = drawn.skin[..., None].float()
     number = skin.sum((1, 2)).clamp_min(1.0)
     middle = (drawn.lit * skin).sum((1, 2)) / number

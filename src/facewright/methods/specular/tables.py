@@ -29,7 +29,7 @@ _TWIN = (
 )
 # Figures of the same runs that explain a row.
 _ALSO = {
-    "pixel": "kept-out photos, mean absolute difference over the face, sRGB",
+    "pixel": "kept-out photos, mean absolute difference over the face, black without a head, sRGB",
     "pixel_trained": "the same on photos that were trained on",
     "shape": "mm, neutral face up to shift and size",
     "coefficients": "root mean square of the identity coefficients; of true heads about 1",
@@ -40,11 +40,15 @@ _ALSO = {
     "albedo": "mean absolute difference of diffuse albedo, linear",
     "lit_variance": "of lit diffuse colours over the skin, linear",
     "highlights": "correlation with the true ones over the skin, photos with a lamp",
+    "gloss": "specular map over the face, mean absolute difference",
+    "start_gloss": "the same of the mean head's map",
 }
 _VARIANTS = tuple(Variant(name, {} if loss is None else {"without": loss}) for name, loss, *_ in _ROWS)
 _UNIFORM = {"without L_uniform": Claim(expected="worse")}
 _OF_UNIFORM = (
-    Figure("highlights", "specular map against the truth", "correlation over the skin", False, _UNIFORM),
+    Figure(
+        "highlights", "drawn highlights against the true ones", "correlation over the skin", False, _UNIFORM
+    ),
     Figure("lit_variance", "spread of lit diffuse colours", "squared linear light", True, _UNIFORM),
 )
 
