@@ -57,6 +57,10 @@ def test_size_is_no_error_of_shape_but_shape_is(probe, neutral):
     found = head_errors(probe, other, at)
     assert found["shape"][0] == 0
     assert found["shape"][1] > 1
+    assert found["gloss_correlation"].tolist() == pytest.approx([1.0, 1.0], abs=1e-4)
+    shiny = replace(at, specular=at.specular + torch.tensor([[0.0], [3.0]]))
+    same, changed = head_errors(probe, shiny, at)["gloss_correlation"].tolist()
+    assert changed < 0.99 < same
     points = torch.rand(2, 478, 2)
     off = landmark_errors(points + torch.tensor([3.0, 4.0]), points, 50)
     for values in off.values():

@@ -146,7 +146,7 @@ def test_an_untrained_network_gives_the_start_and_a_few_steps_improve_on_it(task
         torch.stack(list(task.losses(network, batch, 1).values())).sum().backward()
         optimiser.step()
     after = task.losses(network, batch, 1)
-    assert float(after["true_albedo"]) < 0.9 * float(before["true_albedo"])
+    assert after["true_albedo"].item() < 0.9 * before["true_albedo"].item()
     assert float(torch.stack(list(after.values())).sum()) < float(torch.stack(list(before.values())).sum())
     assert "photo" not in task.losses(network, task.batch(0, 2, 0, 1), 2)
 

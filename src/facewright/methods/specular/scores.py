@@ -16,15 +16,28 @@ INNER_LIPS = slice(60, 68)  # of 68
 def head_errors(
     probe: FaceProbe, at: HeadParameters, truth: HeadParameters
 ) -> dict[str, Float[Tensor, " B"]]:
-    """Mean errors of each photo: shape (mm, up to shift and size), diffuse albedo (linear), gloss."""
+    """Of each photo: shape (mm, up to shift and size), expression, diffuse albedo (linear), specular map.
+
+    All are mean errors but ``gloss_correlation``, of the specular map with the true one over the face.
+    """
     face, goal = probe.neutral_face(at.identity), probe.neutral_face(truth.identity)
+    gloss, true_gloss = probe.gloss(at.specular), probe.gloss(truth.specular)
     scale = (face * goal).sum((1, 2)) / face.square().sum((1, 2))
     return {
         "shape": (scale[:, None, None] * face - goal).norm(dim=-1).mean(1),
         "expression": (at.expression - truth.expression).abs().mean(1),
         "albedo": (probe.albedo(at.diffuse) - probe.albedo(truth.diffuse)).abs().mean((1, 2)),
-        "gloss": (probe.gloss(at.specular) - probe.gloss(truth.specular)).abs().mean(1),
+        "gloss": (gloss - true_gloss).abs().mean(1),
+        "gloss_correlation": _cosine(
+            gloss - gloss.mean(1, keepdim=True), true_gloss - true_gloss.mean(1, keepdim=True)
+        ),
     }
+
+
+def _cosine(a: Float[Tensor, "B N"], b: Float[Tensor, "B N"]) -> Float[Tensor, " B"]:
+    """Of what has no mean that is a correlation; 0 where one of both does not vary."""
+    spread = a.norm(dim=1) * b.norm(dim=1)
+    return torch.where(spread > LEAST_SPREAD, (a * b).sum(1) / spread.clamp_min(LEAST_SPREAD), 0.0)
 
 
 def landmark_errors(
@@ -62,11 +75,8 @@ def highlight_correlation(
     for drawn in (found, true):
         gloss = drawn.gloss.mean(-1)
         middle = (gloss * seen).sum((1, 2)) / number
-        offsets.append((gloss - middle[:, None, None]) * seen)
-    own, other = offsets
-    product = (own * other).sum((1, 2))
-    spread = own.square().sum((1, 2)).sqrt() * other.square().sum((1, 2)).sqrt()
-    return torch.where(spread > LEAST_SPREAD, product / spread.clamp_min(LEAST_SPREAD), 0.0)
+        offsets.append(((gloss - middle[:, None, None]) * seen).flatten(1))
+    return _cosine(*offsets)
 
 
 def has_lamp(truth: HeadParameters) -> Bool[Tensor, " B"]:

@@ -42,10 +42,14 @@ _ALSO = {
     "highlights": "correlation with the true ones over the skin, photos with a lamp",
     "gloss": "specular map over the face, mean absolute difference",
     "start_gloss": "the same of the mean head's map",
+    "start_gloss_correlation": "of the mean head's specular map with the true one over the face",
 }
 _VARIANTS = tuple(Variant(name, {} if loss is None else {"without": loss}) for name, loss, *_ in _ROWS)
 _UNIFORM = {"without L_uniform": Claim(expected="worse")}
 _OF_UNIFORM = (
+    Figure(
+        "gloss_correlation", "specular map against the truth", "correlation over the face", False, _UNIFORM
+    ),
     Figure(
         "highlights", "drawn highlights against the true ones", "correlation over the skin", False, _UNIFORM
     ),
