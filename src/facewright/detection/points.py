@@ -8,6 +8,16 @@ from torch import Tensor
 OUTER_EYES = (33, 263)  # the distance between them is the yardstick of landmark errors
 EYE_CORNERS = ((33, 133), (362, 263))
 MOUTH_CORNERS = (61, 291)
+# Margins of the lips, outer and inner, and of the lids.
+LIPS = (
+    *(61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409),
+    *(78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415),
+)
+LIDS = (
+    *(33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
+    *(263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466),
+)
+IRISES = tuple(range(468, 478))
 
 
 def towards_left_eye(points: Float[Tensor, "B 478 2"]) -> Float[Tensor, "B 2"]:

@@ -42,7 +42,7 @@ from facewright.scene.pose import Pose
 
 # Six points that are not on one line are the least that tell a pose of the mean head.
 LEAST_LANDMARKS = 6
-FOLLOWING_STEPS = 1
+FOLLOWING_STEPS = 2
 KNOWN_STEPS = 6
 
 
@@ -114,7 +114,8 @@ def _iterate(basis: LandmarkBasis, observed: Observed, state: State, settings: L
         last, trusted = change.scaled(better.to(damping), person), better.to(damping)
         damping = torch.where(better, damping * 0.1, damping * 10).clamp(1e-8, 1e3)
     if basis.errors is not None:
-        state = follow(basis, observed, state, settings)
+        telling = replace(observed, weights=observed.weights * basis.telling)
+        state = follow(basis, telling, state, settings, steps=FOLLOWING_STEPS)
     weaker = weaker_of_pairs(basis.opposed, state.expression, state.expression)
     return replace(state, expression=state.expression.masked_fill(weaker, 0.0))
 
@@ -125,6 +126,7 @@ def follow(
     state: State,
     settings: LandmarkFitSettings,
     *,
+    steps: int = 1,
     pose_only: bool = False,
 ) -> State:
     """Pose and expression at the landmarks as seen, the identity fixed; or the pose alone.
@@ -133,7 +135,7 @@ def follow(
     """
     basis, person = replace(basis, errors=None), observed.person
     damping = observed.rays.new_full((len(person),), 1e-4)
-    for _ in range(FOLLOWING_STEPS):
+    for _ in range(steps):
         linear = linearize(basis, observed, state, settings, own_only=True)
         step = _following_step(basis, state, linear.system, damping, pose_only=pose_only)
         trial = step.applied(state)

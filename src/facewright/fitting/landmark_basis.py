@@ -15,6 +15,7 @@ from torch import Tensor
 
 from facewright.core.errors import InputError
 from facewright.detection.landmark_errors import LandmarkErrors
+from facewright.detection.points import IRISES, LIDS, LIPS
 from facewright.fitting.common_errors import ErrorTables, error_tables
 from facewright.fitting.priors import ExpressionBelief, expression_belief, opposed_pairs
 from facewright.fitting.records import LANDMARK_SET
@@ -26,6 +27,9 @@ GROUPS = 8
 # Landmarks say nothing of the least varying identity modes; leaving them out halves the time of a fit.
 IDENTITY_MODES = 90
 CONTOUR_GROUPS = 3
+# Landmarks by what they tell of expressions; found on 750 photos of people who are in the training set.
+DENSE, TELLING_REST = 478, 0.35
+TELLING = ((LIPS, 1.5), (LIDS, 2.0), (IRISES, 1.0))
 NORMAL_NEIGHBOURS = 30
 AXIS_PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 
@@ -50,6 +54,8 @@ class LandmarkBasis:
         size_direction: identity coefficients that make the mean head larger.
         size_offset: mm; what they leave of growing by a factor of 2, as a shift.
         opposed: expressions that undo one another, in pairs.
+        telling: weight of each landmark where expressions alone are asked: lips and lids move with little
+            else, but brows, cheeks and jaw also keep what identity missed.
         errors: what the landmarks' errors have in common; None: each errs on its own.
     """
 
@@ -67,6 +73,7 @@ class LandmarkBasis:
     size_direction: Float[Tensor, " S"]
     size_offset: Float[Tensor, " 3"]
     opposed: Int64[Tensor, "Q 2"]
+    telling: Float[Tensor, " L"]
     errors: ErrorTables | None = None
 
     @property
@@ -124,8 +131,19 @@ def landmark_basis(
         size_direction=size_direction,
         size_offset=size_offset,
         opposed=opposed_pairs(model.expression_names).to(mean.device),
+        telling=_telling(count).to(mean),
         errors=None if errors is None else error_tables(errors, basis[:, :count], group, lines.index),
     )
+
+
+def _telling(count: int) -> Tensor:
+    """1 for all landmarks of a set that is not the dense one."""
+    weights = torch.ones(count)
+    if count == DENSE:
+        weights[:] = TELLING_REST
+        for rows, weight in TELLING:
+            weights[list(rows)] = weight
+    return weights
 
 
 def _size(points: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ import torch
 from tests.unit.fitting.miniature_head import draw_parameters, landmarks_of
 
 from facewright.core.errors import InputError
+from facewright.detection.points import LIDS, LIPS
 from facewright.fitting import blocks
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.settings import LandmarkFitSettings
@@ -216,3 +217,8 @@ def test_groups_of_another_number_than_photos_are_refused(model, basis, pixels):
         fit_landmarks(model, pixels, SIZE, basis=basis, groups=torch.arange(8))
     finally:
         jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def test_lips_and_lids_tell_most_of_expressions(basis):
+    assert float(basis.telling[list(LIDS)].min()) > float(basis.telling[list(LIPS)].max()) > 1.0
+    assert float(basis.telling.min()) < 0.5
