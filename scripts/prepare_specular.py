@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from facewright.core.errors import FacewrightError, InputError
 from facewright.data.datasets.kept_out import is_kept_out
 from facewright.data.shard_reader import ShardSet
 from facewright.detection.landmark_errors import load_landmark_errors
@@ -62,7 +63,7 @@ def counted(photos: Iterator[SourcePhoto], total: int) -> Iterator[SourcePhoto]:
 
 
 def main() -> None:
-    """Read the options and prepare."""
+    """Read the options, check what can be checked at once, and prepare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--synthetic", type=Path, nargs="*", default=[])
     parser.add_argument("--data", type=Path, default=None)
@@ -74,6 +75,19 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=112)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
+    if not options.synthetic and options.data is None:
+        parser.error("expected --synthetic, --data, or both")
+    for name in SETS if options.data is not None else ():
+        if not (options.data / name / "labels.npz").is_file():
+            parser.error(f"expected {' and '.join(SETS)} in {options.data}, found no {name}/labels.npz")
+    try:
+        prepare(options)
+    except FacewrightError as error:
+        raise SystemExit(f"prepare_specular: {error}") from None
+
+
+def prepare(options: argparse.Namespace) -> None:
+    """Make the examples that were asked for."""
     torch.set_num_threads(1)
     model = load_base_model()
     basis = landmark_basis(model, load_landmark_errors())
@@ -83,7 +97,10 @@ def main() -> None:
     total = 0
     for folder in options.synthetic:
         shards = ShardSet.open(folder, limit=options.limit)
-        photos.append(synthetic_photos(shards, options.kept_out // len(options.synthetic)))
+        kept_out = options.kept_out // len(options.synthetic)
+        if kept_out >= len(shards):
+            raise InputError(f"{folder} has {len(shards)} photos: expected fewer kept out, got {kept_out}.")
+        photos.append(synthetic_photos(shards, kept_out))
         total += len(shards)
     if options.data is not None:
         for name, count in zip(SETS, (options.colour, options.grey), strict=True):

@@ -214,7 +214,10 @@ def _opened(folder: Path, model: tuple[str, str], width: int) -> tuple[int, dict
     """Side of the crops of a folder, and its arrays."""
     told = read_marker(folder / INDEX, MAX_INDEX) or {}
     if told.get("format") != FORMAT:
-        raise InputError(f"{folder} holds no whole examples of this method: prepare them again.")
+        raise InputError(
+            f"{folder} holds no whole examples of the specular method: expected a folder that "
+            "scripts/prepare_specular.py wrote (docs/methods/specular.md); --examples names it."
+        )
     if told.get("model") != list(model):
         raise InputError(
             f"{folder} was prepared for model {told.get('model')}, expected {list(model)}: prepare it again."
@@ -253,7 +256,7 @@ def write_examples(folder: Path, examples: Iterator[Example], size: int, model: 
     """Write examples into a folder, whole or not at all; returns how many there were.
 
     Args:
-        folder: must not exist.
+        folder: what an earlier call wrote there is replaced.
         examples: in their order.
         size: side of the crops, px.
         model: whose heads they are.
@@ -263,7 +266,7 @@ def write_examples(folder: Path, examples: Iterator[Example], size: int, model: 
         OutputError: the folder cannot be written.
     """
     layout = HeadLayout.of(model)
-    with atomic_folder(folder) as partial:
+    with atomic_folder(folder, replaceable=_ours) as partial:
         with ExitStack() as files:
             arrays = {
                 name: files.enter_context(row_file(partial / f"{name}.npy", shape, kind))
@@ -281,6 +284,11 @@ def write_examples(folder: Path, examples: Iterator[Example], size: int, model: 
         digest = joined_digest({name: rows.digest for name, rows in arrays.items()})
         write_json(partial / INDEX, {**told, "digest": digest})
     return count
+
+
+def _ours(folder: Path) -> bool:
+    """Whether a folder holds examples."""
+    return (read_marker(folder / INDEX, MAX_INDEX) or {}).get("format") == FORMAT
 
 
 def _row(example: Example, layout: HeadLayout) -> dict[str, ndarray]:

@@ -245,7 +245,11 @@ class SpecularTask:
             trained = [np.concatenate(trained), trained[1][:0]]
         self.photographs, self.synthetic = trained
         if len(self.synthetic) + len(self.photographs) == 0 or len(self.held) == 0:
-            raise InputError("expected examples to train on and kept-out synthetic ones: prepare some.")
+            raise InputError(
+                f"expected examples to train on and kept-out synthetic ones, got {len(self.photographs)} "
+                f"photographs, {len(self.synthetic)} synthetic ones and {len(self.held)} kept out: prepare "
+                "more, or keep fewer out."
+            )
 
     def settings(self) -> Mapping[str, object]:
         """What a checkpoint must have been trained with to go on from it."""
