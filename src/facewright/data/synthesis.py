@@ -165,8 +165,7 @@ def sample_batches(studio: Studio, seed: int, indices: Sequence[int]) -> Iterato
     if not indices:
         return
     with torch.no_grad():
-        drawing = studio.drawn, studio.spread, studio.settings, (studio.skin.shell.count, studio.backdrops)
-        shots = [draw_shot(*drawing, np.random.default_rng([seed, index])) for index in indices]
+        shots = [_shot(studio, seed, index) for index in indices]
         people = joined_rows([shot.scene.person for shot in shots])
         vertices, albedo = _combined(studio.model, people)
         if studio.device.type != "cpu":
@@ -177,6 +176,32 @@ def sample_batches(studio: Studio, seed: int, indices: Sequence[int]) -> Iterato
             with torch.no_grad():  # what took the sample may have set it otherwise
                 made = _photographed(studio, (seed, indices[one]), [shot], vertices[one], albedo[one])
             yield made
+
+
+def photos_of_one(studio: Studio, seed: int, indices: Sequence[int]) -> list[Sample]:
+    """Photos of the person of the first index, in the expressions, views and light of all.
+
+    Raises:
+        InputError: there are none, or the seed or an index is negative.
+    """
+    if not indices or seed < 0 or min(indices) < 0:
+        raise InputError(f"expected a seed and indices of at least 0, got {seed} and {list(indices)}.")
+    shots = [_shot(studio, seed, index) for index in indices]
+    first, found = shots[0].scene.person, []
+    with torch.no_grad():
+        for index, shot in zip(indices, shots, strict=True):
+            person = replace(first, expression=shot.scene.person.expression)
+            own = replace(shot, scene=replace(shot.scene, person=person))
+            shape, albedo = _combined(studio.model, person)
+            found += _photographed(studio, (seed, [index]), [own], shape, albedo).samples()
+    return found
+
+
+def _shot(studio: Studio, seed: int, index: int) -> Shot:
+    places = studio.skin.shell.count, studio.backdrops
+    return draw_shot(
+        studio.drawn, studio.spread, studio.settings, places, np.random.default_rng([seed, index])
+    )
 
 
 def _combined(model: FaceModel, people: Person) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ import torch
 
 from facewright.core.errors import InputError
 from facewright.data.sensor import read_photograph
-from facewright.data.synthesis import open_studio, sample, samples, stream
+from facewright.data.synthesis import open_studio, photos_of_one, sample, samples, stream
 from facewright.image.sample import sample_bilinear
 from facewright.scene.material import EYE_SHININESS, SKIN_SHININESS
 
@@ -38,6 +38,18 @@ def test_a_sample_does_not_depend_on_its_batch(studio, photos) -> None:
 
 def test_a_stream_ends_where_it_is_told(studio) -> None:
     assert [photo.index for photo in stream(studio, 1, start=3, count=2)] == [3, 4]
+
+
+def test_photos_of_one_person_differ_in_all_else(studio, photos) -> None:
+    first, second = photos_of_one(studio, 5, [3, 2])
+    assert same(first, photos[3])
+    ours, others = second.parameters, photos[2].parameters
+    assert torch.equal(ours.identity, photos[3].parameters.identity)
+    assert torch.equal(ours.diffuse, photos[3].parameters.diffuse)
+    assert not torch.equal(ours.identity, others.identity)  # control
+    assert torch.equal(ours.expression, others.expression)
+    with pytest.raises(InputError, match="at least 0"):
+        photos_of_one(studio, 5, [])
 
 
 def test_a_negative_seed_is_refused(studio) -> None:
