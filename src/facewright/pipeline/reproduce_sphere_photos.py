@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -58,6 +58,7 @@ class PhotoRuns:
 
     data: Path
     cache: Path
+    _features: dict[str, Tensor] = field(default_factory=dict, repr=False)
 
     @staticmethod
     def told(data: Path, scale: Scale) -> dict[str, object]:
@@ -114,8 +115,11 @@ class PhotoRuns:
             ),
         )
         trunk = read_weights(asset_path(RECOGNITION), RecognitionNetwork, RecognitionNetworkSettings)
-        task = SphereTask(sphere, self.crops, self.landmarks, how, trunk.state_dict())
+        held = self._features.get("start")  # of all runs the same: what the shipped recognition sees
+        task = SphereTask(sphere, self.crops, self.landmarks, how, trunk.state_dict(), features=held)
         result = train(task, settings, folder, progress=False)
+        if task.features is not None:
+            self._features["start"] = task.features
         networks = read_best(result.best, task)[0]
         if not isinstance(networks, SphereNetworks):
             raise TypeError(f"expected SphereNetworks, got {type(networks).__name__}")

@@ -193,6 +193,7 @@ class SphereTask:
         training: what to train with.
         trunk: weights of a recognition network to start from; None: random ones.
         networks: all networks of an earlier run on the same people to start from instead.
+        features: of the trunk, of the photos that are trained on, if an earlier task made them.
 
     Raises:
         InputError: there are too few people, or sizes do not fit.
@@ -210,11 +211,12 @@ class SphereTask:
         training: SphereTraining = SphereTraining(),
         trunk: Mapping[str, Tensor] | None = None,
         networks: Mapping[str, Tensor] | None = None,
+        features: Float[Tensor, "P F"] | None = None,
     ) -> None:
         if len(landmarks) != len(crops.pixels):
             raise InputError(f"{len(crops.pixels)} crops, but landmarks of {len(landmarks)}: cut them again.")
         self.training, self.sphere, self.crops, self.landmarks = training, sphere, crops, landmarks
-        self.trunk, self.networks = trunk, networks
+        self.trunk, self.networks, self.features = trunk, networks, features
         people = trained_people(crops, training.kept_out_folds)
         if len(people) < 2:
             raise InputError(f"expected photos of at least 2 people to train on, got {len(people)}.")
@@ -269,13 +271,19 @@ class SphereTask:
             self._start(networks)
         return networks
 
+    def start_features(self, networks: SphereNetworks) -> Float[Tensor, "P F"]:
+        """The trunk's features of all photos that are trained on; some seconds for each 1,000 photos."""
+        if self.features is None:
+            trunk = networks.encoder.trunk.eval()
+            chunks = [self.rows[k : k + CHUNK] for k in range(0, len(self.rows), CHUNK)]
+            with torch.no_grad():
+                self.features = torch.cat([trunk.look(self.crops.plain(rows.tolist()))[0] for rows in chunks])
+            trunk.train()
+        return self.features
+
     def _start(self, networks: SphereNetworks) -> None:
-        """Directions as recognition tells people apart; it takes some seconds for each 1,000 photos."""
-        trunk = networks.encoder.trunk.eval()
-        chunks = [self.rows[k : k + CHUNK] for k in range(0, len(self.rows), CHUNK)]
-        with torch.no_grad():
-            features = torch.cat([trunk.look(self.crops.plain(rows.tolist()))[0] for rows in chunks])
-        trunk.train()
+        """Directions as recognition tells people apart."""
+        features = self.start_features(networks)
         people = torch.from_numpy(self.classes)
         directions = start_from_people(networks.encoder, features, people, self.sphere.deviations)
         networks.classes.directions.data.copy_(NORM * directions)
