@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from tests.unit.methods.drawn_examples import drawn_examples
-from torch import Tensor
+from torch import Tensor, nn
 
 from facewright.core.tensor_records import on_device
 from facewright.data.aligned_faces import CropSet
@@ -110,29 +110,48 @@ def task(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         return TASKS[request.param](tmp_path_factory.mktemp(request.param))
 
 
-def _trained(task: Task, device: torch.device) -> tuple[dict[str, float], dict[str, float], list[Tensor]]:
-    """Losses and length of the gradients of a step, figures, and pictures."""
-    network = task.build(0)
-    with torch.no_grad():  # heads that start at 0 would give no gradient to what is before them
+def _network(task: Task) -> nn.Module:
+    """A fresh one; heads that start at 0 would give no gradient to what is before them."""
+    network, generator = task.build(0), torch.Generator().manual_seed(1)
+    with torch.no_grad():
         for parameter in network.parameters():
-            parameter += 0.02 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
+            parameter += 0.02 * torch.randn(parameter.shape, generator=generator)
     for module in network.modules():
-        if isinstance(module, torch.nn.Dropout):
+        if isinstance(module, nn.Dropout):
             module.p = 0.0  # each device draws other numbers
-    network = network.to(device)
+    return network
+
+
+def _step(task: Task, network: nn.Module, device: torch.device) -> tuple[dict[str, Tensor], float]:
+    """Losses, and the length of their gradients."""
     losses = task.losses(network.train(), on_device(task.batch(0, STEP, 0, 1), device), STEP)
     leaves = [p for p in network.parameters() if p.requires_grad]
     gradients = torch.autograd.grad(torch.stack(list(losses.values())).sum(), leaves, allow_unused=True)
-    told = {name: float(value.detach()) for name, value in losses.items()}
-    told["gradient"] = float(torch.stack([g.norm() for g in gradients if g is not None]).norm())
-    network.eval()
-    return told, task.evaluate(network), [p.detach().cpu() for p in task.pictures(network).values()]
+    length = torch.stack([g.norm() for g in gradients if g is not None]).norm()
+    return {name: value.detach() for name, value in losses.items()}, float(length)
 
 
 def test_a_task_is_the_same(task: Task, device: torch.device) -> None:
-    with torch.random.fork_rng(devices=[]):
-        here, there = (_trained(task, place) for place in (torch.device("cpu"), device))
-    for expected, found in zip(here[:2], there[:2], strict=True):
-        assert found == pytest.approx(expected, rel=2e-3, abs=1e-4, nan_ok=True)
-    for expected, found in zip(here[2], there[2], strict=True):
+    told, pictures = [], []
+    for place in (torch.device("cpu"), device):
+        network = _network(task).to(place)
+        losses, length = _step(task, network, place)
+        figures = task.evaluate(network.eval())
+        told.append({name: float(value) for name, value in losses.items()} | figures | {"length": length})
+        pictures.append([picture.detach().cpu() for picture in task.pictures(network).values()])
+    assert told[1] == pytest.approx(told[0], rel=2e-3, abs=1e-4, nan_ok=True)
+    for expected, found in zip(*pictures, strict=True):
         assert (found - expected).abs().mean() < 2e-3
+
+
+def test_a_task_trains_in_bfloat16(task: Task) -> None:
+    """The network is rounded, the losses are not: they stay near those of float32."""
+    network, here = _network(task), torch.device("cpu")
+    expected, length = _step(task, network, here)
+    with torch.autocast("cpu", torch.bfloat16):
+        found, other = _step(task, network, here)
+    assert {value.dtype for value in found.values()} == {torch.float32}
+    assert other == pytest.approx(length, rel=0.2)
+    assert other != length
+    for name, value in expected.items():
+        assert float(found[name]) == pytest.approx(float(value), rel=0.1, abs=1e-2), name

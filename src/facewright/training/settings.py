@@ -26,7 +26,7 @@ class TrainingSettings:
         clip: greatest norm of all gradients together; 0 clips nothing.
         accumulate: parts of a step's batch that a process computes one after the other.
         ema: decay of the averaged weights, which are judged and kept; 0 keeps the newest.
-        precision: bfloat16 computes the losses under autocast; weights stay float32.
+        precision: bfloat16 computes networks under autocast; weights and losses stay float32.
         evaluate_every: steps; 0 evaluates after the last step only.
         checkpoint_every: steps; 0 as above.
         journal_every: steps; 0 as above.

@@ -22,6 +22,7 @@ from facewright.evaluation.identity_metrics import true_accepts, verify
 from facewright.methods.recognition.settings import RecognitionSettings
 from facewright.methods.recognition.verification import features_of
 from facewright.networks.recognition import MarginSoftmax, RecognitionNetwork
+from facewright.training.precision import in_float32
 
 DEFAULTS = RecognitionSettings()
 
@@ -47,7 +48,9 @@ class RecognitionTraining(nn.Module):
 
     def forward(self, batch: RecognitionBatch, share: float = 1.0) -> tuple[Tensor, Tensor]:
         """Loss and share of right answers; see ``MarginSoftmax``."""
-        return self.head(self.network.describe(batch.crops), batch.people, share)
+        features = self.network.describe(batch.crops)
+        with in_float32(batch.crops):
+            return self.head(features.float(), batch.people, share)
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, object]]:
         """Weights that decay, and those that do not: of normalisation, and the directions."""

@@ -17,6 +17,7 @@ from facewright.methods.segmentation.augment import AugmentSettings, covered, ph
 from facewright.methods.segmentation.crops import KEPT_OUT, SYNTHETIC, CropStore
 from facewright.networks.blocks import channels_last
 from facewright.networks.segmentation import SegmentationNetwork, SegmentationNetworkSettings
+from facewright.training.precision import in_float32
 
 SMALL = ("eyes", "inner_mouth")  # classes of few pixels
 COLORS = ((0, 0, 0), (255, 150, 100), (150, 80, 50), (0, 255, 0), (255, 0, 0), (80, 80, 255))
@@ -121,10 +122,11 @@ class SegmentationTask:
         """How little each pixel is given to the classes that it may have."""
         images = batch.images.contiguous(memory_format=torch.channels_last)
         (logits,) = network(images)
-        surprise = partial_cross_entropy(logits, batch.labels)
-        small = sum(batch.labels == 1 << CLASSES.index(name) for name in SMALL)
-        pixels = 1 + (self.options.small_weight - 1) * torch.as_tensor(small).float()
-        return {"pixels": (surprise * pixels).mean((1, 2)).mul(batch.weights).mean()}
+        with in_float32(images):
+            surprise = partial_cross_entropy(logits.float(), batch.labels)
+            small = sum(batch.labels == 1 << CLASSES.index(name) for name in SMALL)
+            pixels = 1 + (self.options.small_weight - 1) * torch.as_tensor(small).float()
+            return {"pixels": (surprise * pixels).mean((1, 2)).mul(batch.weights).mean()}
 
     def evaluate(self, network: nn.Module) -> dict[str, float]:
         """1 - mean intersection over union, that of each class, and what real photos surely do not show."""

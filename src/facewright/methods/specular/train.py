@@ -54,6 +54,7 @@ from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.networks.blocks import channels_last
 from facewright.scene.parameters import HeadParameters
+from facewright.training.precision import in_float32
 from facewright.training.recipe import Scale
 
 EVALUATION_BATCH = 64  # photos at once
@@ -331,21 +332,26 @@ class SpecularTask:
 
     def heads(self, network: nn.Module, batch: SpecularBatch) -> SpecularHead:
         """What a network finds in photos."""
-        start, sizes = self.start(batch), self.training.network
-        geometry = None
-        if sizes.guided:
-            camera = start.camera
-            probe = self.known.on(batch.crops.device).tools.probe
-            fitted = camera.project(probe.landmarks(start)[0])[..., :2]
-            geometry = geometry_of(start, batch.landmarks, fitted)
+        sizes, geometry = self.training.network, None
+        with in_float32(batch.crops):
+            start = self.start(batch)
+            if sizes.guided:
+                probe = self.known.on(batch.crops.device).tools.probe
+                fitted = start.camera.project(probe.landmarks(start)[0])[..., :2]
+                geometry = geometry_of(start, batch.landmarks, fitted)
         raw = network(batch.crops.contiguous(memory_format=torch.channels_last), geometry)
-        return decode(raw.float(), start, sizes, self.training.render.camera)
+        with in_float32(batch.crops):
+            return decode(raw.float(), start, sizes, self.training.render.camera)
 
     def losses(self, network: nn.Module, batch: SpecularBatch, step: int) -> dict[str, Tensor]:
         """Weighted terms of one batch."""
+        head = self.heads(network, batch)
+        with in_float32(batch.crops):
+            return self._judged(head, batch, step)
+
+    def _judged(self, head: SpecularHead, batch: SpecularBatch, step: int) -> dict[str, Tensor]:
         how, size = self.training, self.training.network.input_size
         tools = self.known.on(batch.crops.device).tools
-        head = self.heads(network, batch)
         found: dict[str, Tensor] = {}
         points = head.parameters.camera.project(tools.probe.landmarks(head.parameters)[0])[..., :2]
         if how.supervision is not None:

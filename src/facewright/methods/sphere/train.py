@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from facewright.core.errors import InputError
-from facewright.core.tensor_records import Movable, device_of
+from facewright.core.tensor_records import Movable, device_of, map_tensors
 from facewright.data.aligned_faces import (
     MARGIN,
     CropSet,
@@ -51,6 +51,7 @@ from facewright.methods.sphere.losses import (
 from facewright.methods.sphere.start import NORM, start_from_people
 from facewright.models.sphere_model import SphereModel
 from facewright.networks.recognition import MarginSoftmax
+from facewright.training.precision import in_float32
 
 CHUNK = 256
 PICTURES = 6
@@ -315,14 +316,22 @@ class SphereTask:
     ) -> SphereHead:
         """What the encoder finds in crops."""
         encoder = networks.encoder
-        outputs = encoder(crops, frozen_trunk=frozen_trunk)
+        outputs = map_tensors(Tensor.float, encoder(crops, frozen_trunk=frozen_trunk))
         decoder = self.known.on(crops.device).decoder
-        return decoder.decode(outputs, self.training.network, encoder.mixing)
+        with in_float32(crops):
+            return decoder.decode(outputs, self.training.network, encoder.mixing)
 
     def losses(self, network: nn.Module, batch: SphereBatch, step: int) -> dict[str, Tensor]:
         """Weighted terms of one batch; each sees the photos that have its label."""
-        networks, how, weights = _checked(network), self.training, self.training.weights
-        head = self.heads(networks, batch.crops, frozen_trunk=step < how.warm_up)
+        networks = _checked(network)
+        head = self.heads(networks, batch.crops, frozen_trunk=step < self.training.warm_up)
+        with in_float32(batch.crops):
+            return self._weighted(networks, head, batch, step)
+
+    def _weighted(
+        self, networks: SphereNetworks, head: SphereHead, batch: SphereBatch, step: int
+    ) -> dict[str, Tensor]:
+        how, weights = self.training, self.training.weights
         known, at = self.known.on(batch.crops.device), head.parameters
         points = at.camera.project(known.probe.landmarks(at)[0])[..., :2]
         mixing = networks.encoder.mixing
