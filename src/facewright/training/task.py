@@ -59,8 +59,8 @@ class Task(Protocol[Batch]):
     def losses(self, network: nn.Module, batch: Any, step: int) -> dict[str, Tensor]:
         """Weighted losses by name, each a mean over the part; the loop minimises their sum.
 
-        Whatever is drawn from torch's global generator here is the same in a resumed run. Called under autocast
-        where the precision is bfloat16: ``training.precision.in_float32`` leaves it after the network.
+        Whatever is drawn from torch's global generator here is the same in a resumed run. It is called
+        under autocast where the precision is bfloat16: ``in_float32`` leaves that after the network.
         """
         ...
 

@@ -172,6 +172,14 @@ def test_evaluation_and_pictures_are_of_kept_out_photos(task):
     assert picture.max() <= 1
 
 
+def test_a_network_that_is_not_finite_is_told_as_such(task):
+    network = task.build(0)
+    torch.nn.init.constant_(network.heads.bias, float("nan"))
+    figures = task.evaluate(network)
+    assert np.isnan(figures[task.metric])
+    assert "highlights" in figures  # the lamp in the drawn photos shone
+
+
 def test_missing_parts_are_told(model, folder):
     examples = Examples([folder], model)
     with pytest.raises(InputError, match="recognition"):

@@ -1,6 +1,5 @@
 """Training of the specular method as a task of the training loop."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -408,9 +407,10 @@ class SpecularTask:
                 for name, values in errors.items():
                     found.setdefault(name, []).append(values)
             trained = self._trained_error(network)
-        mean = {name: float(torch.cat(values).mean()) for name, values in found.items()} | trained
-        mean = {name: value for name, value in mean.items() if not math.isnan(value)}
-        mean["pixel_std"] = float(torch.cat(found["pixel"]).std(correction=0))
+        whole = {name: torch.cat(values) for name, values in found.items()}
+        # Photos without a lamp have no figure of highlights; NaN of photos there are is for the loop to tell.
+        mean = {name: float(values.mean()) for name, values in whole.items() if len(values)} | trained
+        mean["pixel_std"] = float(whole["pixel"].std(correction=0))
         ratios = [mean[name] / max(mean[f"start_{name}"], 1e-9) for name in ("shape", "albedo")]
         supervised = self.training.supervision is not None
         return {"score": sum(ratios) / len(ratios) if supervised else mean["pixel"], **mean}
