@@ -58,6 +58,11 @@ class Share:
     parts: int
 
 
+def part_of(total: int, part: int, parts: int) -> int:
+    """How many of a step's ``total`` samples of a kind are in one of its parts: as even as can be."""
+    return total * (part + 1) // parts - total * part // parts
+
+
 @dataclass(frozen=True)
 class _Failure:
     """An error of a worker process: raised by the loop, without the worker's traceback in its text."""

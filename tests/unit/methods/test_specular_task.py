@@ -123,13 +123,36 @@ def test_a_batch_depends_on_its_arguments_alone(task):
     assert isinstance(loop_takes, Task)
     one, same, other = task.batch(3, 1, 0, 2), task.batch(3, 1, 0, 2), task.batch(3, 1, 1, 2)
     for name, value in vars(one).items():
-        assert torch.equal(value, getattr(same, name)), name
+        again = getattr(same, name)
+        assert torch.equal(value, again) if isinstance(value, torch.Tensor) else value == again, name
     assert not torch.equal(one.start, other.start) or not torch.equal(one.crops, other.crops)
     assert len(one.crops) == 3
-    assert len(one.photos) == 2
+    assert len(one.photos) == 1
     assert len(task.batch(3, 2, 0, 2).photos) == 0  # this step draws no heads
     held = set(task.held.tolist())
     assert not held & {*task.synthetic.tolist(), *task.photographs.tolist()}
+
+
+@pytest.mark.parametrize("step", [1, 2])  # of which the first draws heads
+def test_parts_add_up_to_the_same_training(task, step):
+    network = task.build(0).eval()  # batch normalisation counts each part's photos alone
+    told = []
+    for parts in (1, 2, 3):
+        batches = [task.batch(0, step, part, parts) for part in range(parts)]
+        seen = torch.cat([batch.crops for batch in batches]).flatten(1)
+        with torch.no_grad():
+            terms = [task.losses(network, batch, step) for batch in batches]
+        names = {name for each in terms for name in each}
+        mean = {name: float(sum(each.get(name, 0) for each in terms)) / parts for name in names}
+        known = [int(batch.supervised.sum()) for batch in batches]
+        told.append((seen[seen.sum(1).argsort()], mean, sum(len(batch.photos) for batch in batches)))
+        assert max(known) - min(known) <= 1
+    assert [drawn for _, _, drawn in told] == ([2, 2, 3] if step == 1 else [0, 0, 0])  # one a part at least
+    for seen, mean, _ in told[1:]:
+        assert torch.equal(seen, told[0][0])  # disturbed alike, too
+        same = [name for name in mean if name.startswith("true_") or step == 2]
+        assert len(same) > 5
+        assert mean == pytest.approx({**mean, **{name: told[0][1][name] for name in same}}, rel=1e-4)
 
 
 def test_an_untrained_network_gives_the_start_and_a_few_steps_improve_on_it(task):

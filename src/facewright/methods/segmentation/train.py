@@ -17,6 +17,7 @@ from facewright.methods.segmentation.augment import AugmentSettings, covered, ph
 from facewright.methods.segmentation.crops import KEPT_OUT, SYNTHETIC, CropStore
 from facewright.networks.blocks import channels_last
 from facewright.networks.segmentation import SegmentationNetwork, SegmentationNetworkSettings
+from facewright.training.batches import part_of
 from facewright.training.precision import in_float32
 
 SMALL = ("eyes", "inner_mouth")  # classes of few pixels
@@ -108,8 +109,9 @@ class SegmentationTask:
         count, size = self.options.batch // parts, self.options.network.input_size
         if step < self.options.coarse_steps:
             size //= 2
-        real = round(count * self.options.real) if self.real else 0
-        drawn = [_draw(self.synthetic, count - real, rng)] + ([_draw(self.real, real, rng)] if real else [])
+        real = part_of(round(self.options.batch * self.options.real), part, parts) if self.real else 0
+        pools = [(self.synthetic, count - real), (self.real, real)]
+        drawn = [_draw(stores, number, rng) for stores, number in pools if number]
         images, labels = (torch.cat(tensors) for tensors in zip(*drawn, strict=True))
         images, labels = viewed(images, labels, size, self.options.augment, rng)
         images, labels = covered(images, labels, self.options.augment, rng)

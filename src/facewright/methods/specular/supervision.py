@@ -48,7 +48,7 @@ def supervised_losses(
         truth: of each photo; anything where there is none.
         probe: of the model.
         weights: of the terms.
-        rows: 1 where there is a truth, else 0.
+        rows: share of each photo in the means; 0 where there is no truth.
     """
     at, true, size = head.parameters, truth.head, head.parameters.camera.size[0]
     found = {
@@ -63,9 +63,8 @@ def supervised_losses(
         "lamp": lambda: length(_lamp(at) - _lamp(true)) + (_strength(at) - _strength(true)).abs(),
         "shininess": lambda: (head.shininess / SHININESS).log().square(),
     }
-    count = rows.sum().clamp_min(1.0)
     used = weights.used()
-    return {f"true_{name}": weight * (found[name]() * rows).sum() / count for name, weight in used.items()}
+    return {f"true_{name}": weight * (found[name]() * rows).sum() for name, weight in used.items()}
 
 
 def _shape_error(probe: FaceProbe, found: Tensor, true: Tensor) -> Tensor:

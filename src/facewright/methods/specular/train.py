@@ -58,6 +58,7 @@ from facewright.training.recipe import Scale
 
 EVALUATION_BATCH = 64  # photos at once
 PICTURES = 6
+LEAST = 1e-6  # photos; where there are none nothing is divided by their number
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class SpecularTraining:
         render_from: first step that draws heads; before it photos without truth are held by their landmarks
             and by regularisation alone.
         render_every: of the steps from then on, every so many draw heads.
-        render_rows: of a batch that are drawn.
+        render_rows: of a batch that are drawn; each part of a step draws its share, at least one.
         grey: share of photos that are shown to the network without colour.
         noise: standard deviation of noise on the crops.
         patch: share of crops before which a grey patch is put.
@@ -159,7 +160,7 @@ class SpecularTraining:
 
 @dataclass(frozen=True)
 class SpecularBatch:
-    """Photos of one step; the first ``R`` of them are drawn.
+    """Photos of one part of a step; the first ``R`` of them are drawn.
 
     Attributes:
         crops: as the network sees them, sRGB.
@@ -167,7 +168,9 @@ class SpecularBatch:
         start: rows of ``HeadLayout``.
         truth: likewise; where there is none, the start.
         true_landmarks: pixels of the crop.
-        supervised: 1 where there is a truth.
+        supervised: 1 where there is a truth that is told.
+        expected: how many without and with it a part of the step has on average: means are taken over these,
+            so that parts of any number add up to the same losses.
         photos: what drawings are compared with, sRGB.
         face: 1 where they show the face.
         skin: probability of skin.
@@ -181,6 +184,7 @@ class SpecularBatch:
     truth: Float[Tensor, "B W"]
     true_landmarks: Float[Tensor, "B 478 2"]
     supervised: Float[Tensor, " B"]
+    expected: tuple[float, float]
     photos: Float[Tensor, "R H H 3"]
     face: Float[Tensor, "R H H"]
     skin: Float[Tensor, "R H H"]
@@ -265,29 +269,45 @@ class SpecularTask:
         return channels_last(network)
 
     def batch(self, seed: int, step: int, part: int, parts: int) -> SpecularBatch:
-        """The photos of a step: always the same for the same arguments."""
-        how = self.training
-        rng = np.random.default_rng([seed, step, part, parts])
-        count = -(-how.batch // parts)
-        real = round(how.photos * count)
+        """The photos of a step, or a slice of them: always the same for the same arguments."""
+        how, (rows, alone) = self.training, self._rows(seed, step)
+        # Each kind is dealt out evenly; within a part the photos keep the order of the step.
+        dealt = np.concatenate([np.flatnonzero(alone), np.flatnonzero(~alone)])
+        places = np.sort(dealt[part::parts])
+        generators = [np.random.default_rng([seed, step, int(place)]) for place in places]
+        drawn = -(-how.render_rows // parts) if self._draws(step) else 0
+        expected = int(alone.sum()) / parts, int((~alone).sum()) / parts
+        own = rows[places]
+        return self._batch(own, own[:drawn], generators, expected)
+
+    def _rows(self, seed: int, step: int) -> tuple[ndarray, ndarray]:
+        """Numbers of the photos of a whole step, and which of them have no truth that is told."""
+        rng, count = np.random.default_rng([seed, step, 0, 1]), self.training.batch
+        real = round(self.training.photos * count)
         if not (len(self.photographs) and len(self.synthetic)):
             real = count if len(self.photographs) else 0
         pools = [(self.photographs, real), (self.synthetic, count - real)]
         rows = np.concatenate([rng.choice(pool, number) for pool, number in pools if number])
-        rows = rows[rng.permutation(count)]
-        drawn = rows[: min(how.render_rows, count)] if self._draws(step) else rows[:0]
-        return self._batch(rows, drawn, rng)
+        order = rng.permutation(count)
+        return rows[order], (np.arange(count) < real)[order]
 
     def _draws(self, step: int) -> bool:
         how = self.training
         return step >= how.render_from and (step - how.render_from) % how.render_every == 0
 
-    def _batch(self, rows: ndarray, drawn: ndarray, rng: np.random.Generator | None) -> SpecularBatch:
-        """Examples of some rows, disturbed if there is a generator."""
+    def _batch(
+        self,
+        rows: ndarray,
+        drawn: ndarray,
+        generators: Sequence[np.random.Generator] = (),
+        expected: tuple[float, float] = (1.0, 1.0),
+    ) -> SpecularBatch:
+        """Examples of some rows, each disturbed by its generator if there are any."""
         arrays = self.examples.arrays
         clean = arrays["crops"][rows]
-        crops = clean if rng is None else self._disturbed(clean, rng)
+        crops = self._disturbed(clean, generators) if generators else clean
         flags = self.examples.flags[rows]
+        told = (flags & TRUTH > 0) & (self.training.supervision is not None)
         size, masks = self.training.render.size, arrays["masks"][drawn]
         shown = _resized(torch.from_numpy(clean[: len(drawn)]).permute(0, 3, 1, 2).float() / 255, size)
         layers = np.stack([masks & FACE > 0, masks & MOUTH > 0, arrays["skin"][drawn] / 255], axis=1)
@@ -298,7 +318,8 @@ class SpecularTask:
             start=torch.from_numpy(arrays["start"][rows]),
             truth=torch.from_numpy(arrays["truth"][rows]),
             true_landmarks=torch.from_numpy(arrays["true_landmarks"][rows]),
-            supervised=torch.from_numpy((flags & TRUTH > 0).astype(np.float32)),
+            supervised=torch.from_numpy(told.astype(np.float32)),
+            expected=expected,
             photos=shown.permute(0, 2, 3, 1).contiguous(),
             face=face.contiguous(),
             skin=skin.contiguous(),
@@ -306,11 +327,11 @@ class SpecularTask:
             grey=torch.from_numpy((flags[: len(drawn)] & GREY > 0).astype(np.float32)),
         )
 
-    def _disturbed(self, crops: ndarray, rng: np.random.Generator) -> ndarray:
+    def _disturbed(self, crops: ndarray, generators: Sequence[np.random.Generator]) -> ndarray:
         """Without colour, with noise, with something before the face: some of them each."""
         how, changed = self.training, crops.astype(np.float32)
         size = crops.shape[1]
-        for crop in changed:
+        for crop, rng in zip(changed, generators, strict=True):
             if rng.random() < how.grey:
                 crop[:] = (crop @ np.array(LUMA_WEIGHTS, np.float32))[..., None]
             if rng.random() < how.patch:
@@ -355,19 +376,22 @@ class SpecularTask:
         points = head.parameters.camera.project(tools.probe.landmarks(head.parameters)[0])[..., :2]
         if how.supervision is not None:
             truth = Truth(self.examples.layout.unpacked(batch.truth, size), batch.true_landmarks)
-            found |= supervised_losses(head, points, truth, tools.probe, how.supervision, batch.supervised)
+            rows = batch.supervised / max(batch.expected[1], LEAST)
+            found |= supervised_losses(head, points, truth, tools.probe, how.supervision, rows)
         if len(batch.photos):
             return found | self._drawn(head, batch, step)
-        alone = torch.nonzero(batch.supervised == 0)[:, 0]
-        if len(alone) == 0:
+        if not batch.expected[0]:
             return found
+        alone = torch.nonzero(batch.supervised == 0)[:, 0]
+        share, landmark = len(alone) / batch.expected[0], points.new_zeros(())
+        rest = landmark
+        if len(alone):
+            landmark = landmark_loss(points[alone], batch.landmarks[alone], size, how.losses)
+            rest = regularisation_loss(select_rows(head, alone), tools.prior)
         weights = how.losses.weights
-        chosen = select_rows(head, alone)
-        landmark = landmark_loss(points[alone], batch.landmarks[alone], size, how.losses)
-        rest = regularisation_loss(chosen, tools.prior)
         return found | {
-            "landmark": weights.landmark * landmark,
-            "regularisation": weights.regularisation * rest,
+            "landmark": weights.landmark * share * landmark,
+            "regularisation": weights.regularisation * share * rest,
         }
 
     def _drawn(self, head: SpecularHead, batch: SpecularBatch, step: int) -> dict[str, Tensor]:
@@ -394,7 +418,7 @@ class SpecularTask:
         with torch.no_grad():
             for first in range(0, len(self.held), EVALUATION_BATCH):
                 rows = self.held[first : first + EVALUATION_BATCH]
-                batch = on_device(self._batch(rows, rows[:drawn], None), device)
+                batch = on_device(self._batch(rows, rows[:drawn]), device)
                 truth = self.examples.layout.unpacked(batch.truth, self.examples.size)
                 head = self.heads(network, batch)
                 errors = head_errors(known, head.parameters, truth)
@@ -441,7 +465,7 @@ class SpecularTask:
         rows = np.concatenate([self.photographs, self.synthetic])[: self.training.evaluated_trained]
         for first in range(0, len(rows), EVALUATION_BATCH):
             part = rows[first : first + EVALUATION_BATCH]
-            batch = on_device(self._batch(part, part, None), device)
+            batch = on_device(self._batch(part, part), device)
             drawn = render(self.known.on(device).model, self.heads(network, batch), self.training.render)
             found.append(picture_errors(drawn, batch.photos, batch.face)["pixel"])
         return {"pixel_trained": float(torch.cat(found).mean())} if found else {}
@@ -454,7 +478,7 @@ class SpecularTask:
         network.eval()
         device = device_of(network)
         with torch.no_grad():
-            batch = on_device(self._batch(rows, rows, None), device)
+            batch = on_device(self._batch(rows, rows), device)
             drawn = render(self.known.on(device).model, self.heads(network, batch), self.training.render)
         flat = [batch.photos, drawn.image, drawn.diffuse, srgb_from_linear(drawn.gloss)]
         return {"heads": torch.cat([torch.cat(list(each), dim=0) for each in flat], dim=1).permute(2, 0, 1)}

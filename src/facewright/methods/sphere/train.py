@@ -51,6 +51,7 @@ from facewright.methods.sphere.losses import (
 from facewright.methods.sphere.start import NORM, start_from_people
 from facewright.models.sphere_model import SphereModel
 from facewright.networks.recognition import MarginSoftmax
+from facewright.training.batches import part_of
 from facewright.training.precision import in_float32
 
 CHUNK = 256
@@ -75,7 +76,8 @@ class SphereTraining:
         margin_ramp: steps after the warm-up over which the margin is raised from 0.
         reliable: whether centres follow photos by how reliable these are.
         scale_share: of the model's mean scale and its spread, what photos are expected to tell.
-        drawn: photos of a batch that are compared with pictures.
+        drawn: photos of a batch that are compared with pictures; each part of a step has its share of them,
+            at least one, as of ``meshes``.
         draw_every: steps.
         meshes: photos of a batch whose meshes are held to be smooth, symmetric and near the mean.
         trunk_rate: learning rate of what recognition taught, over that of the rest.
@@ -295,7 +297,7 @@ class SphereTask:
         rng = np.random.default_rng((seed, step, part, parts))
         count = -(-self.training.batch // parts)
         share = 1.0 if step < self.training.warm_up else self.training.labelled
-        of_labels = round(share * count)
+        of_labels = part_of(round(share * self.training.batch), part, parts)
         chosen = np.searchsorted(self.chances, rng.random(count - of_labels)).clip(0, len(self.rows) - 1)
         rows = np.concatenate([rng.choice(self.labelled, of_labels), self.rows[chosen]])
         people = np.concatenate([np.full(of_labels, NOBODY), self.classes[chosen]])
@@ -345,12 +347,16 @@ class SphereTask:
             "albedo": at.diffuse.square().mean(),
             "orthonormal": orthonormality(mixing),
             "basis": mixing.square().sum(),
-            **known.meshes.costs((head.code + head.code @ mixing)[: how.meshes]),
+            **known.meshes.costs((head.code + head.code @ mixing)[: self._share(how.meshes, batch)]),
             **self._of_people(networks, head, batch.people, step),
         }
         if weights.pixel > 0 and how.drawn and step >= how.warm_up // 2 and step % how.draw_every == 0:
-            found["pixel"] = self._pixels(networks, head, batch.crops)
+            found["pixel"] = self._pixels(networks, head, batch.crops[: self._share(how.drawn, batch)])
         return {name: getattr(weights, name) * value for name, value in found.items()}
+
+    def _share(self, photos: int, batch: SphereBatch) -> int:
+        """Of so many photos of a step, those of a part: at least one, so that no part lacks the term."""
+        return -(-photos * len(batch.crops) // self.training.batch)
 
     def _of_people(
         self, networks: SphereNetworks, head: SphereHead, people: Tensor, step: int
@@ -375,12 +381,10 @@ class SphereTask:
         return found
 
     def _pixels(self, networks: SphereNetworks, head: SphereHead, crops: Tensor) -> Tensor:
-        rows = slice(0, self.training.drawn)
-        model = self.known.on(crops.device).decoder.model
+        """Of the first heads, those whose crops are given."""
+        model, rows = self.known.on(crops.device).decoder.model, slice(0, len(crops))
         drawn, skin = draw_grey(model, select_rows(head.parameters, rows), SIDE)
-        photos = interpolate(
-            crops[rows], size=(SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True
-        )
+        photos = interpolate(crops, size=(SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True)
         return laplace_loss((drawn - photos[:, 0]).abs(), networks.confidence(photos), skin)
 
     def evaluate(self, network: nn.Module) -> dict[str, float]:
