@@ -39,8 +39,8 @@ def read_celeba(folder: Path, pictures: Literal["aligned", "in_the_wild"] = "ali
     points_name = f"list_landmarks_{'align_' if aligned else ''}celeba.txt"
     wanted = ["identity_CelebA.txt", "list_attr_celeba.txt", points_name, "list_eval_partition.txt"]
     wanted += [] if aligned else ["list_bbox_celeba.txt"]
-    paths = {name: place.first_of([prefix + name for prefix in FOLDERS]) for name in wanted}
-    root = place.first_of([prefix + photos for prefix in FOLDERS])
+    found = place.first_of(*([prefix + name for prefix in FOLDERS] for name in [*wanted, photos]))
+    paths, root = dict(zip(wanted, found, strict=False)), found[-1]
     split_names, splits, _ = read_table(place, paths["list_eval_partition.txt"])
     place.require([(root.relative_to(folder) / name).as_posix() for name in split_names])
 

@@ -1,7 +1,7 @@
 """What the folder of a data set must hold, and one error that says what of it is missing."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,18 +44,18 @@ class SetPlace:
                 f"({len(missing)} in all). {self._expectation()}"
             )
 
-    def first_of(self, candidates: Iterable[str]) -> Path:
-        """The first of the paths that is there.
+    def first_of(self, *wanted: Sequence[str]) -> list[Path]:
+        """Of each of some lists of paths the first that is there.
 
         Raises:
-            DatasetError: none is.
+            DatasetError: of some lists none is; the first of each is named.
         """
-        named = list(candidates)
-        for path in named:
-            if (self.folder / path).exists():
-                return self.folder / path
-        self.require(named[:1])
-        raise self.damaged(named[0], "it cannot be read")
+        found = [[path for path in named if (self.folder / path).exists()] for named in wanted]
+        missing = [named[0] for named, there in zip(wanted, found, strict=True) if not there]
+        self.require(missing)
+        if missing:
+            raise self.damaged(missing[0], "it cannot be read")
+        return [self.folder / there[0] for there in found]
 
     def damaged(self, path: Path | str, why: str) -> DatasetError:
         """The error to raise on a file whose content is not as it should be."""

@@ -84,7 +84,7 @@ def read_youtube_pairs(photos: FaceSet) -> tuple[ClipPair, ...]:
     **Differs:** not seen on the real file; columns after these four are passed over.
     """
     place = SetPlace("YouTube Faces", photos.folder, LICENCE_PAGE, LAYOUT)
-    path = place.first_of(SPLITS)
+    (path,) = place.first_of(SPLITS)
     clips: dict[str, list[int]] = {}
     for index, name in enumerate(photos.names):
         clips.setdefault(name.rpartition("/")[0], []).append(index)

@@ -66,6 +66,14 @@ def test_celeba_labels_belong_to_their_photo(celeba: Path) -> None:
     assert found.tolist() == [95.0, 71.0, 117.0, 102.0]
 
 
+def test_of_an_empty_folder_everything_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError) as caught:
+        read_celeba(tmp_path)
+    told = str(caught.value)
+    assert "missing identity_CelebA.txt, list_attr_celeba.txt, list_landmarks_align_celeba.txt, " in told
+    assert "list_eval_partition.txt, img_align_celeba (5 in all)" in told
+
+
 def test_missing_photos_are_counted_and_ten_are_named(celeba: Path) -> None:
     for path in celeba.rglob("img_align_celeba/*.jpg"):
         path.unlink()
