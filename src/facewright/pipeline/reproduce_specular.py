@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import cast, get_args
@@ -11,17 +12,19 @@ from facewright.core.errors import InputError, UnavailableError
 from facewright.core.files import read_marker
 from facewright.data.shard_reader import ShardSet
 from facewright.detection.landmark_errors import load_landmark_errors
-from facewright.detection.landmarker import FaceLandmarker
+from facewright.detection.landmarker import FIRST, SECOND, FaceLandmarker
+from facewright.detection.recognition import FILE as RECOGNITION
 from facewright.detection.recognition import shipped_features
 from facewright.evaluation.ablation import AblationTable, Variant
 from facewright.fitting.landmark_basis import landmark_basis
-from facewright.methods.specular.examples import INDEX, MAX_INDEX, Examples, write_examples
+from facewright.methods.specular.examples import INDEX, MAX_INDEX, Examples, digest_of, write_examples
 from facewright.methods.specular.prepare import Preparer, synthetic_photos
 from facewright.methods.specular.recipe import RECIPE
 from facewright.methods.specular.tables import TABLES
 from facewright.methods.specular.train import SpecularTask, SpecularTraining, training_of, without
-from facewright.models.base import load_base_model
+from facewright.models.base import BASE_HEAD, load_base_model
 from facewright.pipeline.synthesize import SynthesisSettings, synthesize_into
+from facewright.pipeline.versions import version_values
 from facewright.training.loop import train
 from facewright.training.recipe import Scale
 from facewright.training.settings import TrainingSettings
@@ -86,31 +89,61 @@ class SpecularStudy:
         return TABLES
 
     def settings(self) -> Mapping[str, object]:
-        """Scale, schedule, losses and data."""
+        """Scale, schedule, losses, data, and the files that the numbers depend on."""
         told = {k: value for k, value in asdict(self._schedule()).items() if k not in ("seed", "device")}
-        data: object = {"protocol": PROTOCOL, "count": self._count(), "seed": TWIN_SEED}
-        if self.examples:
-            data = [read_marker(folder / INDEX, MAX_INDEX) for folder in self.examples]
         training = asdict(self._training())
-        return {"scale": self.scale, "schedule": told, "training": training, "data": data}
+        assets = _checksums(BASE_HEAD, RECOGNITION)
+        return {
+            "scale": self.scale,
+            "schedule": told,
+            "training": training,
+            "data": self._data,
+            "assets": assets,
+        }
+
+    @cached_property
+    def _data(self) -> object:
+        """What tells the examples from others."""
+        if not self.examples:
+            return {**self._source(), "size": self._size()}
+        return [
+            {**(read_marker(folder / INDEX, MAX_INDEX) or {}), "digest": digest_of(folder)}
+            for folder in self.examples
+        ]
+
+    def _source(self) -> Mapping[str, object]:
+        """What the twin's examples are prepared from."""
+        assets = _checksums(BASE_HEAD, FIRST, SECOND)
+        return {"protocol": PROTOCOL, "count": self._count(), "seed": TWIN_SEED, "assets": assets}
 
     def prepare(self, folder: Path) -> None:
         """Synthesise the twin and cut its crops, unless examples were given or it is there.
 
         Raises:
+            InputError: there are examples of another twin.
             UnavailableError: the extra ``train`` is not installed.
         """
         if find_spec("lightning_fabric") is None:
             raise UnavailableError("training needs the extra train: pip install 'facewright[train]'.")
-        if self.examples or (folder / EXAMPLES / INDEX).is_file():
+        if self.examples:
+            return
+        there = read_marker(folder / EXAMPLES / INDEX, MAX_INDEX)
+        wanted = {"source": self._source(), "size": self._size()}
+        if there is not None:
+            found = {name: there.get(name) for name in wanted}
+            if found != wanted:
+                raise InputError(
+                    f"{folder / EXAMPLES} was prepared from {found}, expected {wanted}: choose another "
+                    "folder with --out."
+                )
             return
         synthesize_into(folder / TWIN, SynthesisSettings(PROTOCOL, self._count(), TWIN_SEED), 1)
         model = load_base_model()
         basis = landmark_basis(model, load_landmark_errors())
-        preparer = Preparer(model, basis, FaceLandmarker.load(), 224 if self.scale == "full" else 112)
+        preparer = Preparer(model, basis, FaceLandmarker.load(), self._size())
         shards = ShardSet.open(folder / TWIN)
         photos = synthetic_photos(shards, len(shards) // KEPT_OUT)
-        write_examples(folder / EXAMPLES, preparer.examples(photos), preparer.size, model)
+        write_examples(folder / EXAMPLES, preparer.examples(photos), preparer.size, model, self._source())
 
     def run(self, variant: Variant, seed: int, folder: Path) -> Mapping[str, float]:
         """Train without the loss that the variant leaves out; figures of the last step's averaged weights.
@@ -144,5 +177,15 @@ class SpecularStudy:
         every = max(1, steps // 4)
         return replace(RECIPE.scales["mini"], steps=steps, evaluate_every=0, checkpoint_every=every)
 
+    def _size(self) -> int:
+        """Side of the crops, px."""
+        return self._training().network.input_size
+
     def _count(self) -> int:
         return {"mini": 1250, "small": 6000, "full": 50_000}[self.scale]
+
+
+def _checksums(*names: str) -> dict[str, str]:
+    """Of shipped files."""
+    shipped = version_values()["assets"]
+    return {name: shipped[name] for name in names}

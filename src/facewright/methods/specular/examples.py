@@ -182,16 +182,7 @@ class Examples:
     def digest(self) -> str:
         """Of everything that they hold, to tell them from others."""
         folders, _ = self._source
-        stored = [(read_marker(folder / INDEX, MAX_INDEX) or {}).get("digest") for folder in folders]
-        found = {
-            f"{number:06d}": told if isinstance(told, str) else self._digest_of(number)
-            for number, told in enumerate(stored)
-        }
-        return joined_digest(found)
-
-    def _digest_of(self, number: int) -> str:
-        """Of a folder that was written before they told it themselves."""
-        return joined_digest({name: rows_digest(rows.parts[number]) for name, rows in self.arrays.items()})
+        return joined_digest({f"{number:06d}": digest_of(folder) for number, folder in enumerate(folders)})
 
     def __getstate__(self) -> dict[str, object]:
         # Arrays stay in their files: another process opens them again.
@@ -208,6 +199,26 @@ class Examples:
         """Numbers of the examples with or without truth, for training or kept out."""
         flags = self.flags
         return np.flatnonzero(((flags & TRUTH > 0) == truth) & ((flags & KEPT_OUT > 0) == kept_out))
+
+
+def digest_of(folder: Path) -> str:
+    """Of everything that a folder of examples holds, to tell it from others.
+
+    Raises:
+        InputError: it holds no whole examples.
+    """
+    digest = (read_marker(folder / INDEX, MAX_INDEX) or {}).get("digest")
+    if isinstance(digest, str):
+        return digest  # else it was written before folders told theirs
+    names = array_shapes(1, 1)
+    return joined_digest({name: rows_digest(_mapped(folder / f"{name}.npy")) for name in names})
+
+
+def _mapped(path: Path) -> ndarray:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path} is damaged ({error}): prepare it again.") from error
 
 
 def _opened(folder: Path, model: tuple[str, str], width: int) -> tuple[int, dict[str, ndarray]]:
@@ -228,10 +239,7 @@ def _opened(folder: Path, model: tuple[str, str], width: int) -> tuple[int, dict
     arrays = {}
     for name, (shape, kind) in array_shapes(size, width).items():
         path = folder / f"{name}.npy"
-        try:
-            arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path} is damaged ({error}): prepare it again.") from error
+        arrays[name] = _mapped(path)
         if arrays[name].shape != (count, *shape) or arrays[name].dtype != kind:
             raise InputError(f"{path} is not whole: prepare it again.")
     return size, arrays
@@ -252,7 +260,13 @@ def array_shapes(size: int, width: int) -> dict[str, tuple[tuple[int, ...], np.d
     }
 
 
-def write_examples(folder: Path, examples: Iterator[Example], size: int, model: FaceModel) -> int:
+def write_examples(
+    folder: Path,
+    examples: Iterator[Example],
+    size: int,
+    model: FaceModel,
+    source: Mapping[str, object] | None = None,
+) -> int:
     """Write examples into a folder, whole or not at all; returns how many there were.
 
     Args:
@@ -260,6 +274,7 @@ def write_examples(folder: Path, examples: Iterator[Example], size: int, model: 
         examples: in their order.
         size: side of the crops, px.
         model: whose heads they are.
+        source: what they were prepared from, as JSON values.
 
     Raises:
         InputError: there are none.
@@ -282,7 +297,7 @@ def write_examples(folder: Path, examples: Iterator[Example], size: int, model: 
             )
         told = {"format": FORMAT, "model": [model.name, model.version], "size": size, "count": count}
         digest = joined_digest({name: rows.digest for name, rows in arrays.items()})
-        write_json(partial / INDEX, {**told, "digest": digest})
+        write_json(partial / INDEX, {**told, "digest": digest, "source": dict(source or {})})
     return count
 
 
