@@ -1,7 +1,10 @@
 """Aligned grey crops of the labelled photo folders, cut once and kept in one array file."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,7 @@ from facewright.core.assets import sha256
 from facewright.core.errors import DatasetError, InputError
 from facewright.core.files import read_marker, write_json
 from facewright.core.progress import ProgressBar
-from facewright.core.row_file import row_file
+from facewright.core.row_file import joined_digest, row_file, rows_digest
 from facewright.data.datasets.kept_out import is_kept_out
 from facewright.data.datasets.labelled_folders import FolderName, read_labelled_folder, read_pairs
 from facewright.data.datasets.record import FacePhoto, FaceSet, PhotoPair
@@ -49,6 +52,13 @@ class CropSet:
         if mapped is None:
             return CropSet, (self.pixels, self.identity, self.pairs)
         return _map_again, (Path(mapped), self.identity, self.pairs)
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the crops, of who is on them and of the pairs, to tell them from others."""
+        told = json.dumps([self.identity, [[p.fold, p.first, p.second, p.same] for p in self.pairs]])
+        who = hashlib.sha256(told.encode()).hexdigest()
+        return joined_digest({"pixels": rows_digest(self.pixels), "told": who})
 
     def plain(self, chosen: Sequence[int]) -> Float[Tensor, "B 1 112 112"]:
         """Some of the crops as a network sees them, unchanged."""

@@ -12,7 +12,7 @@ import torch
 from tests.unit.methods.drawn_examples import drawn_examples
 
 from facewright.core.assets import asset_path
-from facewright.core.errors import InputError
+from facewright.core.errors import AssetError, InputError
 from facewright.detection.landmarker import SECOND
 from facewright.methods.specular.examples import INDEX, Examples, write_examples
 from facewright.methods.specular.infer import SpecularMethod
@@ -32,6 +32,7 @@ from facewright.methods.specular.settings import (
 from facewright.methods.specular.train import SpecularTask, SpecularTraining
 from facewright.networks.heads import LandmarkNetwork, LandmarkNetworkSettings
 from facewright.networks.weights import read_weights
+from facewright.training.checkpoint import check_identity, identity_of
 from facewright.training.settings import TrainingSettings
 from facewright.training.task import Task
 
@@ -248,6 +249,18 @@ def test_the_method_gives_heads_in_photos_and_one_identity_for_one_person(model,
     assert torch.allclose(both.identity[0], both.identity[1], atol=1e-5)
     with pytest.raises(InputError, match="one photo for each"):
         method.reconstruct(photos[:1], points)
+
+
+def test_a_run_on_other_examples_is_not_gone_on_from(model, folder, task, tmp_path):
+    settings = TrainingSettings(steps=1, batch=TRAINING.batch)
+    own = identity_of(task, settings, 1)
+    check_identity(
+        tmp_path, own, identity_of(SpecularTask(model, Examples([folder], model), TRAINING), settings, 1)
+    )
+    others = drawn_examples(tmp_path / "others", model, size=SIZE, count=COUNT, seed=1)
+    other = SpecularTask(model, Examples([others], model), TRAINING)
+    with pytest.raises(AssetError, match=r"specular\.examples"):
+        check_identity(tmp_path, own, identity_of(other, settings, 1))
 
 
 def test_scales_are_whole_settings():

@@ -92,7 +92,8 @@ class RecognitionTask:
 
     def settings(self) -> Mapping[str, object]:
         """All that the training depends on."""
-        return {**dataclasses.asdict(self.own_settings), "people": self.people, "photos": len(self.rows)}
+        told = {"people": self.people, "photos": len(self.rows), "crops": self.crops.digest}
+        return {**dataclasses.asdict(self.own_settings), **told}
 
     def build(self, seed: int) -> RecognitionTraining:
         """A fresh network."""

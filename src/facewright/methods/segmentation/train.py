@@ -95,8 +95,9 @@ class SegmentationTask:
 
     def settings(self) -> Mapping[str, object]:
         """What the numbers depend on."""
-        stores = [*self.synthetic, *self.real]
-        return {**asdict(self.options), "crops": {store.folder.name: len(store) for store in stores}}
+        stores = [*self.synthetic, *self.real, *self.held, *self.real_held]
+        told = {store.folder.name: {"count": len(store), "digest": store.digest} for store in stores}
+        return {**asdict(self.options), "crops": told}
 
     def build(self, seed: int) -> nn.Module:
         """A fresh network."""

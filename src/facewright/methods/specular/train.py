@@ -257,7 +257,9 @@ class SpecularTask:
 
     def settings(self) -> Mapping[str, object]:
         """What a checkpoint must have been trained with to go on from it."""
-        return {**asdict(self.training), "model": [self.model.name, self.model.version]}
+        told = {"model": [self.model.name, self.model.version], "examples": self.examples.digest}
+        seen = {"photographs": len(self.photographs), "synthetic": len(self.synthetic)}
+        return {**asdict(self.training), **told, **seen, "kept_out": len(self.held)}
 
     def build(self, seed: int) -> SpecularNetwork:
         """A network with random features; its heads give the start."""

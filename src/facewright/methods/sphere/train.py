@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from facewright.core.errors import InputError
+from facewright.core.row_file import joined_digest, rows_digest
 from facewright.core.tensor_records import Movable, device_of, map_tensors
 from facewright.data.aligned_faces import (
     MARGIN,
@@ -247,6 +248,9 @@ class SphereTask:
         """What a checkpoint must have been trained with to go on from it."""
         model = self.sphere.face_model
         told = {"people": self.people, "photos": len(self.rows), "model": [model.name, model.version]}
+        arrays = {"landmarks": self.landmarks, "deviations": self.sphere.deviations}
+        data = {"crops": self.crops.digest} | {n: rows_digest(a.cpu().numpy()) for n, a in arrays.items()}
+        told["data"] = joined_digest(data)
         begun = {"from_recognition": self.trunk is not None, "from_sphere": self.networks is not None}
         return {**asdict(self.training), **told, **begun}
 

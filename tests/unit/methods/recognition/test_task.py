@@ -57,6 +57,9 @@ def crops(data: Path) -> CropSet:
 
 def test_crops_are_cut_once(data: Path, crops: CropSet) -> None:
     assert crops.pixels.shape == (len(crops.identity), 128, 128)
+    turned = replace(crops, pixels=np.flip(crops.pixels, 2))
+    renamed = replace(crops, identity=("Another", *crops.identity[1:]))
+    assert len({one.digest for one in (crops, replace(crops), turned, renamed)}) == 3
     changed = (data / "crops.npy").stat().st_mtime_ns
     again = pickle.loads(pickle.dumps(load_crops(data, data / "crops.npy")))
     assert (data / "crops.npy").stat().st_mtime_ns == changed

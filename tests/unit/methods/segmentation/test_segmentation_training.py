@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,16 @@ from facewright.data.synthesis import open_studio, samples
 from facewright.detection.crop import crop_from_photo, frames_from_landmarks
 from facewright.detection.segmentation import CLASSES
 from facewright.methods.segmentation.augment import AugmentSettings, unchanged, viewed
-from facewright.methods.segmentation.crops import STORED, CropStore, cut_image, cut_label, wide, write_crops
+from facewright.methods.segmentation.crops import (
+    FORMAT_FILE,
+    LABELS,
+    STORED,
+    CropStore,
+    cut_image,
+    cut_label,
+    wide,
+    write_crops,
+)
 from facewright.methods.segmentation.labels import ANY, BIT, labels_of_landmarks, labels_of_masks
 from facewright.methods.segmentation.train import (
     SegmentationSettings,
@@ -155,6 +165,20 @@ def test_a_task_travels_to_processes(crops) -> None:
     packed = pickle.dumps(task)
     assert len(packed) < 10_000  # no crops in it
     assert torch.equal(pickle.loads(packed).batch(0, 3, 0, 1).images, task.batch(0, 3, 0, 1).images)
+
+
+def test_settings_tell_which_crops_they_are(crops, tmp_path) -> None:
+    shutil.copytree(crops, tmp_path / "same")
+    shutil.copytree(crops, tmp_path / "other")
+    stored = np.load(tmp_path / "other" / "photos_kept_out" / LABELS)
+    stored[-1, -1, -1] ^= 1
+    np.save(tmp_path / "other" / "photos_kept_out" / LABELS, stored)
+    (tmp_path / "other" / "photos_kept_out" / FORMAT_FILE).write_text("")  # as it was before it told itself
+    own, same, other = (
+        SegmentationTask(folder, TINY).settings() for folder in (crops, tmp_path / "same", tmp_path / "other")
+    )
+    assert own == same
+    assert own != other
 
 
 def test_the_command_line_knows_it(crops) -> None:
