@@ -21,7 +21,7 @@ from facewright.networks.resnet import ResNet50
 from facewright.networks.weights import read_weights
 from facewright.render.shading import unit
 from facewright.scene.camera import Camera, PerspectiveCamera, WeakPerspectiveCamera
-from facewright.scene.lighting import SH_CONSTANTS, PointLight, SphericalHarmonicsLight, ambient_light
+from facewright.scene.lighting import PointLight, SphericalHarmonicsLight, ambient_light
 from facewright.scene.parameters import HeadParameters
 from facewright.scene.pose import Pose
 
@@ -223,11 +223,6 @@ def decode(
     )
     shininess = 1 + softplus(SHININESS_START + SHININESS_STEP * parts["shininess"][:, 0])
     return SpecularHead(parameters, shininess)
-
-
-def light_at_start() -> float:
-    """Coefficient of the constant harmonic where outputs are 0."""
-    return LIGHT_LEVEL / SH_CONSTANTS[0]
 
 
 def _moved(translation: Float[Tensor, "B 3"], raw: Float[Tensor, "B 3"]) -> Float[Tensor, "B 3"]:
