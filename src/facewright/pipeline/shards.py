@@ -5,7 +5,7 @@ import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from facewright.core.assets import sha256
 from facewright.core.files import atomic_file, read_marker, write_json
@@ -45,8 +45,18 @@ def write_shard(path: Path, samples: Iterable[tuple[str, Mapping[str, bytes]]]) 
     Raises:
         OutputError: the file cannot be written.
     """
-    with atomic_file(path) as partial, tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as archive:
-        for key, files in read_apart(samples):
+    with atomic_file(path) as partial, partial.open("wb") as stream:
+        write_archive(stream, read_apart(samples))
+
+
+def write_archive(stream: BinaryIO, samples: Iterable[tuple[str, Mapping[str, bytes]]]) -> None:
+    """Write samples as a tar file into a stream, which need not be able to seek; as ``write_shard``.
+
+    Raises:
+        OSError: the stream takes no more.
+    """
+    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
+        for key, files in samples:
             for suffix in sorted(files):
                 entry = tarfile.TarInfo(f"{key}.{suffix}")
                 entry.size = len(files[suffix])

@@ -2,22 +2,19 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from multiprocessing import get_context
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
 import facewright
 from facewright.core.assets import asset_path, sha256
 from facewright.core.device import DeviceName, resolve_device
-from facewright.core.errors import AssetError, InputError, OutputError, UnavailableError
+from facewright.core.errors import AssetError, InputError, OutputError
 from facewright.core.files import (
     PARTIAL,
     make_writable_folder,
@@ -26,7 +23,6 @@ from facewright.core.files import (
     read_marker,
     write_json,
 )
-from facewright.core.processes import end_with_parent
 from facewright.core.progress import ProgressBar
 from facewright.core.tensor_records import on_device
 from facewright.data.backdrops import Backdrops
@@ -51,9 +47,11 @@ from facewright.pipeline.shards import (
     Shard,
     record_shard,
     whole_shard,
+    write_archive,
     write_shard,
 )
 from facewright.pipeline.synthesis_pictures import draw_contact_sheet, draw_statistics
+from facewright.pipeline.workers import made_in_order
 
 SETTINGS, REPORT = "settings.json", "report.json"
 SHEET, STATISTICS = "contact_sheet.png", "statistics.png"
@@ -161,13 +159,45 @@ def synthesize_into(
             for plan in pending if progress else ():
                 if plan.name in damaged:
                     bar.line(f"again  {plan.name}: {found[plan]}")
-            for plan, shard in _made(out, settings, pending, workers):
+            jobs = [(out, settings, plan.first, plan.count, plan.name) for plan in pending]
+            for plan, shard in zip(pending, made_in_order(make_shard, jobs, workers), strict=True):
                 shards[plan] = shard
                 bar.advance()
         ordered = [shards[plan] for plan in plans]
         summary = SynthesisSummary(count, len(pending), kept, damaged, longer)
         _tell(out, told, ordered, summary)
     return summary
+
+
+def synthesize_stream(target: BinaryIO, settings: SynthesisSettings, workers: int = 1) -> int:
+    """Write all samples into one tar file as they are made: the bytes of one shard that holds them all.
+
+    Args:
+        target: where to, such as a pipe; nothing else is written there.
+        settings: what is made; samples are not parted into shards.
+        workers: processes.
+
+    Returns:
+        How many samples there are.
+
+    Raises:
+        InputError: a setting makes no sense, or the model has not what is needed.
+        AssetError: the model file is missing or damaged.
+        UnavailableError: the device is not there, or a worker process was ended.
+        OSError: the target takes no more.
+    """
+    protocol, count = _checked(settings, workers)
+    settings = replace(settings, device=_device(settings, protocol))
+    _told(settings, protocol)
+    together = settings.batch or _opened(settings, protocol).block
+    jobs = [(settings, first, min(together, count - first)) for first in range(0, count, together)]
+    blocks = made_in_order(_block, jobs, workers)
+    write_archive(target, chain.from_iterable(blocks))
+    return count
+
+
+def _block(settings: SynthesisSettings, first: int, count: int) -> list[tuple[str, dict[str, bytes]]]:
+    return list(_samples(settings, first, count, []))
 
 
 def _checked(settings: SynthesisSettings, workers: int) -> tuple[PhotoProtocol | ScanProtocol, int]:
@@ -262,45 +292,6 @@ def _refuse_fewer(out: Path, count: int, found: Mapping[_Plan, Shard | str]) -> 
             f"cannot write {out}: it holds more than {count} samples ({min(beyond)} is of a larger --count): "
             "ask for as many again, or choose another folder."
         )
-
-
-def _made(
-    out: Path, settings: SynthesisSettings, pending: list[_Plan], workers: int
-) -> Iterator[tuple[_Plan, Shard]]:
-    """Shards in the order in which they become whole."""
-    if workers == 1 or len(pending) <= 1:
-        for plan in pending:
-            yield plan, make_shard(out, settings, plan.first, plan.count, plan.name)
-        return
-    # Started afresh: a fork of a process whose libraries have threads may hang.
-    with ProcessPoolExecutor(
-        min(workers, len(pending)), mp_context=get_context("spawn"), initializer=_start_worker
-    ) as pool:
-        running: dict[Future[Shard], _Plan] = {}
-        waiting = iter(pending)
-        try:
-            while True:
-                while len(running) < 2 * workers and (plan := next(waiting, None)) is not None:
-                    job = pool.submit(make_shard, out, settings, plan.first, plan.count, plan.name)
-                    running[job] = plan
-                if not running:
-                    return
-                for job in wait(running, return_when=FIRST_COMPLETED).done:
-                    yield running.pop(job), job.result()
-        except BrokenProcessPool as error:
-            raise UnavailableError(
-                "a worker process was ended from outside, perhaps for want of memory: run the same command "
-                "again, with fewer --workers; what is finished is kept."
-            ) from error
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-
-
-def _start_worker() -> None:
-    end_with_parent()
-    torch.set_num_threads(1)
-    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def make_shard(out: Path, settings: SynthesisSettings, first: int, count: int, name: str) -> Shard:

@@ -15,7 +15,7 @@ from PIL import Image
 from tests.miniature_head import miniature_model
 
 from facewright.cli.main import main
-from facewright.cli.synthesize import SyntheticName
+from facewright.cli.synthesize import SyntheticName, standard_output
 from facewright.core.device import DeviceName
 from facewright.core.errors import OutputError
 from facewright.data.protocols import PHOTO_PROTOCOLS, SCAN_PROTOCOLS
@@ -157,6 +157,35 @@ def test_a_full_disk_is_told_and_the_run_goes_on_later(
     assert {path.name for path in (copied / "shards").iterdir()} == set(contents(made)) - {"000001.tar"}
     assert run(copied) == 0
     assert contents(copied) == contents(made)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_stream_is_one_shard_of_all_samples(made, tmp_path, workers, capfdbinary) -> None:
+    command = ["synthesize", CELEBA, "--count", "3", "--batch", "2", "--stream", "--workers", str(workers)]
+    assert main(command) == 0
+    told = capfdbinary.readouterr()
+    (tmp_path / "000000.tar").write_bytes(told.out)
+    shards = [made / "shards" / name for name in ("000000.tar", "000001.tar")]
+    assert list(read_shard(tmp_path / "000000.tar")) == [item for path in shards for item in read_shard(path)]
+    assert len(told.out) == 10_240 * -(-len(told.out) // 10_240)  # nothing else was printed there
+    assert not told.err
+
+
+def test_what_is_printed_meanwhile_does_not_come_into_the_stream(capfdbinary) -> None:
+    with standard_output() as target:
+        sys.stdout.write("a library's remark")
+        target.write(b"samples")
+    sys.stdout.write(" and after")
+    sys.stdout.flush()
+    told = capfdbinary.readouterr()
+    assert told.out == b"samples and after"
+    assert told.err == b"a library's remark"
+
+
+@pytest.mark.parametrize("where", [["--stream", "--out", "x"], []])
+def test_a_stream_goes_to_one_place(where, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["synthesize", CELEBA, "--count", "1", *where]) == 2
+    assert "either --out DIR or --stream" in capsys.readouterr().err
 
 
 def test_another_run_is_refused(copied, capsys: pytest.CaptureFixture[str]) -> None:
