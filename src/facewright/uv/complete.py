@@ -72,7 +72,7 @@ def complete(
     Args:
         chart: where each texel lies on the mesh.
         samples: albedo seen in photos, confidence 0 where they must not be used.
-        model_map: the model's albedo, linear RGB, also over the gutter (see ``bake``).
+        model_map: the model's albedo, linear RGB.
         areas: masks in [0, 1] of areas that take on the photo's colour, each with a colour of its own where
             no photo is near (skin, scalp). Outside all of them (eyes, teeth) the model's albedo stays. The
             first is the face, whose colour those have of which no photo shows enough.

@@ -86,7 +86,7 @@ def head_texture(
         raise InputError(
             f"the chart has {chart.chart.size} texels a side, the settings ask for {settings.size}."
         )
-    model_map = bake(chart.chart, model.diffuse_albedo(fits[0].diffuse)[0])
+    model_map = bake(chart.chart, model.diffuse_albedo(fits[0].diffuse)[0], gutter=False)  # filled at the end
     # Honest grey: a grey photo does not tell the colour of skin, so none is made up.
     grey_map = luminance(model_map)[..., None].expand(-1, -1, 3).contiguous()
     colored, grey, teeth = SampleBlend(), SampleBlend(), 0.0
