@@ -32,7 +32,6 @@ from facewright.training.settings import TrainingSettings
 PROTOCOL, TWIN_SEED = "synthetic-celeba", 20_220
 TWIN, EXAMPLES = "twin", "examples"
 MINI_STEPS = 600
-MOUTH_FROM = 4  # the mouth counts after one part of so many, as in the paper
 KEPT_OUT = 5  # every so many-th photo of the twin, as far as evaluation asks for them
 
 
@@ -164,9 +163,9 @@ class SpecularStudy:
     def _training(self) -> SpecularTraining:
         """Of the scale, with all losses; mini as the paper trains, but small."""
         if self.scale == "mini":
-            return SpecularTraining.ablation(self._schedule().steps // MOUTH_FROM)
-        batch = self._schedule().batch
-        return replace(training_of(self.scale, identity=True), batch=batch)
+            return SpecularTraining.ablation(self._schedule().steps)
+        schedule = self._schedule()
+        return replace(training_of(self.scale, schedule.steps, identity=True), batch=schedule.batch)
 
     def _schedule(self) -> TrainingSettings:
         """Of the scale; mini is shorter than a single training's, since a table takes many."""

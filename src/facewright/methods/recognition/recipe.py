@@ -6,6 +6,7 @@ from pathlib import Path
 from facewright.core.errors import InputError
 from facewright.methods.recognition.settings import ALL_FOLDS, RecognitionSettings
 from facewright.methods.recognition.task import RecognitionTask
+from facewright.training.flags import changed, with_flags
 from facewright.training.recipe import Recipe, Scale
 from facewright.training.settings import TrainingSettings
 
@@ -37,7 +38,7 @@ def recognition_task(
         raise InputError(f"the verification pairs have the folds 0 to 9, not {wrong[0]}.")
     folds = tuple(sorted(set(options.kept_out_folds)))
     own = RecognitionSettings(kept_out_folds=folds, batch=settings.batch)
-    return RecognitionTask.of(options.data, options.crops, own)
+    return RecognitionTask.of(options.data, options.crops, changed(own, options))
 
 
 _SMALL = TrainingSettings(
@@ -54,7 +55,7 @@ _SMALL = TrainingSettings(
     journal_every=100,
 )
 RECIPE = Recipe(
-    options=RecognitionOptions,
+    options=with_flags(RecognitionOptions, RecognitionSettings, leave_out=("batch",)),
     scales={
         "mini": TrainingSettings(
             steps=200, batch=32, learning_rate=2e-3, warmup=20, weight_decay=0.05, clip=5.0

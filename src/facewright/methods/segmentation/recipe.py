@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facewright.methods.segmentation.train import SegmentationSettings, SegmentationTask
+from facewright.training.flags import changed, with_flags
 from facewright.training.recipe import Recipe, Scale
 from facewright.training.settings import TrainingSettings
 
@@ -24,7 +25,7 @@ def make_task(options: SegmentationOptions, scale: Scale, settings: TrainingSett
     """The task; all scales learn the same network from the same crops."""
     coarse = int(COARSE * settings.steps)
     chosen = SegmentationSettings(batch=settings.batch, real=options.real, coarse_steps=coarse)
-    return SegmentationTask(options.crops, chosen)
+    return SegmentationTask(options.crops, changed(chosen, options))
 
 
 def _schedule(steps: int, batch: int, every: int) -> TrainingSettings:
@@ -42,7 +43,7 @@ def _schedule(steps: int, batch: int, every: int) -> TrainingSettings:
 
 
 RECIPE = Recipe(
-    options=SegmentationOptions,
+    options=with_flags(SegmentationOptions, SegmentationSettings, leave_out=("batch",)),
     scales={
         "mini": _schedule(200, 8, 100),
         "small": _schedule(1200, 16, 200),

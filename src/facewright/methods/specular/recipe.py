@@ -1,10 +1,13 @@
 """How ``facewright train specular`` trains."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from facewright.detection.recognition import shipped_features
-from facewright.methods.specular.train import SpecularTask, load_task
+from facewright.methods.specular.examples import Examples
+from facewright.methods.specular.train import SpecularTask, SpecularTraining, training_of
+from facewright.models.base import load_base_model
+from facewright.training.flags import changed, with_flags
 from facewright.training.recipe import Recipe, Scale
 from facewright.training.settings import TrainingSettings
 
@@ -20,13 +23,15 @@ class SpecularOptions:
 
 
 def _task(options: SpecularOptions, scale: Scale, settings: TrainingSettings) -> SpecularTask:
-    wanted = options.identity or scale == "full"
-    recognition = shipped_features() if wanted else None
-    return load_task(options.examples, scale, batch=settings.batch, recognition=recognition)
+    training = training_of(scale, settings.steps, identity=options.identity)
+    training = changed(replace(training, batch=settings.batch), options)
+    recognition = shipped_features() if training.losses.weights.identity > 0 else None
+    model = load_base_model()
+    return SpecularTask(model, Examples(options.examples, model), training, recognition)
 
 
 RECIPE = Recipe(
-    options=SpecularOptions,
+    options=with_flags(SpecularOptions, SpecularTraining, leave_out=("batch",)),
     scales={
         "mini": TrainingSettings(
             steps=400,

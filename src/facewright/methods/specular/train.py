@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -49,7 +48,6 @@ from facewright.methods.specular.settings import (
     SupervisionWeights,
 )
 from facewright.methods.specular.supervision import SHININESS, Truth, supervised_losses
-from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.networks.blocks import channels_last
 from facewright.scene.parameters import HeadParameters
@@ -58,6 +56,7 @@ from facewright.training.recipe import Scale
 
 EVALUATION_BATCH = 64  # photos at once
 PICTURES = 6
+MOUTH_FROM = 4  # the mouth counts after one part of so many: 50,000 of 200,000 steps of the paper
 LEAST = 1e-6  # photos; where there are none nothing is divided by their number
 
 
@@ -134,22 +133,22 @@ class SpecularTraining:
         return cls(
             batch=8,
             network=network,
-            losses=LossSettings(weights=LossWeights(identity=0.0), mouth_start=100),
+            losses=LossSettings(weights=LossWeights(identity=0.0)),
             render=RenderSettings(size=64),
             render_rows=8,
             evaluated=64,
         )
 
     @classmethod
-    def ablation(cls, mouth_start: int) -> "SpecularTraining":
-        """What tables of ablations are run with on a CPU: as the paper trains, but small.
+    def ablation(cls, steps: int) -> "SpecularTraining":
+        """What tables of ablations are run with on a CPU, for so many steps: as the paper trains, but small.
 
         Photos alone, from the mean head on, all of the paper's losses.
         """
         return replace(
             cls.mini(),
             network=NetworkSettings(geometry=0),
-            losses=LossSettings(mouth_start=mouth_start),
+            losses=LossSettings(mouth_start=steps // MOUTH_FROM),
             evaluated=512,
             evaluated_drawn=EVALUATION_BATCH,
             evaluated_trained=128,
@@ -496,44 +495,25 @@ def _resized(layers: Float[Tensor, "B C S S"], size: int) -> Float[Tensor, "B C 
     )
 
 
-def load_task(
-    folders: Sequence[Path],
-    scale: Scale,
-    *,
-    batch: int | None = None,
-    recognition: FaceFeatures | None = None,
-    model: FaceModel | None = None,
-) -> SpecularTask:
-    """The task of a scale on prepared examples.
+def training_of(scale: Scale, steps: int, *, identity: bool = False) -> SpecularTraining:
+    """How a scale trains.
 
     Args:
-        folders: of ``scripts/prepare_specular.py``.
-        scale: "full" is the paper's and needs a recognition network; with one, the others get the identity
-            loss too.
-        batch: photos a step; the scale's if None.
-        recognition: for the identity loss.
-        model: the shipped head if None.
-
-    Raises:
-        InputError: the folders hold no examples for this scale.
+        scale: "full" is the paper's.
+        steps: of the training; the mouth counts after a quarter of them as in the paper, in "small" at once.
+        identity: with the identity loss, as "full" always has it.
     """
-    training = training_of(scale, identity=recognition is not None)
-    training = replace(training, batch=batch or training.batch)
-    model = model or load_base_model()
-    return SpecularTask(model, Examples(folders, model), training, recognition)
-
-
-def training_of(scale: Scale, *, identity: bool = False) -> SpecularTraining:
-    """How a scale trains; with the identity loss if asked for, "full" always."""
     training = {
         "mini": SpecularTraining.mini,
         "small": SpecularTraining.small,
         "full": SpecularTraining.full,
     }[scale]()
-    if not identity:
-        return training
-    weights = replace(training.losses.weights, identity=LossWeights().identity)
-    return replace(training, losses=replace(training.losses, weights=weights))
+    losses = training.losses
+    if scale != "small":
+        losses = replace(losses, mouth_start=steps // MOUTH_FROM)
+    if identity:
+        losses = replace(losses, weights=replace(losses.weights, identity=LossWeights().identity))
+    return replace(training, losses=losses)
 
 
 def without(training: SpecularTraining, loss: str) -> SpecularTraining:

@@ -15,6 +15,7 @@ from facewright.models.sphere_model import FACE, SphereModel, load_sphere_model,
 from facewright.networks.recognition import RecognitionNetwork, RecognitionNetworkSettings
 from facewright.networks.weights import read_weights
 from facewright.training.checkpoint import FORMAT as RUN_FORMAT
+from facewright.training.flags import changed, with_flags
 from facewright.training.recipe import Recipe, Scale
 from facewright.training.settings import TrainingSettings
 
@@ -81,9 +82,10 @@ def sphere_task(options: SphereOptions, scale: Scale, settings: TrainingSettings
         own = replace(own, labelled=max(options.labelled, 0.5), warm_up=10_000, trunk_rate=1.0)
     if options.earlier is not None:
         weights = replace(own.weights, identity=LATE_IDENTITY)
-        own = replace(own, warm_up=0, margin_ramp=0, weights=weights)
+        own = changed(replace(own, warm_up=0, margin_ramp=0, weights=weights), options)
         earlier = _earlier(options.earlier, sphere)
         return load_sphere_task(sphere, options.data, options.crops, own, networks=earlier)
+    own = changed(own, options)
     trunk = None
     if scale != "full":
         path = options.recognition or asset_path(RECOGNITION)
@@ -118,7 +120,7 @@ _SMALL = TrainingSettings(
     journal_every=50,
 )
 RECIPE = Recipe(
-    options=SphereOptions,
+    options=with_flags(SphereOptions, SphereTraining, leave_out=("batch", "freeze_basis")),
     scales={
         "mini": replace(_SMALL, steps=200, batch=16, evaluate_every=100, checkpoint_every=100),
         "small": _SMALL,
