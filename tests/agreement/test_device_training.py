@@ -20,13 +20,14 @@ from facewright.methods.recognition.task import RecognitionTask
 from facewright.methods.segmentation.crops import STORED, write_crops
 from facewright.methods.segmentation.train import SegmentationSettings, SegmentationTask
 from facewright.methods.specular.examples import Examples
+from facewright.methods.specular.scales import SpecularTraining
 from facewright.methods.specular.settings import (
     LossSettings,
     NetworkSettings,
     RenderSettings,
     SupervisionWeights,
 )
-from facewright.methods.specular.train import SpecularTask, SpecularTraining
+from facewright.methods.specular.train import SpecularTask
 from facewright.methods.sphere.encoder import EncoderSettings
 from facewright.methods.sphere.train import SphereTask, SphereTraining
 from facewright.models.base import load_base_model

@@ -20,8 +20,9 @@ from facewright.fitting.landmark_basis import landmark_basis
 from facewright.methods.specular.examples import INDEX, MAX_INDEX, Examples, digest_of, write_examples
 from facewright.methods.specular.prepare import Preparer, synthetic_photos
 from facewright.methods.specular.recipe import RECIPE
+from facewright.methods.specular.scales import SpecularTraining, training_of, without
 from facewright.methods.specular.tables import TABLES
-from facewright.methods.specular.train import SpecularTask, SpecularTraining, training_of, without
+from facewright.methods.specular.train import SpecularTask
 from facewright.models.base import BASE_HEAD, load_base_model
 from facewright.pipeline.synthesize import SynthesisSettings, synthesize_into
 from facewright.pipeline.versions import version_values

@@ -11,7 +11,7 @@ import pytest
 import torch
 from tests.unit.methods.drawn_examples import drawn_examples
 
-from facewright.core.assets import asset_path
+from facewright.core.assets import asset_path, write_safetensors
 from facewright.core.errors import AssetError, InputError
 from facewright.detection.landmarker import SECOND
 from facewright.methods.specular.examples import INDEX, Examples, write_examples
@@ -23,13 +23,15 @@ from facewright.methods.specular.model import (
     mean_start,
     start_from_landmarker,
 )
+from facewright.methods.specular.scales import SpecularTraining
 from facewright.methods.specular.settings import (
     LossWeights,
     NetworkSettings,
     RenderSettings,
     SupervisionWeights,
 )
-from facewright.methods.specular.train import SpecularTask, SpecularTraining
+from facewright.methods.specular.train import SpecularTask
+from facewright.networks import resnet
 from facewright.networks.heads import LandmarkNetwork, LandmarkNetworkSettings
 from facewright.networks.weights import read_weights
 from facewright.training.checkpoint import check_identity, identity_of
@@ -288,6 +290,22 @@ def test_ablations_start_from_the_landmarker_s_features_and_draw_the_face_alone(
     assert found["pixel"] != found["pixel_trained"]
     with pytest.raises(InputError, match="widths"):
         SpecularTask(model, task.examples, replace(training, landmarker_start=True), no_features).build(0)
+
+
+def test_a_resnet_starts_from_imagenet_s_weights(model, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(resnet, "STAGES", ((4, 1, 1),))
+    known, path = resnet.ResNet50().state_dict(), tmp_path / "imagenet.safetensors"
+    held = {name: value for name, value in known.items() if value.is_floating_point()}
+    write_safetensors(path, {**held, "fc.weight": torch.zeros(10, 16)}, {})
+    training = replace(TRAINING, network=replace(NETWORK, widths=(), hidden=0, geometry=0))
+    examples = Examples([folder], model)
+    task, other = (SpecularTask(model, examples, training, imagenet=start) for start in (path, None))
+    kernel = "backbone.layer1.0.conv2.weight"
+    assert torch.equal(task.build(0).state_dict()[kernel], known[kernel.removeprefix("backbone.")])
+    assert not torch.equal(other.build(0).state_dict()[kernel], known[kernel.removeprefix("backbone.")])
+    assert task.settings() != other.settings()
+    with pytest.raises(InputError, match="ResNet-50"):
+        SpecularTask(model, examples, TRAINING, imagenet=path).build(0)
 
 
 def test_a_landmarker_s_backbone_sees_the_same_in_grey_crops():

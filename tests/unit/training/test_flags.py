@@ -6,7 +6,7 @@ import pytest
 import tyro
 
 from facewright.methods.specular.recipe import RECIPE
-from facewright.methods.specular.train import SpecularTraining, training_of
+from facewright.methods.specular.scales import SpecularTraining, training_of
 from facewright.pipeline.training import RECIPES, training_recipe
 from facewright.training.flags import changed, with_flags
 

@@ -138,6 +138,22 @@ def start_from_landmarker(network: SpecularNetwork, path: Path | None = None) ->
     network.backbone.load_state_dict(state)
 
 
+def start_from_imagenet(network: SpecularNetwork, path: Path) -> None:
+    """Give the ResNet-50 the weights of ImageNet, as the paper does.
+
+    Args:
+        network: whose backbone is one.
+        path: safetensors file with torchvision's names.
+
+    Raises:
+        InputError: the network has the small backbone.
+        AssetError: the file is damaged, or of another network.
+    """
+    if not isinstance(network.backbone, ResNet50):
+        raise InputError("weights of ImageNet are those of a ResNet-50: train --scale full, or without them.")
+    network.backbone.load_imagenet(path)
+
+
 def geometry_size(settings: NetworkSettings) -> int:
     """Numbers of ``geometry_of``."""
     return settings.identity + settings.expression + 9 + 2 + 4 * LANDMARKS

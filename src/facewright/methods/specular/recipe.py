@@ -5,7 +5,8 @@ from pathlib import Path
 
 from facewright.detection.recognition import shipped_features
 from facewright.methods.specular.examples import Examples
-from facewright.methods.specular.train import SpecularTask, SpecularTraining, training_of
+from facewright.methods.specular.scales import SpecularTraining, training_of
+from facewright.methods.specular.train import SpecularTask
 from facewright.models.base import load_base_model
 from facewright.training.flags import changed, with_flags
 from facewright.training.recipe import Recipe, Scale
@@ -20,6 +21,8 @@ class SpecularOptions:
     """Folders of scripts/prepare_specular.py."""
     identity: bool = False
     """With the identity loss, by the shipped recognition network; scale full always has it."""
+    imagenet: Path | None = None
+    """Of scale full: weights of a ResNet-50 to start from, safetensors with torchvision's names."""
 
 
 def _task(options: SpecularOptions, scale: Scale, settings: TrainingSettings) -> SpecularTask:
@@ -27,7 +30,7 @@ def _task(options: SpecularOptions, scale: Scale, settings: TrainingSettings) ->
     training = changed(replace(training, batch=settings.batch), options)
     recognition = shipped_features() if training.losses.weights.identity > 0 else None
     model = load_base_model()
-    return SpecularTask(model, Examples(options.examples, model), training, recognition)
+    return SpecularTask(model, Examples(options.examples, model), training, recognition, options.imagenet)
 
 
 RECIPE = Recipe(

@@ -1,7 +1,8 @@
 """Training of the specular method as a task of the training loop."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor, nn
 
+from facewright.core.assets import sha256
 from facewright.core.errors import InputError
 from facewright.core.tensor_records import Movable, device_of, on_device
 from facewright.detection.recognition import FaceFeatures
@@ -30,9 +32,11 @@ from facewright.methods.specular.model import (
     decode,
     geometry_of,
     mean_start,
+    start_from_imagenet,
     start_from_landmarker,
 )
 from facewright.methods.specular.rendering import render
+from facewright.methods.specular.scales import EVALUATION_BATCH, SpecularTraining
 from facewright.methods.specular.scores import (
     has_lamp,
     head_errors,
@@ -40,121 +44,14 @@ from facewright.methods.specular.scores import (
     landmark_errors,
     picture_errors,
 )
-from facewright.methods.specular.settings import (
-    LossSettings,
-    LossWeights,
-    NetworkSettings,
-    RenderSettings,
-    SupervisionWeights,
-)
 from facewright.methods.specular.supervision import SHININESS, Truth, supervised_losses
 from facewright.models.face_model import FaceModel
 from facewright.networks.blocks import channels_last
 from facewright.scene.parameters import HeadParameters
 from facewright.training.precision import in_float32
-from facewright.training.recipe import Scale
 
-EVALUATION_BATCH = 64  # photos at once
 PICTURES = 6
-MOUTH_FROM = 4  # the mouth counts after one part of so many: 50,000 of 200,000 steps of the paper
 LEAST = 1e-6  # photos; where there are none nothing is divided by their number
-
-
-@dataclass(frozen=True)
-class SpecularTraining:
-    """What the method is trained with.
-
-    Attributes:
-        batch: photos a step.
-        photos: share of them without truth (real photographs), as far as there are any.
-        network: sizes of the regressor.
-        losses: of the paper.
-        render: how heads are drawn for them.
-        supervision: terms on synthetic photos; None: none, as in the paper.
-        render_from: first step that draws heads; before it photos without truth are held by their landmarks
-            and by regularisation alone.
-        render_every: of the steps from then on, every so many draw heads.
-        render_rows: of a batch that are drawn; each part of a step draws its share, at least one.
-        grey: share of photos that are shown to the network without colour.
-        noise: standard deviation of noise on the crops.
-        patch: share of crops before which a grey patch is put.
-        evaluated: kept-out photos at most.
-        evaluated_drawn: of every 64 of them that are drawn.
-        evaluated_trained: photos that are trained on, whose pixels are compared as well.
-        landmarker_start: whether the small backbone starts from the shipped landmarker's, as the paper's
-            starts from ImageNet's; else at random.
-        face_alone: whether the losses draw the face and the eyes alone (the paper's model has no more).
-    """
-
-    batch: int = 32
-    photos: float = 1.0
-    network: NetworkSettings = field(default_factory=NetworkSettings)
-    losses: LossSettings = field(default_factory=LossSettings)
-    render: RenderSettings = field(default_factory=RenderSettings)
-    supervision: SupervisionWeights | None = None
-    render_from: int = 0
-    render_every: int = 1
-    render_rows: int = 32
-    grey: float = 0.0
-    noise: float = 0.0
-    patch: float = 0.0
-    evaluated: int = 256
-    evaluated_drawn: int = 16
-    evaluated_trained: int = 0
-    landmarker_start: bool = False
-    face_alone: bool = False
-
-    @classmethod
-    def full(cls) -> "SpecularTraining":
-        """As the paper has it: photos alone, every one of them drawn, from the mean head on."""
-        return cls(network=NetworkSettings.of_paper(), render=RenderSettings.of_paper())
-
-    @classmethod
-    def small(cls) -> "SpecularTraining":
-        """What the shipped weights are trained with: synthetic truth and photographs, on a CPU."""
-        weights = LossWeights(identity=0.0)
-        return cls(
-            batch=32,
-            photos=0.25,
-            losses=LossSettings(weights=weights, mouth_start=0),
-            supervision=SupervisionWeights(),
-            render_from=1500,
-            render_every=4,
-            render_rows=12,
-            grey=0.15,
-            noise=0.02,
-            patch=0.15,
-        )
-
-    @classmethod
-    def mini(cls) -> "SpecularTraining":
-        """The paper's losses alone, from the mean head on, with a small network on few photos."""
-        network = NetworkSettings(input_size=112, widths=(16, 24, 32, 48, 64), hidden=128, geometry=0)
-        return cls(
-            batch=8,
-            network=network,
-            losses=LossSettings(weights=LossWeights(identity=0.0)),
-            render=RenderSettings(size=64),
-            render_rows=8,
-            evaluated=64,
-        )
-
-    @classmethod
-    def ablation(cls, steps: int) -> "SpecularTraining":
-        """What tables of ablations are run with on a CPU, for so many steps: as the paper trains, but small.
-
-        Photos alone, from the mean head on, all of the paper's losses.
-        """
-        return replace(
-            cls.mini(),
-            network=NetworkSettings(geometry=0),
-            losses=LossSettings(mouth_start=steps // MOUTH_FROM),
-            evaluated=512,
-            evaluated_drawn=EVALUATION_BATCH,
-            evaluated_trained=128,
-            landmarker_start=True,
-            face_alone=True,
-        )
 
 
 @dataclass(frozen=True)
@@ -212,9 +109,11 @@ class SpecularTask:
         examples: of ``scripts/prepare_specular.py``.
         training: what to train with.
         recognition: for the identity loss; needed where that has a weight.
+        imagenet: file of ImageNet's weights that a ResNet-50 starts from.
 
     Raises:
         InputError: sizes do not fit one another, or there are no examples to train on.
+        AssetError: the file of ImageNet's weights is missing or damaged.
     """
 
     name = "specular"
@@ -227,8 +126,10 @@ class SpecularTask:
         examples: Examples,
         training: SpecularTraining | None = None,
         recognition: FaceFeatures | None = None,
+        imagenet: Path | None = None,
     ) -> None:
         self.training = training or SpecularTraining()
+        self.imagenet = imagenet, {"imagenet": sha256(imagenet)} if imagenet else {}
         whole, self.examples = model, examples
         self.model = face_of(whole) if self.training.face_alone else whole
         self.known = Movable(Known(self.model, LossTools.of(model, recognition)))
@@ -258,7 +159,7 @@ class SpecularTask:
         """What a checkpoint must have been trained with to go on from it."""
         told = {"model": [self.model.name, self.model.version], "examples": self.examples.digest}
         seen = {"photographs": len(self.photographs), "synthetic": len(self.synthetic)}
-        return {**asdict(self.training), **told, **seen, "kept_out": len(self.held)}
+        return {**asdict(self.training), **told, **seen, "kept_out": len(self.held), **self.imagenet[1]}
 
     def build(self, seed: int) -> SpecularNetwork:
         """A network with random features; its heads give the start."""
@@ -267,6 +168,8 @@ class SpecularTask:
             network = SpecularNetwork(self.training.network)
         if self.training.landmarker_start:
             start_from_landmarker(network)
+        if self.imagenet[0] is not None:
+            start_from_imagenet(network, self.imagenet[0])
         return channels_last(network)
 
     def batch(self, seed: int, step: int, part: int, parts: int) -> SpecularBatch:
@@ -493,33 +396,3 @@ def _resized(layers: Float[Tensor, "B C S S"], size: int) -> Float[Tensor, "B C 
     return nn.functional.interpolate(
         layers, size=(size, size), mode="bilinear", align_corners=False, antialias=True
     )
-
-
-def training_of(scale: Scale, steps: int, *, identity: bool = False) -> SpecularTraining:
-    """How a scale trains.
-
-    Args:
-        scale: "full" is the paper's.
-        steps: of the training; the mouth counts after a quarter of them as in the paper, in "small" at once.
-        identity: with the identity loss, as "full" always has it.
-    """
-    training = {
-        "mini": SpecularTraining.mini,
-        "small": SpecularTraining.small,
-        "full": SpecularTraining.full,
-    }[scale]()
-    losses = training.losses
-    if scale != "small":
-        losses = replace(losses, mouth_start=steps // MOUTH_FROM)
-    if identity:
-        losses = replace(losses, weights=replace(losses.weights, identity=LossWeights().identity))
-    return replace(training, losses=losses)
-
-
-def without(training: SpecularTraining, loss: str) -> SpecularTraining:
-    """The same training without one of the paper's losses.
-
-    Raises:
-        InputError: no loss has this name.
-    """
-    return replace(training, losses=replace(training.losses, weights=training.losses.weights.without(loss)))
