@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -59,6 +59,20 @@ def read_weights(path: Path, network_class: type[Network], settings_class: type)
         )
     try:
         values = json.loads(header["settings"])
+    except (LookupError, ValueError) as error:
+        raise AssetError(f"{path} does not hold a whole {network_class.__name__} ({error}).") from error
+    return network_of(path, tensors, values, network_class, settings_class)
+
+
+def network_of(
+    path: Path, tensors: Mapping[str, Tensor], values: Any, network_class: type[Network], settings_class: type
+) -> Network:
+    """A network of the tensors and settings that were found in a file, in float32 and in evaluation mode.
+
+    Raises:
+        AssetError: they are not those of such a network.
+    """
+    try:
         sizes = [
             size for value in values.values() for size in (value if isinstance(value, list) else [value])
         ]

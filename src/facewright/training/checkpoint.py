@@ -14,6 +14,7 @@ from torch import nn
 from facewright.core.assets import read_safetensors, write_safetensors
 from facewright.core.errors import AssetError
 from facewright.core.files import atomic_file
+from facewright.networks.weights import Network, network_of, read_weights
 from facewright.training.settings import TrainingSettings
 from facewright.training.task import Task
 
@@ -198,6 +199,42 @@ def read_best(path: Path, task: Task) -> tuple[nn.Module, dict[str, str]]:
     except RuntimeError as error:
         raise AssetError(f"{path} does not fit the network of {task.name} ({_first_line(error)}).") from error
     return network.eval(), header
+
+
+def trained_network(
+    path: Path, task: str, network_class: type[Network], settings_class: type, prefix: str = ""
+) -> tuple[Network, dict[str, str]]:
+    """A network in evaluation mode and the header of its file: weights as they ship, or the best of a run.
+
+    Args:
+        path: a weight file, or ``best.safetensors`` of a run.
+        task: that was trained; its settings have the network's as ``<task>.network.<name>``.
+        network_class: of the network.
+        settings_class: of its settings.
+        prefix: of the network's tensors among those that were trained.
+
+    Raises:
+        AssetError: the file is missing, damaged or of another network.
+    """
+    tensors, header = read_safetensors(path)
+    if header.get("format") != FORMAT:
+        return read_weights(path, network_class, settings_class), header
+    if header.get("task") != task:
+        raise AssetError(f"{path}: expected weights of {task}, found those of {header.get('task')}.")
+    sizes = f"{task}.network."
+    try:
+        told = json.loads(header["settings"]).items()
+        values = {name.removeprefix(sizes): value for name, value in told if name.startswith(sizes)}
+    except (LookupError, ValueError, AttributeError):
+        values = {}
+    if not values:
+        raise AssetError(f"{path} is damaged: it does not say what network was trained.")
+    state = {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix) and tensor.dtype.is_floating_point
+    }
+    return network_of(path, state, values, network_class, settings_class), header
 
 
 def finite(values: Mapping[str, float]) -> dict[str, float | None]:

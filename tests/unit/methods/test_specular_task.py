@@ -34,7 +34,14 @@ from facewright.methods.specular.train import SpecularTask
 from facewright.networks import resnet
 from facewright.networks.heads import LandmarkNetwork, LandmarkNetworkSettings
 from facewright.networks.weights import read_weights
-from facewright.training.checkpoint import check_identity, identity_of
+from facewright.training.checkpoint import (
+    RunState,
+    best_header,
+    check_identity,
+    identity_of,
+    trained_network,
+    write_best,
+)
 from facewright.training.settings import TrainingSettings
 from facewright.training.task import Task
 
@@ -119,6 +126,21 @@ def test_folders_of_something_else_are_refused(model, folder, tmp_path):
     (broken / INDEX).write_text("{")
     with pytest.raises(InputError, match="no whole examples"):
         Examples([broken], model)
+
+
+def test_the_weights_of_a_training_are_taken_as_they_are(task, tmp_path):
+    network, path = task.build(0), tmp_path / "best.safetensors"
+    header = best_header(task, identity_of(task, TrainingSettings(steps=1, batch=6), 1), RunState(), {})
+    write_best(path, network, header)
+    read, _ = trained_network(path, "specular", SpecularNetwork, NetworkSettings)
+    assert read.settings == NETWORK
+    assert torch.equal(
+        read.state_dict()["backbone.stem.0.weight"], network.state_dict()["backbone.stem.0.weight"]
+    )
+    for change in ({"task": "segmentation"}, {"settings": "7"}, {"settings": "{}"}):
+        write_best(path, network, header | change)
+        with pytest.raises(AssetError, match=r"expected weights of|what network"):
+            trained_network(path, "specular", SpecularNetwork, NetworkSettings)
 
 
 def test_a_batch_depends_on_its_arguments_alone(task):

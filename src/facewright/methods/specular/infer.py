@@ -35,8 +35,8 @@ from facewright.methods.specular.settings import CameraKind, NetworkSettings
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.networks.blocks import channels_last, fold_batch_norm
-from facewright.networks.weights import read_weights
 from facewright.scene.parameters import HeadParameters
+from facewright.training.checkpoint import trained_network
 
 WEIGHTS = "specular.safetensors"
 LEAST_LAMP = 0.02  # intensity below which a photo has no point light
@@ -75,7 +75,7 @@ class SpecularMethod:
 
         Args:
             model: the shipped head if None; the method computes where it is.
-            weights: written by ``scripts/ship_network.py``.
+            weights: ``best.safetensors`` of a training, or what ``scripts/ship_network.py`` wrote of it.
             basis: ``landmark_basis`` of the model, if at hand.
 
         Raises:
@@ -83,7 +83,8 @@ class SpecularMethod:
             InputError: the weights are of another head.
         """
         model = model or load_base_model()
-        network = read_weights(weights or asset_path(WEIGHTS), SpecularNetwork, NetworkSettings)
+        path = weights or asset_path(WEIGHTS)
+        network, _ = trained_network(path, "specular", SpecularNetwork, NetworkSettings)
         return cls.of(model, network, basis=basis)
 
     @classmethod

@@ -165,7 +165,7 @@ def test_the_command_trains_it(data: Path, tmp_path: Path) -> None:
     tensors, header = read_safetensors(result.best)
     for change in ({"task": "other"}, {"settings": "[]"}, {"settings": json.dumps(WIDE)}):
         write_safetensors(tmp_path / "wrong.safetensors", tensors, header | change)
-        with pytest.raises(AssetError, match=r"recognition network"):
+        with pytest.raises(AssetError, match=r"weights of recognition|what network|whole RecognitionNetwork"):
             recognition_network(tmp_path / "wrong.safetensors")
     with pytest.raises(InputError, match="folds 0 to 9, not 12"):
         train_method(
