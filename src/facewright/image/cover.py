@@ -1,4 +1,4 @@
-"""Where a photo shows no skin of a face: hair, glasses, a hat or a hand before it, the inside of its mouth."""
+"""Where a photo shows no skin of a face: hair, glasses, hat or hand before it, the inside of its mouth."""
 
 from collections.abc import Callable
 
