@@ -65,6 +65,7 @@ def complete(
     *,
     mirror: Int64[Tensor, " N"] | None = None,
     skin: Float[Tensor, "S S 1"] | None = None,
+    hair: Float[Tensor, "S S 1"] | None = None,
     settings: CompletionSettings = CompletionSettings(),
 ) -> Float[Tensor, "S S 3"]:
     """Fill the map.
@@ -76,6 +77,8 @@ def complete(
         areas: masks in [0, 1] of areas that take on the photo's colour, each with a colour of its own where
             no photo is near (skin, scalp). Outside all of them (eyes, teeth) the model's albedo stays. The
             first is the face, whose colour those have of which no photo shows enough.
+        hair: mask in [0, 1] of where photos show hair or a hat. An area of which they show enough of it has
+            its colour where they show nothing, and not that of a high forehead. None: not known.
         skin: mask in [0, 1] of what has the same colour everywhere, all but; None: nothing has.
         mirror: from ``mirrored_texels``; without it hidden texels are not taken from the other half.
         settings: how hidden texels are made up.
@@ -100,7 +103,7 @@ def complete(
         ratio, confidence = _with_mirrored(chart, ratio, confidence, mirror, settings)
     if skin is not None:
         ratio = _evened(ratio, confidence, (_planes(skin), _planes(areas[0])), settings)
-    ratio = torch.lerp(_carried_over(ratio, confidence, areas, settings), ratio, confidence)
+    ratio = torch.lerp(_carried_over(ratio, confidence, (areas, hair), settings), ratio, confidence)
     ratio = ratio[0].permute(1, 2, 0) * matched
     albedo = (model_map + OFFSET) * ratio.exp() - OFFSET
     return fill_gutter(chart, albedo.clamp(0, 1))
@@ -167,23 +170,32 @@ def _evened(
 
 
 def _carried_over(
-    ratio: Tensor, confidence: Tensor, areas: Sequence[Tensor], settings: CompletionSettings
+    ratio: Tensor,
+    confidence: Tensor,
+    areas_and_hair: tuple[Sequence[Tensor], Tensor | None],
+    settings: CompletionSettings,
 ) -> Tensor:
     """The ratio without its detail, continued into what no photo shows, each area by itself.
 
     Hair goes on over the scalp and skin over the neck; where they meet unseen, the border is soft. Far from
     anything seen lies the median of the area, or of the first if too little of the area is seen.
     """
+    areas, hair = areas_and_hair
     # Squared: at the rim of what is seen, unsure texels mix in hair and background.
     coarse, weight = shrink(ratio, confidence.square(), settings.coarse)
     shown = [(weight > least)[0, 0] for least in (0.5, 0.1)]
+    nowhere = torch.zeros_like(ratio[:, :1]) if hair is None else _planes(hair)
+    hairy = avg_pool2d(nowhere, settings.coarse, ceil_mode=True)[0, 0] > 0.5
     first = avg_pool2d(_planes(areas[0]), settings.coarse, ceil_mode=True)[0, 0] > 0.5
     total, shares = torch.zeros_like(coarse), torch.full_like(weight, 1e-6)
     for area in areas:
         share = avg_pool2d(_planes(area), settings.coarse, ceil_mode=True)
-        own = weight * (share > 0.5) + settings.reach
+        inside = share[0, 0] > 0.5
+        if int((shown[-1] & inside & hairy).sum()) >= LEAST_BLOCKS:
+            inside = inside & hairy  # bare skin among hair stays where it is seen
+        own = weight * inside + settings.reach
         distant = torch.zeros_like(coarse[:, :, :1, :1])
-        for chosen in (*(seen & (share[0, 0] > 0.5) for seen in shown), shown[0] & first, shown[0]):
+        for chosen in (*(seen & inside for seen in shown), shown[0] & first, shown[0]):
             if int(chosen.sum()) >= LEAST_BLOCKS:
                 distant = coarse[0][:, chosen].median(1).values[None, :, None, None]
                 break

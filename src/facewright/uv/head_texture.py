@@ -110,9 +110,16 @@ def head_texture(
     # What the photo shows of the iris, often brighter than the model's, says nothing of the white.
     lips = chart.lips * chart.face  # what is not seen of them has their colour, not that of the skin around
     areas = (chart.face - lips, lips, chart.rim, chart.scalp, white, chart.eyes - white)
-    skin = chart.face + chart.rim - lips
+    hair = None if samples.covered is None else chart.scalp * samples.covered
     return complete(
-        chart.chart, samples, model_map, areas, mirror=chart.mirror, skin=skin, settings=settings.completion
+        chart.chart,
+        samples,
+        model_map,
+        areas,
+        mirror=chart.mirror,
+        skin=chart.face + chart.rim - lips,
+        hair=hair,
+        settings=settings.completion,
     )
 
 

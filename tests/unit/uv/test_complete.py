@@ -126,6 +126,22 @@ def test_skin_that_is_hardly_seen_takes_the_colour_of_the_face_and_keeps_its_det
     assert grain_left[0] > 0.8 * grain_left[1]
 
 
+def test_a_scalp_that_no_photo_shows_has_the_hair_that_it_shows_and_no_high_forehead(chart, skin, model_map):
+    rows = torch.arange(SIZE)[:, None, None].expand(SIZE, SIZE, 1)
+    face, scalp = skin * (rows >= 100), skin * (rows < 100)
+    hair = ((rows >= 64) & (rows < 76)).float() * scalp
+    confidence = (rows >= 64).float()
+    seen = torch.where(hair > 0.5, 0.1 * model_map, model_map)
+    samples = UvSamples(seen * confidence, confidence)
+    far = (scalp[..., 0] == 1) & (rows[..., 0] < 30) & (model_map[..., 0] == 0.5)
+    assert int(far.sum()) > 50
+    known, unknown = (
+        complete(chart, samples, model_map, [face, scalp], hair=each)[far].mean() for each in (hair, None)
+    )
+    assert known < 0.15
+    assert unknown > known + 0.1
+
+
 def test_highlights_are_damped(chart, skin, model_map):
     sure = torch.ones(SIZE, SIZE, 1)
     shiny = model_map.clone()
