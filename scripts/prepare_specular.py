@@ -77,9 +77,10 @@ def main() -> None:
     options = parser.parse_args()
     if not options.synthetic and options.data is None:
         parser.error("expected --synthetic, --data, or both")
-    for name in SETS if options.data is not None else ():
-        if not (options.data / name / "labels.npz").is_file():
-            parser.error(f"expected {' and '.join(SETS)} in {options.data}, found no {name}/labels.npz")
+    sets = [] if options.data is None else [options.data / name / "labels.npz" for name in SETS]
+    for labels in sets:
+        if not labels.is_file():
+            parser.error(f"expected {' and '.join(SETS)} in {options.data}, found no {labels}")
     try:
         prepare(options)
     except FacewrightError as error:
