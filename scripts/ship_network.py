@@ -11,15 +11,16 @@ from torch import nn
 from facewright.core.assets import assets_folder, read_safetensors, record_asset
 from facewright.methods.recognition.weights import recognition_network
 from facewright.methods.specular.model import SpecularNetwork
+from facewright.methods.specular.settings import NetworkSettings
 from facewright.methods.sphere.encoder import EncoderSettings
 from facewright.methods.sphere.head_encoder import HeadEncoder, HeadEncoderSettings, told_head
 from facewright.models.base import load_base_model
 from facewright.models.sphere_model import FACE
 from facewright.models.storage import load_face_model
 from facewright.networks.heads import FaceNetwork, LandmarkNetwork
-from facewright.networks.segmentation import SegmentationNetwork
+from facewright.networks.segmentation import SegmentationNetwork, SegmentationNetworkSettings
 from facewright.networks.weights import write_weights
-from facewright.training.checkpoint import FORMAT
+from facewright.training.checkpoint import FORMAT, origin_notes, trained_network
 from training_data.landmarker_task import SETTINGS
 
 NETWORKS = {
@@ -28,47 +29,21 @@ NETWORKS = {
     "landmarker_second": lambda: LandmarkNetwork(SETTINGS["second"]),
 }
 SAME_IDENTITY = 0.05  # of the size of random faces, by which versions of a head may differ
-LICENCE = (
-    "Apache-2.0; trained on research images (LFW and YouTube Faces families), of which none is contained"
-)
-DATA = (
-    "faces_in_the_wild (11,028 photos) and faces_in_colour (4,740 frames), labelled by MediaPipe; "
-    "a tenth of the identities kept out (facewright/data/datasets/kept_out.py); also faces turned by "
-    "turn_faces.py and, for the landmarkers, renderings of the base model by render_faces.py"
-)
-SEGMENTATION_DATA = (
-    "crops of scripts/cut_segmentation_crops.py: synthetic-celeba and synthetic-300wlp of facewright "
-    "synthesize (2,700 photos of each) with exact labels, faces_in_the_wild and faces_in_colour (2,700 of "
-    "each) with landmarks by MediaPipe; a tenth of the identities kept out"
-)
-SPECULAR_DATA = (
-    "examples of scripts/prepare_specular.py: synthetic-celeba (6,000) and synthetic-300wlp (3,000 photos) "
-    "of facewright synthesize, 1,800 frames of faces_in_colour and 500 photos of faces_in_the_wild with "
-    "landmarks by the shipped landmarker; a tenth of the identities kept out"
-)
+Shipped = tuple[nn.Module, dict[str, str]]
 
 
-def detection(name: str, path: Path) -> tuple[nn.Module, str, str]:
-    """Network, steps and data of ``best.safetensors`` of ``train_detector.py`` or ``train_landmarker.py``."""
+def detection(name: str, path: Path) -> Shipped:
+    """Network and header of ``best.safetensors`` of ``train_detector.py`` or ``train_landmarker.py``."""
     tensors, header = read_safetensors(path)
     if (header.get("format"), header.get("task")) != (FORMAT, name):
         raise SystemExit(f"{path}: expected best.safetensors of the training of {name}.")
     network = NETWORKS[name]()
     network.load_state_dict(tensors)
-    return network, header["steps"], DATA
+    return network, header
 
 
-def best(task: str, network: nn.Module, data: str, path: Path) -> tuple[nn.Module, str, str]:
-    """Network, steps and data of ``best.safetensors`` of ``facewright train TASK``."""
-    tensors, header = read_safetensors(path)
-    if (header.get("format"), header.get("task")) != (FORMAT, task):
-        raise SystemExit(f"{path}: expected best.safetensors of facewright train {task}.")
-    network.load_state_dict(tensors)
-    return network, header["steps"], data
-
-
-def recognition(path: Path) -> tuple[nn.Module, str, str]:
-    """The network of a run of ``facewright train recognition``, its steps and its data."""
+def recognition(path: Path) -> Shipped:
+    """The network of a run of ``facewright train recognition``, and its header with the data."""
     network, header = recognition_network(path)
     told = json.loads(header["settings"])
     seen = f"{told['recognition.people']} people, {told['recognition.photos']} photos"
@@ -77,11 +52,11 @@ def recognition(path: Path) -> tuple[nn.Module, str, str]:
         f"faces_in_the_wild and faces_in_colour, of which {seen}; kept out: a tenth of the people "
         f"(facewright/data/datasets/kept_out.py) and those in folds {folds} of pairs.csv"
     )
-    return network, header["steps"], data
+    return network, {"data": data, **header}
 
 
-def sphere_encoder(path: Path) -> tuple[nn.Module, str, str]:
-    """The encoder of a run of ``facewright train sphere``, its steps and its data."""
+def sphere_encoder(path: Path) -> Shipped:
+    """The encoder of a run of ``facewright train sphere``, and its header with the data."""
     tensors, header = read_safetensors(path)
     if (header.get("format"), header.get("task")) != (FORMAT, "sphere"):
         raise SystemExit(f"{path}: expected best.safetensors of facewright train sphere.")
@@ -98,7 +73,7 @@ def sphere_encoder(path: Path) -> tuple[nn.Module, str, str]:
         f"{told['sphere.photos']} photos, landmarks by MediaPipe; kept out: a tenth of the people "
         f"(facewright/data/datasets/kept_out.py) and those in folds {folds} of pairs.csv"
     )
-    return network, header["steps"], data
+    return network, {"data": data, **header}
 
 
 def head_of(checkpoint: Path, file: Path | None) -> dict[str, str]:
@@ -130,9 +105,11 @@ def head_of(checkpoint: Path, file: Path | None) -> dict[str, str]:
 
 TASKS = {
     "recognition": recognition,
-    "segmentation": lambda path: best("segmentation", SegmentationNetwork(), SEGMENTATION_DATA, path),
+    "segmentation": lambda path: trained_network(
+        path, "segmentation", SegmentationNetwork, SegmentationNetworkSettings
+    ),
     "sphere_encoder": sphere_encoder,
-    "specular": lambda path: best("specular", SpecularNetwork(), SPECULAR_DATA, path),
+    "specular": lambda path: trained_network(path, "specular", SpecularNetwork, NetworkSettings),
 }
 
 
@@ -141,33 +118,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=[*sorted(NETWORKS), *TASKS])
     parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--command", required=True, help="the training command, kept in the file")
-    parser.add_argument("--seed", default="0")
-    parser.add_argument("--metrics", default="{}", help="JSON of measured figures, kept in the file")
+    parser.add_argument("--licence", required=True, help="of the weights, and what they were trained on")
+    parser.add_argument("--data", help="what they were trained on; needed where the run does not tell it")
+    parser.add_argument("--command", help="the training command, if the run's own is to be another")
+    parser.add_argument("--metrics", type=json.loads, help="JSON of measured figures beside the run's own")
     parser.add_argument("--to", type=Path, help="write here instead of into the package")
     parser.add_argument(
         "--trained-head", type=Path, help="of sphere_encoder: file of the head, if it is not the shipped one"
     )
     options = parser.parse_args()
-    if options.name in TASKS:
-        network, steps, data = TASKS[options.name](options.checkpoint)
-    else:
-        network, steps, data = detection(options.name, options.checkpoint)
-    notes = {
-        "licence": LICENCE,
-        "data": data,
-        "command": options.command,
-        "seed": options.seed,
-        "steps": steps,
-        "metrics": json.dumps(json.loads(options.metrics)),
-    }
+    if read_safetensors(options.checkpoint)[1].get("format") != FORMAT:
+        raise SystemExit(f"{options.checkpoint}: expected best.safetensors of a training.")
+    load = TASKS.get(options.name)
+    network, header = load(options.checkpoint) if load else detection(options.name, options.checkpoint)
+    given = {"data": options.data, "command": options.command, "licence": options.licence}
+    notes = origin_notes(header) | {name: text for name, text in given.items() if text is not None}
+    missing = sorted({"data", "command"} - notes.keys())
+    if missing:
+        raise SystemExit(f"the run does not tell its {' and its '.join(missing)}: give --{missing[0]} TEXT.")
+    if options.metrics is not None:
+        notes["metrics"] = json.dumps(json.loads(notes.get("metrics", "{}")) | options.metrics)
     if options.name == "sphere_encoder":
         notes |= head_of(options.checkpoint, options.trained_head)
     path = options.to or assets_folder() / f"{options.name}.safetensors"
     write_weights(path, network, notes)
     if options.to is None:
-        record_asset(path.name, licence=LICENCE, built_by=options.command)
-    print(f"{path}: {path.stat().st_size} bytes, step {steps}")
+        record_asset(path.name, licence=options.licence, built_by=notes["command"])
+    print(f"{path}: {path.stat().st_size} bytes, step {header.get('steps')}")
 
 
 if __name__ == "__main__":

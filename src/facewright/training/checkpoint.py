@@ -237,6 +237,15 @@ def trained_network(
     return network_of(path, state, values, network_class, settings_class), header
 
 
+def origin_notes(header: Mapping[str, str]) -> dict[str, str]:
+    """All that a run's header tells of its origin, for the header of a weight file that is made of it.
+
+    The run's settings are called ``training`` there: ``settings`` are the network's own.
+    """
+    told = {name: value for name, value in header.items() if name not in ("format", "settings")}
+    return {**told, "training": header["settings"]} if "settings" in header else told
+
+
 def finite(values: Mapping[str, float]) -> dict[str, float | None]:
     """Values for JSON, which has no NaN."""
     return {name: value if math.isfinite(value) else None for name, value in values.items()}

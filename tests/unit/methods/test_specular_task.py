@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 from tests.unit.methods.drawn_examples import drawn_examples
 
-from facewright.core.assets import asset_path, write_safetensors
+from facewright.core.assets import asset_path, read_safetensors, write_safetensors
 from facewright.core.errors import AssetError, InputError
 from facewright.detection.landmarker import SECOND
 from facewright.methods.specular.examples import INDEX, Examples, write_examples
@@ -33,7 +34,7 @@ from facewright.methods.specular.settings import (
 from facewright.methods.specular.train import SpecularTask
 from facewright.networks import resnet
 from facewright.networks.heads import LandmarkNetwork, LandmarkNetworkSettings
-from facewright.networks.weights import read_weights
+from facewright.networks.weights import read_weights, write_weights
 from facewright.training.checkpoint import (
     RunState,
     best_header,
@@ -44,6 +45,7 @@ from facewright.training.checkpoint import (
 )
 from facewright.training.settings import TrainingSettings
 from facewright.training.task import Task
+from ship_network import main as ship  # pyright: ignore[reportMissingImports]
 
 SIZE, COUNT = 48, 14
 NETWORK = NetworkSettings(input_size=SIZE, widths=(4, 8, 8, 8), hidden=16, geometry=8)
@@ -141,6 +143,36 @@ def test_the_weights_of_a_training_are_taken_as_they_are(task, tmp_path):
         write_best(path, network, header | change)
         with pytest.raises(AssetError, match=r"expected weights of|what network"):
             trained_network(path, "specular", SpecularNetwork, NetworkSettings)
+
+
+def test_what_a_run_tells_goes_along_when_its_weights_are_shipped(task, model, tmp_path, monkeypatch, capsys):
+    best, shipped = tmp_path / "best.safetensors", tmp_path / "shipped.safetensors"
+    weak = SpecularTask(
+        model, task.examples, replace(TRAINING, render=replace(TRAINING.render, camera="weak"))
+    )
+    identity = identity_of(weak, TrainingSettings(steps=1, batch=6), 1)
+    state = RunState(step=3, seconds=7200.0, metrics={"score": 0.5}, curve=[(1, 0.9), (3, 0.5)])
+    write_best(best, weak.build(0), best_header(weak, identity, state, {"command": "facewright train"}))
+    line = ["ship_network", "specular", "--checkpoint", str(best), "--to", str(shipped)]
+    monkeypatch.setattr(sys, "argv", [*line, "--licence", "ours", "--metrics", '{"photos": 2}'])
+    with pytest.raises(SystemExit, match="--data"):
+        ship()
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--data", "drawn heads"])
+    ship()
+    assert "step 3" in capsys.readouterr().out
+    header = read_safetensors(shipped)[1]
+    told = {name: header[name] for name in ("command", "data", "hours", "licence", "steps")}
+    assert list(told.values()) == ["facewright train", "drawn heads", "2.000", "ours", "3"]
+    assert json.loads(header["curve"]) == [[1, 0.9], [3, 0.5]]
+    assert json.loads(header["metrics"]) == {"score": 0.5, "photos": 2}
+    assert json.loads(header["training"])["specular.examples"] == task.examples.digest
+    for path in (best, shipped):
+        method = SpecularMethod.load(model, weights=path)
+        assert (method.camera, method.sizes) == ("weak", NETWORK)
+    wrong = {"training": json.dumps({"specular.render.camera": "fisheye"})}
+    write_weights(shipped, weak.build(0), wrong)
+    with pytest.raises(AssetError, match="fisheye"):
+        SpecularMethod.load(model, weights=shipped)
 
 
 def test_a_batch_depends_on_its_arguments_alone(task):

@@ -65,8 +65,8 @@ def test_a_run_can_be_shipped(name, request: pytest.FixtureRequest, tmp_path: Pa
     result = train(task, TrainingSettings(steps=2, batch=2, device="cpu"), tmp_path / "run", progress=False)
     assert result.steps == 2
     assert np.isfinite(result.best_value)
-    network, steps, _ = detection(task.name, result.best)
-    assert steps == "2"
+    network, header = detection(task.name, result.best)
+    assert header["steps"] == "2"
     fresh = task.build(0).state_dict()
     learned = network.state_dict()
     assert learned.keys() == fresh.keys()

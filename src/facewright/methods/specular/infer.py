@@ -1,15 +1,17 @@
 """The trained regressor on photos: from landmarks and pixels to heads that every stage takes."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast, get_args
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from facewright.core.assets import asset_path
-from facewright.core.errors import InputError
+from facewright.core.errors import AssetError, InputError
 from facewright.detection.crop import cut_color_crops, frames_from_landmarks
 from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.fitting.face_probe import FaceProbe
@@ -39,6 +41,7 @@ from facewright.scene.parameters import HeadParameters
 from facewright.training.checkpoint import trained_network
 
 WEIGHTS = "specular.safetensors"
+CAMERA = "specular.render.camera"  # in the settings of a training
 LEAST_LAMP = 0.02  # intensity below which a photo has no point light
 PERSON = ("identity", "diffuse", "specular")  # outputs that photos of one person share
 
@@ -84,14 +87,19 @@ class SpecularMethod:
         """
         model = model or load_base_model()
         path = weights or asset_path(WEIGHTS)
-        network, _ = trained_network(path, "specular", SpecularNetwork, NetworkSettings)
-        return cls.of(model, network, basis=basis)
+        network, header = trained_network(path, "specular", SpecularNetwork, NetworkSettings)
+        return cls.of(model, network, basis=basis, camera=_camera_of(path, header))
 
     @classmethod
     def of(
-        cls, model: FaceModel, network: SpecularNetwork, *, basis: LandmarkBasis | None = None
+        cls,
+        model: FaceModel,
+        network: SpecularNetwork,
+        *,
+        basis: LandmarkBasis | None = None,
+        camera: CameraKind = "perspective",
     ) -> "SpecularMethod":
-        """A network that was just trained.
+        """A network that was just trained, and the camera of its training.
 
         Raises:
             InputError: it is of another head.
@@ -106,7 +114,7 @@ class SpecularMethod:
             )
         folded = channels_last(fold_batch_norm(network)).to(model.device).eval()
         basis = basis or landmark_basis(model, load_landmark_errors())
-        return cls(model, basis, FaceProbe.of(model), folded, sizes)
+        return cls(model, basis, FaceProbe.of(model), folded, sizes, camera)
 
     def reconstruct(
         self,
@@ -172,6 +180,17 @@ class SpecularMethod:
             if groups is not None:
                 raw = _shared(raw, groups, self.sizes)
             return decode(raw, start, self.sizes, self.camera)
+
+
+def _camera_of(path: Path, header: Mapping[str, str]) -> CameraKind:
+    """Which camera a network was trained with; files that do not tell are of before there was a choice."""
+    try:
+        told = json.loads(header.get("training", header["settings"])).get(CAMERA, "perspective")
+    except (LookupError, ValueError, AttributeError):
+        told = None
+    if told not in get_args(CameraKind):
+        raise AssetError(f"{path}: expected a camera of {', '.join(get_args(CameraKind))}, found {told}.")
+    return cast(CameraKind, told)
 
 
 def _shared(raw: Tensor, groups: Tensor, sizes: NetworkSettings) -> Tensor:
