@@ -21,11 +21,8 @@ from PIL import Image
 from facewright.core.errors import FacewrightError, InputError
 from facewright.data.datasets.kept_out import is_kept_out
 from facewright.data.shard_reader import ShardSet
-from facewright.detection.landmark_errors import load_landmark_errors
-from facewright.detection.landmarker import FaceLandmarker
 from facewright.detection.segmentation import FaceSegmenter
 from facewright.detection.skin import SkinModel
-from facewright.fitting.landmark_basis import landmark_basis
 from facewright.methods.specular.examples import write_examples
 from facewright.methods.specular.prepare import Preparer, SourcePhoto, real_photos, synthetic_photos
 from facewright.models.base import load_base_model
@@ -91,8 +88,7 @@ def prepare(options: argparse.Namespace) -> None:
     """Make the examples that were asked for."""
     torch.set_num_threads(1)
     model = load_base_model()
-    basis = landmark_basis(model, load_landmark_errors())
-    preparer = Preparer(model, basis, FaceLandmarker.load(), options.size)
+    preparer = Preparer.of(model, options.size)
     segmenter = None if options.segmentation is None else FaceSegmenter.load(weights=options.segmentation)
     photos: list[Iterator[SourcePhoto]] = []
     total = 0

@@ -137,6 +137,17 @@ SCAN_PROTOCOLS = {
 }
 
 
+def photo_protocol(name: str) -> PhotoProtocol:
+    """A protocol of photos by its name.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    if name not in PHOTO_PROTOCOLS:
+        raise InputError(f"expected a protocol of photos, {' or '.join(PHOTO_PROTOCOLS)}, got {name!r}.")
+    return PHOTO_PROTOCOLS[name]
+
+
 def protocol_named(name: str) -> PhotoProtocol | ScanProtocol:
     """A protocol by its name.
 

@@ -11,12 +11,10 @@ from facewright.core.device import DeviceName
 from facewright.core.errors import InputError, UnavailableError
 from facewright.core.files import read_marker
 from facewright.data.shard_reader import ShardSet
-from facewright.detection.landmark_errors import load_landmark_errors
-from facewright.detection.landmarker import FIRST, SECOND, FaceLandmarker
+from facewright.detection.landmarker import FIRST, SECOND
 from facewright.detection.recognition import FILE as RECOGNITION
 from facewright.detection.recognition import shipped_features
 from facewright.evaluation.ablation import AblationTable, Variant
-from facewright.fitting.landmark_basis import landmark_basis
 from facewright.methods.specular.examples import INDEX, MAX_INDEX, Examples, digest_of, write_examples
 from facewright.methods.specular.prepare import Preparer, synthetic_photos
 from facewright.methods.specular.recipe import RECIPE
@@ -139,8 +137,7 @@ class SpecularStudy:
             return
         synthesize_into(folder / TWIN, SynthesisSettings(PROTOCOL, self._count(), TWIN_SEED), 1)
         model = load_base_model()
-        basis = landmark_basis(model, load_landmark_errors())
-        preparer = Preparer(model, basis, FaceLandmarker.load(), self._size())
+        preparer = Preparer.of(model, self._size())
         shards = ShardSet.open(folder / TWIN)
         photos = synthetic_photos(shards, len(shards) // KEPT_OUT)
         write_examples(folder / EXAMPLES, preparer.examples(photos), preparer.size, model, self._source())

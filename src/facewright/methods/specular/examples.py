@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -123,6 +124,49 @@ class HeadLayout:
         )
 
 
+@runtime_checkable
+class RowArray(Protocol):
+    """An array of which rows are asked for by their numbers."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As an array's."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype:
+        """As an array's."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: ndarray, /) -> ndarray: ...
+
+
+@runtime_checkable
+class ExampleSource(Protocol):
+    """Examples that are in no folder."""
+
+    @property
+    def size(self) -> int:
+        """Side of the crops, px."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Tells them from others."""
+        ...
+
+    @property
+    def flags(self) -> ndarray:
+        """Bits ``TRUTH`` and ``KEPT_OUT`` of each."""
+        ...
+
+    def arrays(self) -> Mapping[str, RowArray]:
+        """One of each of ``array_shapes``."""
+        ...
+
+
 @dataclass(frozen=True)
 class Rows:
     """One array over several files, read where it is asked for.
@@ -131,7 +175,7 @@ class Rows:
         parts: of the same kind and shape of a row.
     """
 
-    parts: tuple[ndarray, ...]
+    parts: tuple[RowArray, ...]
 
     def __len__(self) -> int:
         return sum(len(part) for part in self.parts)
@@ -142,51 +186,63 @@ class Rows:
         first = 0
         for part in self.parts:
             own = (rows >= first) & (rows < first + len(part))
-            out[own] = part[rows[own] - first]
+            if own.any():
+                out[own] = part[rows[own] - first]
             first += len(part)
         return out
 
 
 class Examples:
-    """Examples of some folders, read from the disk as they are asked for.
+    """Examples of some folders, read from the disk as they are asked for, and of a stream.
 
     Args:
         folders: that ``write_examples`` wrote.
         model: whose heads they hold.
+        stream: examples that are made as they are asked for, behind those of the folders.
 
     Raises:
         InputError: a folder holds no examples, or those of another model or size.
     """
 
-    def __init__(self, folders: Sequence[Path], model: FaceModel) -> None:
-        if not folders:
+    def __init__(
+        self, folders: Sequence[Path], model: FaceModel, stream: ExampleSource | None = None
+    ) -> None:
+        if not folders and stream is None:
             raise InputError("expected at least one folder of scripts/prepare_specular.py.")
         self.layout = HeadLayout.of(model)
         self._source = tuple(folders), (model.name, model.version)
+        self._stream = stream
         self._open()
 
     def _open(self) -> None:
         folders, model = self._source
         opened = [_opened(folder, model, self.layout.width) for folder in folders]
         sizes = {size for size, _ in opened}
+        flags = [np.asarray(arrays["flags"]) for _, arrays in opened]
+        parts: list[Mapping[str, RowArray]] = [arrays for _, arrays in opened]
+        if self._stream is not None:
+            sizes.add(self._stream.size)
+            flags.append(self._stream.flags)
+            parts.append(self._stream.arrays())
         if len(sizes) > 1:
             raise InputError(f"the folders hold crops of {sorted(sizes)} px: prepare them for one size.")
         self.size = sizes.pop()
         self.arrays = {
-            name: Rows(tuple(arrays[name] for _, arrays in opened))
+            name: Rows(tuple(arrays[name] for arrays in parts))
             for name in array_shapes(self.size, self.layout.width)
         }
-        self.flags = np.concatenate([np.asarray(arrays["flags"]) for _, arrays in opened])
+        self.flags = np.concatenate(flags)
 
     @cached_property
     def digest(self) -> str:
         """Of everything that they hold, to tell them from others."""
         folders, _ = self._source
-        return joined_digest({f"{number:06d}": digest_of(folder) for number, folder in enumerate(folders)})
+        found = {f"{number:06d}": digest_of(folder) for number, folder in enumerate(folders)}
+        return joined_digest(found if self._stream is None else {**found, "stream": self._stream.digest})
 
     def __getstate__(self) -> dict[str, object]:
         # Arrays stay in their files: another process opens them again.
-        return {"layout": self.layout, "_source": self._source}
+        return {"layout": self.layout, "_source": self._source, "_stream": self._stream}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
@@ -288,7 +344,7 @@ def write_examples(
                 for name, (shape, kind) in array_shapes(size, layout.width).items()
             }
             for example in read_apart(examples):
-                for name, values in _row(example, layout).items():
+                for name, values in row_of(example, layout).items():
                     arrays[name].append(values[None])
         count = arrays["flags"].count
         if count == 0:
@@ -306,7 +362,8 @@ def _ours(folder: Path) -> bool:
     return (read_marker(folder / INDEX, MAX_INDEX) or {}).get("format") == FORMAT
 
 
-def _row(example: Example, layout: HeadLayout) -> dict[str, ndarray]:
+def row_of(example: Example, layout: HeadLayout) -> dict[str, ndarray]:
+    """One row of each of ``array_shapes``."""
     flags = TRUTH * (example.truth is not None) + KEPT_OUT * example.kept_out + GREY * example.grey
     start = layout.packed(example.start)[0].numpy()
     return {

@@ -10,14 +10,16 @@ from numpy import ndarray
 from torch import Tensor
 
 from facewright.core.log import logger
+from facewright.data.records import Sample
 from facewright.data.shard_reader import ShardSet, StoredPhoto
 from facewright.detection.crop import cut_color_crops, frames_from_landmarks, luma
+from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.detection.landmarker import FaceLandmarker
 from facewright.detection.segmentation import CLASSES, FaceSegmenter
 from facewright.detection.skin import SkinModel, without_colors
 from facewright.fitting.face_probe import JAW
 from facewright.fitting.landmark import fit_landmarks
-from facewright.fitting.landmark_basis import LandmarkBasis
+from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
 from facewright.image.color import linear_from_srgb, luminance
 from facewright.methods.specular.examples import FACE, MOUTH, Example
 from facewright.methods.specular.frames import crop_from_photo_px, head_in_crop
@@ -75,32 +77,39 @@ class Preparer:
     landmarker: FaceLandmarker
     size: int
 
+    @classmethod
+    def of(cls, model: FaceModel, size: int) -> "Preparer":
+        """With the shipped landmarker and what is known of its errors."""
+        return cls(model, landmark_basis(model, load_landmark_errors()), FaceLandmarker.load(), size)
+
     def examples(self, photos: Iterable[SourcePhoto]) -> Iterator[Example]:
         """Examples of photos; those in which the landmarker sees no face are left out with a word."""
         waiting: list[tuple[SourcePhoto, Tensor]] = []
         missed = total = 0
         for photo in photos:
             total += 1
-            points = self._located(photo)
+            points = self.located(photo)
             if points is None:
                 missed += 1
                 continue
             waiting.append((photo, points))
             if len(waiting) == BATCH:
-                yield from self._fitted(waiting)
+                yield from self.prepared(waiting)
                 waiting = []
-        yield from self._fitted(waiting)
+        yield from self.prepared(waiting)
         if missed:
             logger("specular").info("%d of %d photos left out: no face was seen", missed, total)
 
-    def _located(self, photo: SourcePhoto) -> Float[Tensor, "478 2"] | None:
+    def located(self, photo: SourcePhoto) -> Float[Tensor, "478 2"] | None:
+        """Landmarks in pixels of the photo; None if no face is seen."""
         frames = frames_from_landmarks(photo.landmarks[None].double().numpy())
         points, presence = self.landmarker.looks[-1](luma(photo.image), frames)
         if presence[0] < LEAST_PRESENCE or not np.isfinite(points).all():
             return None
         return torch.from_numpy(points[0]).float()
 
-    def _fitted(self, waiting: list[tuple[SourcePhoto, Tensor]]) -> Iterator[Example]:
+    def prepared(self, waiting: list[tuple[SourcePhoto, Tensor]]) -> Iterator[Example]:
+        """Examples of photos and the points that were ``located`` in them."""
         if not waiting:
             return
         points = torch.stack([found for _, found in waiting])
@@ -135,16 +144,28 @@ def synthetic_photos(shards: ShardSet, kept_out: int) -> Iterator[SourcePhoto]:
     """Photos of ``facewright synthesize``; the last ``kept_out`` of them are kept out."""
     for number in range(len(shards)):
         photo = shards.photo(number)
-        masks = photo.masks
-        yield SourcePhoto(
-            image=photo.image,
-            landmarks=photo.points("landmarks478")[0],
-            face=(masks.face | masks.inner_mouth).float(),
-            skin=masks.skin.float(),
-            mouth=masks.inner_mouth.float(),
-            truth=_as_bright(photo),
-            kept_out=number >= len(shards) - kept_out,
-        )
+        grey = bool(photo.numbers.get("sensor", {}).get("grey", False))
+        points = photo.points("landmarks478")[0]
+        yield _source(photo, points, grey=grey, kept_out=number >= len(shards) - kept_out)
+
+
+def streamed_photo(photo: Sample, *, kept_out: bool) -> SourcePhoto:
+    """A photo of ``facewright.data.synthesis`` that was never a file."""
+    points = photo.landmarks478.double().round(decimals=3).float()  # as it would be read from its file
+    return _source(photo, points, grey=photo.sensor.grey, kept_out=kept_out)
+
+
+def _source(photo: StoredPhoto | Sample, points: Tensor, *, grey: bool, kept_out: bool) -> SourcePhoto:
+    masks = photo.masks
+    return SourcePhoto(
+        image=photo.image,
+        landmarks=points,
+        face=(masks.face | masks.inner_mouth).float(),
+        skin=masks.skin.float(),
+        mouth=masks.inner_mouth.float(),
+        truth=_as_bright(photo, grey=grey),
+        kept_out=kept_out,
+    )
 
 
 def real_photos(
@@ -184,7 +205,7 @@ def outlined_face(landmarks: Float[Tensor, "478 2"], size: tuple[int, int]) -> F
     return rasterize(flat[None], faces, size, perspective=False).covered[0].float()
 
 
-def _as_bright(photo: StoredPhoto) -> HeadParameters:
+def _as_bright(photo: StoredPhoto | Sample, *, grey: bool) -> HeadParameters:
     """The truth with its light as bright, channel by channel, as the camera's exposure shows it."""
     shown = linear_from_srgb(photo.image).permute(1, 2, 0)
     light = photo.diffuse + photo.specular
@@ -192,7 +213,7 @@ def _as_bright(photo: StoredPhoto) -> HeadParameters:
     at = photo.parameters
     if int(skin.sum()) < LEAST_PIXELS:
         return at
-    if bool(photo.numbers.get("sensor", {}).get("grey", False)):
+    if grey:
         gain = (luminance(shown)[skin] / luminance(light)[skin]).median().expand(3)
     else:
         gain = shown[skin].sum(0) / light[skin].sum(0).clamp_min(1e-3)

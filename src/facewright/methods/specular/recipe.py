@@ -3,22 +3,28 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from facewright.data.protocols import photo_protocol
 from facewright.detection.recognition import shipped_features
 from facewright.methods.specular.examples import Examples
 from facewright.methods.specular.scales import SpecularTraining, training_of
+from facewright.methods.specular.streamed import ExampleStream
 from facewright.methods.specular.train import SpecularTask
 from facewright.models.base import load_base_model
 from facewright.training.flags import changed, with_flags
 from facewright.training.recipe import Recipe, Scale
 from facewright.training.settings import TrainingSettings
 
+EXAMPLES = Path("build/specular_examples")
+
 
 @dataclass(frozen=True)
 class SpecularOptions:
     """What the method is trained on."""
 
-    examples: tuple[Path, ...] = (Path("build/specular_examples"),)
-    """Folders of scripts/prepare_specular.py."""
+    examples: tuple[Path, ...] = ()
+    """Folders of scripts/prepare_specular.py; build/specular_examples if there is no --stream either."""
+    stream: str | None = None
+    """Photos of this protocol of `facewright synthesize`, made while the training goes on, without files."""
     identity: bool = False
     """With the identity loss, by the shipped recognition network; scale full always has it."""
     imagenet: Path | None = None
@@ -30,7 +36,12 @@ def _task(options: SpecularOptions, scale: Scale, settings: TrainingSettings) ->
     training = changed(replace(training, batch=settings.batch), options)
     recognition = shipped_features() if training.losses.weights.identity > 0 else None
     model = load_base_model()
-    return SpecularTask(model, Examples(options.examples, model), training, recognition, options.imagenet)
+    made = None
+    if options.stream is not None:
+        protocol = photo_protocol(options.stream)
+        made = ExampleStream(protocol, settings.seed, model, training.network.input_size)
+    examples = Examples(options.examples or (() if made else (EXAMPLES,)), model, made)
+    return SpecularTask(model, examples, training, recognition, options.imagenet)
 
 
 RECIPE = Recipe(

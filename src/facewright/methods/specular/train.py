@@ -210,7 +210,7 @@ class SpecularTask:
         arrays = self.examples.arrays
         clean = arrays["crops"][rows]
         crops = self._disturbed(clean, generators) if generators else clean
-        flags = self.examples.flags[rows]
+        flags = arrays["flags"][rows]
         told = (flags & TRUTH > 0) & (self.training.supervision is not None)
         size, masks = self.training.render.size, arrays["masks"][drawn]
         shown = _resized(torch.from_numpy(clean[: len(drawn)]).permute(0, 3, 1, 2).float() / 255, size)
