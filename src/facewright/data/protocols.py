@@ -40,6 +40,8 @@ class ScanProtocol:
         expressions: names of what subjects show, in turn; "any" is drawn from the model's prior.
         residual: strength of the expression that nobody asked for, as a share of the prior's spread.
         hair: share of subjects whose hairline is in the scan.
+        scale: least and largest factor of a scan's spacing, or of the size of a frame's pixels; drawn for
+            each scan, evenly in its logarithm.
     """
 
     name: str
@@ -54,6 +56,7 @@ class ScanProtocol:
     expressions: tuple[str, ...]
     residual: float = 0.25
     hair: float = 0.8
+    scale: tuple[float, float] = (0.8, 1.25)
 
     @property
     def count(self) -> int:

@@ -1,7 +1,7 @@
 """Synthetic scans: people with detail of their own, each scanned several times, every point known."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from facewright.models.combination import combine
 from facewright.models.face_model import FaceModel
 from facewright.registration.depth_image import Intrinsics
 
-COARSE, FINE = 1.0, 0.25  # mm, root mean square of what is a person's own and in no model
+COARSE, FINE = 1.0, 0.25  # mm on each axis, root mean square of what is a person's own and in no model
 FINE_LENGTHS = (8.0, 30.0)  # mm, of its fine part
 ROLL, PLACE = math.radians(3), 20.0  # standard deviations of a scan's pose
 
@@ -203,15 +203,25 @@ def _measured(
     flip = np.diag([1.0, -1.0, -1.0])
     rotation = rotation_of(turn).double().numpy()  # camera_from_head
     none = np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64)
+    (own,) = rng.spawn(1)  # so that pose, expression and noise do not depend on it
+    scale = float(np.exp(own.uniform(*np.log(protocol.scale))))
     if protocol.device == "depth":
-        settings = FrameSettings(noise=protocol.noise, distance=float(rng.uniform(420, 600)))
+        usual = FrameSettings()
+        side = round(usual.size[0] / scale)
+        settings = replace(
+            usual,
+            size=(side, side),
+            focal=usual.focal * side / usual.size[0],
+            noise=protocol.noise,
+            distance=float(rng.uniform(420, 600)),
+        )
         place = head @ rotation.T + [0.0, 0.0, settings.distance]
         vertices = torch.from_numpy(place).float()
         depth = depth_picture(vertices, studio.model.topology, settings, rng)
         light = frame_light(rng)
         colors = color_picture(vertices, studio.model.topology, person.albedo, settings, light, rng)
         return place, *none, DepthFrame(depth, colors, settings.intrinsics)
-    settings = ScanSettings(spacing=protocol.spacing, noise=protocol.noise, holes=protocol.holes)
+    settings = ScanSettings(spacing=scale * protocol.spacing, noise=protocol.noise, holes=protocol.holes)
     whole, faces = _with_hair(studio, person, head)
     turned = flip @ rotation  # a head that is turned, still with +Y up
     shift = PLACE * rng.normal(size=3)

@@ -9,7 +9,7 @@ import torch
 from facewright.core.errors import InputError
 from facewright.data.protocols import PHOTO_PROTOCOLS, SCAN_PROTOCOLS, protocol_named
 from facewright.data.scanner import smooth_field
-from facewright.data.scans import scan_sample
+from facewright.data.scans import own_detail, scan_sample
 from facewright.geometry.nearest import closest_points, index_surface
 
 AHEAD, AROUND, DEPTH = (SCAN_PROTOCOLS[f"synthetic-{name}"] for name in ("bosphorus", "stirling", "florence"))
@@ -33,6 +33,28 @@ def test_a_scan_lies_on_its_head(studio, protocol) -> None:
     moved = sample.vertices + np.array([0.0, 0.0, 4.0])
     assert np.median(off_surface(studio, sample, moved)) > 3 * protocol.noise
     assert sample.faces.max() < len(sample.vertices)
+
+
+def test_scans_differ_in_their_resolution_alone(studio) -> None:
+    coarse, ends = replace(AHEAD, spacing=5.0), []
+    for scale in ((0.8, 0.8), (1.25, 1.25), (0.8, 1.25)):
+        ends.append(scan_sample(studio, replace(coarse, scale=scale), 3, 0))
+    fine, rough, drawn = (len(sample.vertices) for sample in ends)
+    assert fine / rough > (1.25 / 0.8) ** 2  # and more, as rims are lost between points far apart
+    assert rough < drawn < fine
+    assert all(np.array_equal(sample.truth, ends[0].truth) for sample in ends)
+    frames = [scan_sample(studio, DEPTH, 3, index).frame for index in (3, 4)]
+    sizes = {frame.depth.shape[0] for frame in frames if frame is not None}
+    assert len(sizes) == 2
+    assert 320 / 1.25 - 1 <= min(sizes) <= max(sizes) <= 320 / 0.8 + 1
+
+
+def test_own_detail_is_as_large_as_documented(studio) -> None:
+    points = studio.model.mean.double().numpy()
+    drawn = np.stack([own_detail(points, np.random.default_rng(seed)) for seed in range(40)])
+    each_axis, whole = np.sqrt((drawn**2).mean()), np.sqrt((drawn**2).sum(2).mean())
+    assert abs(each_axis - np.hypot(1.0, 0.25)) < 0.1
+    assert abs(whole - 1.8) < 0.2
 
 
 def test_a_person_keeps_their_shape_and_detail(studio) -> None:
@@ -75,7 +97,7 @@ def test_a_frame_shows_its_head(studio) -> None:
     lens, nose = frame.intrinsics, sample.landmarks[30]
     column, row = (int(lens.fx * nose[k] / nose[2] + c) for k, c in enumerate((lens.cx, lens.cy)))
     assert abs(frame.depth[row, column] - nose[2]) < 5.0
-    assert frame.colors.shape == (640, 640, 3)
+    assert frame.colors.shape == (2 * frame.depth.shape[0], 2 * frame.depth.shape[1], 3)
     yaws = [scan_sample(studio, DEPTH, 3, index).turn[0] for index in (0, 6)]
     assert np.degrees(yaws) == pytest.approx([-80, 80])
 
