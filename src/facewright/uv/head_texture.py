@@ -21,7 +21,7 @@ from facewright.uv.complete import CompletionSettings, complete
 from facewright.uv.head_chart import HeadChart
 from facewright.uv.landmark_shift import landmark_shift
 from facewright.uv.teeth import draw_teeth, shown_brightness
-from facewright.uv.unwrap import Illumination, SampleBlend, UnwrapSettings, UvSamples, unwrap
+from facewright.uv.unwrap import Illumination, SampleBlend, Sight, UnwrapSettings, UvSamples, unwrap
 
 LEAST_WHITE = 0.12  # luminance of the model's eyeballs that is no iris
 BRIGHTEST_WHITE = 1.15  # times the model's white
@@ -176,6 +176,5 @@ def unwrap_photo(
         parameters.camera,
         illumination=illumination,
         settings=settings.unwrap,
-        cover=cover,
-        shift=shift,
+        sight=Sight(cover, shift),
     )

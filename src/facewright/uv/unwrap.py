@@ -92,6 +92,19 @@ class Illumination:
     albedo: Float[Tensor, "V 3"] | None = None
 
 
+@dataclass(frozen=True)
+class Sight:
+    """How a photo shows the head, beside what camera and mesh say.
+
+    Attributes:
+        cover: what lies before the head; it is told, and lowers no confidence by itself.
+        shift: pixels from each vertex's projection to where the photo shows it; None: it shows it there.
+    """
+
+    cover: Cover | None = None
+    shift: Float[Tensor, "V 2"] | None = None
+
+
 def unwrap(
     chart: UvChart,
     photo: Float[Tensor, "3 H W"],
@@ -101,8 +114,7 @@ def unwrap(
     *,
     illumination: Illumination | None = None,
     settings: UnwrapSettings = UnwrapSettings(),
-    cover: Cover | None = None,
-    shift: Float[Tensor, "V 2"] | None = None,
+    sight: Sight = Sight(),
 ) -> UvSamples:
     """Look up each texel in a photo.
 
@@ -116,8 +128,7 @@ def unwrap(
         camera: camera frame to pixels of the photo; its size is the photo's.
         illumination: what is divided out; None leaves the photo's colours.
         settings: how far the photo is trusted.
-        cover: what lies before the head; it is told, and lowers no confidence here.
-        shift: pixels from each vertex's projection to where the photo shows it; None: it shows it there.
+        sight: what else is known of the photo.
 
     Raises:
         InputError: the camera's size is not the photo's.
@@ -133,7 +144,9 @@ def unwrap(
     view = _depth_view(vertices_camera, topology, camera, settings.depth_size)
     hidden = _behind_something(surface, view, settings)
     confidence = smoothstep(surface.facing, settings.facing) * ~hidden
-    seen = surface.pixels[:, :2] if shift is None else surface.pixels[:, :2] + front.gather(shift)
+    seen = surface.pixels[:, :2]
+    if sight.shift is not None:
+        seen = seen + front.gather(sight.shift)
     confidence = confidence * _inside(seen, surface.pixels[:, 2], camera.size, settings.border)
     confidence = confidence * _feathered(chart, front, ~hidden & (surface.facing > 0), settings.feather)
     color, span = _sampled(photo, seen, confidence > 0)
@@ -144,7 +157,7 @@ def unwrap(
     color = torch.where(confidence[:, None] > 0, color, 0)
     inside = front.scatter(_inside_outline(surface, view)[:, None])
     sharpness = 1 / span if span > 0 else 0.0
-    covered = None if cover is None else front.scatter(cover(seen)[:, None])
+    covered = None if sight.cover is None else front.scatter(sight.cover(seen)[:, None])
     return UvSamples(front.scatter(color), front.scatter(confidence[:, None]), inside, sharpness, covered)
 
 

@@ -73,7 +73,7 @@ def test_runs_of_other_heads_networks_and_examples_are_not_mixed(prepared, tmp_p
     index = other / INDEX
     index.write_text(json.dumps({**json.loads(index.read_text()), "digest": "of other photos"}))
     studies = [SpecularStudy.of("mini", [folder]) for folder in (prepared / EXAMPLES, other)]
-    figures = dict.fromkeys(("pixel", "highlights", "lit_variance"), 1.0)
+    figures = {figure.metric: 1.0 for figure in TABLES["1"].figures}
     monkeypatch.setattr(SpecularStudy, "run", lambda *_: figures)
     assert reproduce(studies[0], "1", tmp_path / "out", 1).made > 0
     assert reproduce(SpecularStudy.of("mini", [prepared / EXAMPLES]), "1", tmp_path / "out", 1).made == 0
