@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tests.unit.methods.drawn_examples import TRAINING, drawn_examples
 
 from facewright.fitting.face_probe import FaceProbe
+from facewright.methods.specular.examples import Examples
 from facewright.methods.specular.losses import MouthPatch
 from facewright.methods.specular.model import SpecularHead, mean_start
+from facewright.methods.specular.train import SpecularTask
 from facewright.models.base import load_base_model
 from facewright.scene.lighting import PointLight
 
@@ -38,3 +41,14 @@ def neutral(model):
         return SpecularHead(at, torch.full((batch,), shininess))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def folder(model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("specular") / "examples"
+    return drawn_examples(path, model)
+
+
+@pytest.fixture(scope="session")
+def task(model, folder):
+    return SpecularTask(model, Examples([folder], model), TRAINING)

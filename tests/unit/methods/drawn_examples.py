@@ -10,14 +10,39 @@ from facewright.fitting.face_probe import FaceProbe
 from facewright.methods.specular.examples import FACE, Example, HeadLayout, write_examples
 from facewright.methods.specular.model import SpecularHead, mean_start
 from facewright.methods.specular.rendering import render
-from facewright.methods.specular.settings import RenderSettings
+from facewright.methods.specular.scales import SpecularTraining
+from facewright.methods.specular.settings import (
+    LossSettings,
+    LossWeights,
+    NetworkSettings,
+    RenderSettings,
+    SupervisionWeights,
+)
 from facewright.models.face_model import FaceModel
 from facewright.scene.lighting import PointLight
 
+SIZE, COUNT = 48, 14
+NETWORK = NetworkSettings(input_size=SIZE, widths=(4, 8, 8, 8), hidden=16, geometry=8)
+TRAINING = SpecularTraining(
+    batch=6,
+    photos=0.5,
+    network=NETWORK,
+    losses=LossSettings(weights=LossWeights(identity=0.0), mouth_start=0),
+    render=RenderSettings(size=SIZE),
+    supervision=SupervisionWeights(),
+    render_from=1,
+    render_every=2,
+    render_rows=2,
+    grey=0.5,
+    noise=0.05,
+    patch=0.5,
+)
 KEPT_OUT = 4  # the last ones
 
 
-def drawn_examples(path: Path, model: FaceModel, *, size: int = 48, count: int = 14, seed: int = 0) -> Path:
+def drawn_examples(
+    path: Path, model: FaceModel, *, size: int = SIZE, count: int = COUNT, seed: int = 0
+) -> Path:
     """Write them; every third has no truth, the sixth no colour."""
     generator, probe = torch.Generator().manual_seed(seed), FaceProbe.of(model)
     start = mean_start(model, count, size)

@@ -3,16 +3,15 @@
 import json
 import pickle
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from tests.unit.methods.drawn_examples import drawn_examples
+from tests.unit.methods.drawn_examples import COUNT, NETWORK, SIZE, TRAINING, drawn_examples
 
-from facewright.core.assets import asset_path, read_safetensors, write_safetensors
+from facewright.core.assets import asset_path
 from facewright.core.errors import AssetError, InputError
 from facewright.detection.landmarker import SECOND
 from facewright.methods.specular.examples import INDEX, Examples, write_examples
@@ -26,54 +25,17 @@ from facewright.methods.specular.model import (
 )
 from facewright.methods.specular.scales import SpecularTraining
 from facewright.methods.specular.settings import (
-    LossWeights,
     NetworkSettings,
-    RenderSettings,
-    SupervisionWeights,
 )
 from facewright.methods.specular.train import SpecularTask
-from facewright.networks import resnet
 from facewright.networks.heads import LandmarkNetwork, LandmarkNetworkSettings
-from facewright.networks.weights import read_weights, write_weights
+from facewright.networks.weights import read_weights
 from facewright.training.checkpoint import (
-    RunState,
-    best_header,
     check_identity,
     identity_of,
-    trained_network,
-    write_best,
 )
 from facewright.training.settings import TrainingSettings
 from facewright.training.task import Task
-from ship_network import main as ship  # pyright: ignore[reportMissingImports]
-
-SIZE, COUNT = 48, 14
-NETWORK = NetworkSettings(input_size=SIZE, widths=(4, 8, 8, 8), hidden=16, geometry=8)
-TRAINING = SpecularTraining(
-    batch=6,
-    photos=0.5,
-    network=NETWORK,
-    losses=LossSettings(weights=LossWeights(identity=0.0), mouth_start=0),
-    render=RenderSettings(size=SIZE),
-    supervision=SupervisionWeights(),
-    render_from=1,
-    render_every=2,
-    render_rows=2,
-    grey=0.5,
-    noise=0.05,
-    patch=0.5,
-)
-
-
-@pytest.fixture(scope="session")
-def folder(model, tmp_path_factory):
-    path = tmp_path_factory.mktemp("specular") / "examples"
-    return drawn_examples(path, model, size=SIZE, count=COUNT)
-
-
-@pytest.fixture(scope="session")
-def task(model, folder):
-    return SpecularTask(model, Examples([folder], model), TRAINING)
 
 
 def test_examples_of_no_photos_are_none(model, tmp_path):
@@ -128,51 +90,6 @@ def test_folders_of_something_else_are_refused(model, folder, tmp_path):
     (broken / INDEX).write_text("{")
     with pytest.raises(InputError, match="no whole examples"):
         Examples([broken], model)
-
-
-def test_the_weights_of_a_training_are_taken_as_they_are(task, tmp_path):
-    network, path = task.build(0), tmp_path / "best.safetensors"
-    header = best_header(task, identity_of(task, TrainingSettings(steps=1, batch=6), 1), RunState(), {})
-    write_best(path, network, header)
-    read, _ = trained_network(path, "specular", SpecularNetwork, NetworkSettings)
-    assert read.settings == NETWORK
-    assert torch.equal(
-        read.state_dict()["backbone.stem.0.weight"], network.state_dict()["backbone.stem.0.weight"]
-    )
-    for change in ({"task": "segmentation"}, {"settings": "7"}, {"settings": "{}"}):
-        write_best(path, network, header | change)
-        with pytest.raises(AssetError, match=r"expected weights of|what network"):
-            trained_network(path, "specular", SpecularNetwork, NetworkSettings)
-
-
-def test_what_a_run_tells_goes_along_when_its_weights_are_shipped(task, model, tmp_path, monkeypatch, capsys):
-    best, shipped = tmp_path / "best.safetensors", tmp_path / "shipped.safetensors"
-    weak = SpecularTask(
-        model, task.examples, replace(TRAINING, render=replace(TRAINING.render, camera="weak"))
-    )
-    identity = identity_of(weak, TrainingSettings(steps=1, batch=6), 1)
-    state = RunState(step=3, seconds=7200.0, metrics={"score": 0.5}, curve=[(1, 0.9), (3, 0.5)])
-    write_best(best, weak.build(0), best_header(weak, identity, state, {"command": "facewright train"}))
-    line = ["ship_network", "specular", "--checkpoint", str(best), "--to", str(shipped)]
-    monkeypatch.setattr(sys, "argv", [*line, "--licence", "ours", "--metrics", '{"photos": 2}'])
-    with pytest.raises(SystemExit, match="--data"):
-        ship()
-    monkeypatch.setattr(sys, "argv", [*sys.argv, "--data", "drawn heads"])
-    ship()
-    assert "step 3" in capsys.readouterr().out
-    header = read_safetensors(shipped)[1]
-    told = {name: header[name] for name in ("command", "data", "hours", "licence", "steps")}
-    assert list(told.values()) == ["facewright train", "drawn heads", "2.000", "ours", "3"]
-    assert json.loads(header["curve"]) == [[1, 0.9], [3, 0.5]]
-    assert json.loads(header["metrics"]) == {"score": 0.5, "photos": 2}
-    assert json.loads(header["training"])["specular.examples"] == task.examples.digest
-    for path in (best, shipped):
-        method = SpecularMethod.load(model, weights=path)
-        assert (method.camera, method.sizes) == ("weak", NETWORK)
-    wrong = {"training": json.dumps({"specular.render.camera": "fisheye"})}
-    write_weights(shipped, weak.build(0), wrong)
-    with pytest.raises(AssetError, match="fisheye"):
-        SpecularMethod.load(model, weights=shipped)
 
 
 def test_a_batch_depends_on_its_arguments_alone(task):
@@ -344,22 +261,6 @@ def test_ablations_start_from_the_landmarker_s_features_and_draw_the_face_alone(
     assert found["pixel"] != found["pixel_trained"]
     with pytest.raises(InputError, match="widths"):
         SpecularTask(model, task.examples, replace(training, landmarker_start=True), no_features).build(0)
-
-
-def test_a_resnet_starts_from_imagenet_s_weights(model, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(resnet, "STAGES", ((4, 1, 1),))
-    known, path = resnet.ResNet50().state_dict(), tmp_path / "imagenet.safetensors"
-    held = {name: value for name, value in known.items() if value.is_floating_point()}
-    write_safetensors(path, {**held, "fc.weight": torch.zeros(10, 16)}, {})
-    training = replace(TRAINING, network=replace(NETWORK, widths=(), hidden=0, geometry=0))
-    examples = Examples([folder], model)
-    task, other = (SpecularTask(model, examples, training, imagenet=start) for start in (path, None))
-    kernel = "backbone.layer1.0.conv2.weight"
-    assert torch.equal(task.build(0).state_dict()[kernel], known[kernel.removeprefix("backbone.")])
-    assert not torch.equal(other.build(0).state_dict()[kernel], known[kernel.removeprefix("backbone.")])
-    assert task.settings() != other.settings()
-    with pytest.raises(InputError, match="ResNet-50"):
-        SpecularTask(model, examples, TRAINING, imagenet=path).build(0)
 
 
 def test_a_landmarker_s_backbone_sees_the_same_in_grey_crops():

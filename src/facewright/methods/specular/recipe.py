@@ -3,13 +3,16 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from facewright.core.assets import asset_path
 from facewright.data.protocols import photo_protocol
-from facewright.detection.recognition import shipped_features
+from facewright.detection.recognition import FILE, NetworkFeatures
 from facewright.methods.specular.examples import Examples
 from facewright.methods.specular.scales import SpecularTraining, training_of
 from facewright.methods.specular.streamed import ExampleStream
 from facewright.methods.specular.train import SpecularTask
 from facewright.models.base import load_base_model
+from facewright.networks.recognition import RecognitionNetwork, RecognitionNetworkSettings
+from facewright.training.checkpoint import trained_network
 from facewright.training.flags import changed, with_flags
 from facewright.training.recipe import Recipe, Scale
 from facewright.training.settings import TrainingSettings
@@ -26,7 +29,10 @@ class SpecularOptions:
     stream: str | None = None
     """Photos of this protocol of `facewright synthesize`, made while the training goes on, without files."""
     identity: bool = False
-    """With the identity loss, by the shipped recognition network; scale full always has it."""
+    """With the identity loss; scale full has it in any case."""
+    recognition: Path | None = None
+    """Recognition network of the identity loss: best.safetensors of `facewright train recognition`; the
+    shipped one if not given."""
     imagenet: Path | None = None
     """Of scale full: weights of a ResNet-50 to start from, safetensors with torchvision's names."""
 
@@ -34,14 +40,20 @@ class SpecularOptions:
 def _task(options: SpecularOptions, scale: Scale, settings: TrainingSettings) -> SpecularTask:
     training = training_of(scale, settings.steps, identity=options.identity)
     training = changed(replace(training, batch=settings.batch), options)
-    recognition = shipped_features() if training.losses.weights.identity > 0 else None
+    files = {} if options.imagenet is None else {"imagenet": options.imagenet}
+    recognition = None
+    if training.losses.weights.identity > 0:
+        files["recognition"] = options.recognition or asset_path(FILE)
+        kinds = RecognitionNetwork, RecognitionNetworkSettings
+        network, _ = trained_network(files["recognition"], "recognition", *kinds, "network.")
+        recognition = NetworkFeatures(network)
     model = load_base_model()
     made = None
     if options.stream is not None:
         protocol = photo_protocol(options.stream)
         made = ExampleStream(protocol, settings.seed, model, training.network.input_size)
     examples = Examples(options.examples or (() if made else (EXAMPLES,)), model, made)
-    return SpecularTask(model, examples, training, recognition, options.imagenet)
+    return SpecularTask(model, examples, training, recognition, files)
 
 
 RECIPE = Recipe(

@@ -108,12 +108,13 @@ class SpecularTask:
         model: the head.
         examples: of ``scripts/prepare_specular.py``.
         training: what to train with.
-        recognition: for the identity loss; needed where that has a weight.
-        imagenet: file of ImageNet's weights that a ResNet-50 starts from.
+        recognition: for the identity loss, with a gradient to the pictures; needed where that has a weight.
+        files: of what else the training is made: "recognition" (told apart by it), and "imagenet", weights
+            that a ResNet-50 starts from.
 
     Raises:
         InputError: sizes do not fit one another, or there are no examples to train on.
-        AssetError: the file of ImageNet's weights is missing or damaged.
+        AssetError: a file is missing.
     """
 
     name = "specular"
@@ -126,10 +127,11 @@ class SpecularTask:
         examples: Examples,
         training: SpecularTraining | None = None,
         recognition: FaceFeatures | None = None,
-        imagenet: Path | None = None,
+        files: Mapping[str, Path] | None = None,
     ) -> None:
         self.training = training or SpecularTraining()
-        self.imagenet = imagenet, {"imagenet": sha256(imagenet)} if imagenet else {}
+        self.files = dict(files or {})
+        self.digests = {name: sha256(path) for name, path in self.files.items()}
         whole, self.examples = model, examples
         self.model = face_of(whole) if self.training.face_alone else whole
         self.known = Movable(Known(self.model, LossTools.of(model, recognition)))
@@ -159,7 +161,7 @@ class SpecularTask:
         """What a checkpoint must have been trained with to go on from it."""
         told = {"model": [self.model.name, self.model.version], "examples": self.examples.digest}
         seen = {"photographs": len(self.photographs), "synthetic": len(self.synthetic)}
-        return {**asdict(self.training), **told, **seen, "kept_out": len(self.held), **self.imagenet[1]}
+        return {**asdict(self.training), **told, **seen, "kept_out": len(self.held), **self.digests}
 
     def build(self, seed: int) -> SpecularNetwork:
         """A network with random features; its heads give the start."""
@@ -168,8 +170,8 @@ class SpecularTask:
             network = SpecularNetwork(self.training.network)
         if self.training.landmarker_start:
             start_from_landmarker(network)
-        if self.imagenet[0] is not None:
-            start_from_imagenet(network, self.imagenet[0])
+        if "imagenet" in self.files:
+            start_from_imagenet(network, self.files["imagenet"])
         return channels_last(network)
 
     def batch(self, seed: int, step: int, part: int, parts: int) -> SpecularBatch:
