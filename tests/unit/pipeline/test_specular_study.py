@@ -9,6 +9,7 @@ import pytest
 from facewright.core.errors import InputError
 from facewright.evaluation.ablation import Variant
 from facewright.methods.specular.examples import INDEX, Examples
+from facewright.methods.specular.tables import TABLES
 from facewright.models.base import load_base_model
 from facewright.pipeline import reproduce_specular
 from facewright.pipeline.reproduce import reproduce
