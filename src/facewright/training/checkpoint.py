@@ -22,7 +22,8 @@ FORMAT = "facewright-training-1"
 LAST, BEST = "last.pt", "best.safetensors"
 MAX_CHECKPOINT_BYTES = 16 << 30
 # What the numbers of a run do not depend on; parts stand for processes and accumulation.
-FREE = ("accumulate", "device", "checkpoint_every", "evaluate_every", "journal_every")
+# Evaluations are told: the best weights are those of one.
+FREE = ("accumulate", "device", "checkpoint_every", "journal_every")
 Identity = dict[str, Any]
 
 
