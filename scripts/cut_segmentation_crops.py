@@ -7,19 +7,17 @@ kept out stay out.
 """
 
 import argparse
-import io
-import tarfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from facewright.core.errors import InputError
 from facewright.core.progress import ProgressBar
 from facewright.data.datasets.kept_out import is_kept_out
+from facewright.data.datasets.labelled_folders import FolderName, read_labelled_folder
 from facewright.data.shard_reader import ShardSet
 from facewright.detection.crop import crop_from_photo, frames_from_landmarks
 from facewright.methods.segmentation.crops import (
@@ -33,7 +31,7 @@ from facewright.methods.segmentation.crops import (
 )
 from facewright.methods.segmentation.labels import labels_of_landmarks, labels_of_masks
 
-SETS = ("faces_in_colour", "faces_in_the_wild")
+SETS: tuple[FolderName, ...] = ("faces_in_colour", "faces_in_the_wild")
 Crops = Iterator[tuple[np.ndarray, np.ndarray]]
 
 
@@ -47,27 +45,18 @@ def synthetic(folder: Path, first: int, count: int) -> Crops:
         yield cut_image(photo.image, frame), cut_label(labels_of_masks(photo.masks), frame)
 
 
-def real(folder: Path, count: int, *, kept_out: bool = False) -> Crops:
+def real(folder: Path, name: FolderName, count: int, *, kept_out: bool = False) -> Crops:
     """Crops of ``count`` photos of a labelled set, spread over it."""
-    with np.load(folder / "labels.npz", allow_pickle=False) as labels:
-        identity, landmarks = labels["identity"], labels["landmarks"]
-    usable = np.flatnonzero([is_kept_out(str(name)) == kept_out for name in identity])
-    chosen = set(
-        usable[np.linspace(0, len(usable) - 1, min(count, len(usable))).round().astype(int)].tolist()
-    )
-    with tarfile.open(folder / "images.tar") as archive:
-        for number, member in enumerate(m for m in archive if m.isfile()):
-            if number not in chosen:
-                continue
-            stream = archive.extractfile(member)
-            if stream is None:
-                raise InputError(f"{folder}: {member.name} cannot be read.")
-            with Image.open(io.BytesIO(stream.read())) as picture:
-                pixels = torch.from_numpy(np.array(picture.convert("RGB")))
-            points = landmarks[number, :, :2].astype(np.float64)[None] / 64.0
-            frame = wide(frames_from_landmarks(points))
-            label = labels_of_landmarks(crop_from_photo(points, frame)[0] * STORED, STORED)
-            yield cut_image(pixels.permute(2, 0, 1).float() / 255, frame), label.numpy()
+    photos = read_labelled_folder(folder, name)
+    usable = np.flatnonzero([is_kept_out(photo.identity or "") == kept_out for photo in photos])
+    chosen = usable[np.linspace(0, len(usable) - 1, min(count, len(usable))).round().astype(int)]
+    for photo in photos.select(sorted(set(chosen.tolist()))):
+        if photo.landmarks is None:
+            raise InputError(f"{photo.name} has no landmarks.")
+        points = photo.landmarks.points.double().numpy()[None]
+        frame = wide(frames_from_landmarks(points))
+        label = labels_of_landmarks(crop_from_photo(points, frame)[0] * STORED, STORED)
+        yield cut_image(photo.image.read().pixels, frame), label.numpy()
 
 
 def main() -> None:
@@ -86,9 +75,9 @@ def main() -> None:
         cuts.append((name, options.most, partial(synthetic, folder, 0)))
         cuts.append((f"{name}{KEPT_OUT}", options.kept_out, partial(synthetic, folder, options.most)))
     for name in SETS:
-        cuts.append((name, options.most, partial(real, options.photos / name)))
+        cuts.append((name, options.most, partial(real, options.photos / name, name)))
         cuts.append(
-            (f"{name}{KEPT_OUT}", options.kept_out, partial(real, options.photos / name, kept_out=True))
+            (f"{name}{KEPT_OUT}", options.kept_out, partial(real, options.photos / name, name, kept_out=True))
         )
     for name, count, cut in cuts:
         if (options.out / name).exists():

@@ -7,8 +7,6 @@ faces_in_the_wild, of which a tenth of the people is kept out (``facewright/data
 """
 
 import argparse
-import io
-import tarfile
 import time
 from collections.abc import Iterator
 from itertools import chain
@@ -16,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from facewright.core.errors import FacewrightError, InputError
 from facewright.data.datasets.kept_out import is_kept_out
+from facewright.data.datasets.labelled_folders import FolderName, read_labelled_folder
 from facewright.data.shard_reader import ShardSet
 from facewright.detection.segmentation import FaceSegmenter
 from facewright.detection.skin import SkinModel
@@ -27,27 +25,17 @@ from facewright.methods.specular.examples import write_examples
 from facewright.methods.specular.prepare import Preparer, SourcePhoto, real_photos, synthetic_photos
 from facewright.models.base import load_base_model
 
-SETS = ("faces_in_colour", "faces_in_the_wild")
-PIXELS_PER_UNIT = 64  # of the stored landmarks
+SETS: tuple[FolderName, ...] = ("faces_in_colour", "faces_in_the_wild")
 
 
-def labelled(folder: Path, count: int) -> Iterator[tuple[torch.Tensor, torch.Tensor, bool]]:
+def labelled(folder: Path, name: FolderName, count: int) -> Iterator[tuple[torch.Tensor, torch.Tensor, bool]]:
     """Photos of a set with their landmarks and whether the person is kept out, ``count`` evenly spread."""
-    with np.load(folder / "labels.npz", allow_pickle=False) as labels:
-        names, people, landmarks = labels["names"], labels["identity"], labels["landmarks"]
-    chosen = set(np.linspace(0, len(names) - 1, min(count, len(names))).astype(int).tolist())
-    with tarfile.open(folder / "images.tar") as archive:
-        members = (member for member in archive if member.isfile())
-        for number, (name, member) in enumerate(zip(names, members, strict=True)):
-            if number not in chosen:
-                continue
-            stream = archive.extractfile(member)
-            if stream is None or Path(member.name).name != name:
-                raise ValueError(f"{folder}: expected image {name}, found {member.name}")
-            pixels = np.array(Image.open(io.BytesIO(stream.read())).convert("RGB"))
-            points = landmarks[number, :, :2].astype(np.float32) / PIXELS_PER_UNIT
-            image = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
-            yield image, torch.from_numpy(points), is_kept_out(str(people[number]))
+    photos = read_labelled_folder(folder, name)
+    chosen = set(np.linspace(0, len(photos) - 1, min(count, len(photos))).astype(int).tolist())
+    for photo in photos.select(sorted(chosen)):
+        if photo.landmarks is None:
+            raise InputError(f"{photo.name} has no landmarks.")
+        yield photo.image.read().pixels, photo.landmarks.points, is_kept_out(photo.identity or "")
 
 
 def counted(photos: Iterator[SourcePhoto], total: int) -> Iterator[SourcePhoto]:
@@ -101,7 +89,9 @@ def prepare(options: argparse.Namespace) -> None:
         total += len(shards)
     if options.data is not None:
         for name, count in zip(SETS, (options.colour, options.grey), strict=True):
-            photos.append(real_photos(labelled(options.data / name, count), SkinModel.load(), segmenter))
+            photos.append(
+                real_photos(labelled(options.data / name, name, count), SkinModel.load(), segmenter)
+            )
             total += count
     everything = counted(chain(*photos), total)
     with torch.no_grad():
