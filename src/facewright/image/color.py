@@ -11,6 +11,7 @@ LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 # Pixels whose channels differ by less than this part of their mean, as a median, are grey.
 GREY = 0.03
 GREY_DARK = 0.02  # linear; added to the mean, since dark pixels have the hue of noise
+GREY_SPREAD = 0.01  # mean difference of the channels (sRGB) below which a photo has no colour
 
 
 def linear_from_srgb(srgb: Float[Tensor, "*N"]) -> Float[Tensor, "*N"]:
@@ -35,6 +36,11 @@ def srgb_from_linear(linear: Float[Tensor, "*N"]) -> Float[Tensor, "*N"]:
 def luminance(linear: Float[Tensor, "*N 3"]) -> Float[Tensor, "*N"]:
     """Relative luminance of linear RGB in the last axis."""
     return linear @ linear.new_tensor(LUMINANCE_WEIGHTS)
+
+
+def is_grey_photo(photo: Float[Tensor, "3 H W"]) -> bool:
+    """Whether a photo (sRGB) has no colour."""
+    return float((photo.amax(0) - photo.amin(0)).mean()) < GREY_SPREAD
 
 
 def lacks_color(linear: Float[Tensor, "N 3"]) -> bool:

@@ -10,7 +10,7 @@ from torch.nn.functional import avg_pool2d
 from facewright.core.errors import InputError
 from facewright.export.asset import EYE_PARTS
 from facewright.fitting.skin import skin_mask
-from facewright.image.color import linear_from_srgb, luminance
+from facewright.image.color import is_grey_photo, linear_from_srgb, luminance
 from facewright.image.io import Photograph
 from facewright.image.matte import head_matte
 from facewright.image.pyramid import blur
@@ -43,7 +43,6 @@ FACING = (0.1, 0.4)  # cosines to the camera from which on the mesh's shading co
 ROOM = 0.06  # of the head's size around it in the pictures of it alone
 HAIR_ROOM = 0.35  # and around it in the photo
 SKIN_BORDER = 40  # as many times the width of the soft border of skin is the head's
-GREY = 0.01  # mean difference of the channels (sRGB) below which a photo is grey
 NECK_MM = 45.0  # from the neck's end up, over which the new light sets in: clothes may hide it
 SUPERSAMPLE = 2
 SAMPLED = 8  # every which pixel of a drawing tells how bright it is
@@ -210,7 +209,13 @@ class Relighter:
         pixels = whole[:, y0:y1, x0:x1].permute(1, 2, 0)[None]
         new = reflection(view.surface, lighting, SKIN_SHININESS)
         lit = relit_photo(
-            pixels, self.old, new, view.known, view.skin, self.matte, colored=not is_grey(self.photo.pixels)
+            pixels,
+            self.old,
+            new,
+            view.known,
+            view.skin,
+            self.matte,
+            colored=not is_grey_photo(self.photo.pixels),
         )
         out = whole.clone()
         out[:, y0:y1, x0:x1] = lit[0].permute(2, 0, 1).clamp(0, 1)
@@ -233,11 +238,6 @@ class Relighter:
         small = avg_pool2d(smooth, SUPERSAMPLE).permute(0, 2, 3, 1)[0]
         diffuse, specular, albedo, normals = (small[..., i : i + 3] for i in range(0, 12, 3))
         return Render(diffuse + specular, diffuse, specular, albedo, unit(normals), small[..., 12:])
-
-
-def is_grey(photo: Float[Tensor, "3 H W"]) -> bool:
-    """Whether a photo (sRGB) has no colour."""
-    return float((photo.max(0).values - photo.min(0).values).mean()) < GREY
 
 
 def _points(model: FaceModel, parameters: HeadParameters) -> Float[Tensor, "1 V 3"]:

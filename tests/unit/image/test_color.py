@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from facewright.image.color import linear_from_srgb, luminance, srgb_from_linear
+from facewright.image.color import is_grey_photo, linear_from_srgb, luminance, srgb_from_linear
 
 
 def test_known_values() -> None:
@@ -28,3 +28,9 @@ def test_gradients_are_finite_at_black() -> None:
 def test_luminance_of_white_and_of_green() -> None:
     assert luminance(torch.eye(3)).sum() == pytest.approx(1)
     assert luminance(torch.tensor([[0.0, 1.0, 0.0]])).item() == pytest.approx(0.7152)
+
+
+def test_grey_photos_are_told_from_tinted_ones() -> None:
+    grey = torch.linspace(0, 1, 64).reshape(1, 8, 8).expand(3, 8, 8)
+    assert is_grey_photo(grey)
+    assert not is_grey_photo(grey * torch.tensor([1.0, 0.95, 0.9])[:, None, None])

@@ -20,7 +20,7 @@ from facewright.detection.skin import SkinModel, without_colors
 from facewright.fitting.face_probe import JAW
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
-from facewright.image.color import linear_from_srgb, luminance
+from facewright.image.color import is_grey_photo, linear_from_srgb, luminance
 from facewright.methods.specular.examples import FACE, MOUTH, Example
 from facewright.methods.specular.frames import crop_from_photo_px, head_in_crop
 from facewright.methods.specular.losses import MouthPatch, mouth_target
@@ -33,7 +33,6 @@ LEAST_PRESENCE = 0.5
 BATCH = 64  # landmarks that are fitted together
 LEAST_PIXELS = 200  # of skin, to tell how bright a photo shows its light
 LEAST_LIGHT = 0.02
-GREY_SPREAD = 0.01  # mean difference of the channels below which a photo has no colour
 # The rest of the outline, from the left ear over the forehead to the right one.
 FOREHEAD = (389, 251, 284, 332, 297, 338, 10, 109, 67, 103, 54, 21, 162)
 
@@ -136,7 +135,7 @@ class Preparer:
             truth=truth,
             true_landmarks=here[0] if truth is None else here[1],
             kept_out=photo.kept_out,
-            grey=bool((crop.amax(0) - crop.amin(0)).mean() < GREY_SPREAD),
+            grey=is_grey_photo(crop),
         )
 
 
