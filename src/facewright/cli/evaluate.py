@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from facewright.cli.exit_codes import DONE, SOME_FAILED
+from facewright.cli.switches import SWITCH
 from facewright.core.errors import InputError
 
 # Spelled out, so that --help and usage errors need no torch; a test holds it to the table of protocols.
@@ -50,8 +51,8 @@ class Evaluate:
     """Unit of the predicted meshes and of their landmarks."""
     scan_unit: Literal["mm", "cm", "m"] = "mm"
     """Unit of the scans and of their landmarks."""
-    heatmaps: bool = True
-    """Draw the errors on the surfaces."""
+    heatmaps: Annotated[bool, SWITCH] = True
+    """Draw no errors on the surfaces."""
     debug: bool = False
     """Print internal details and tracebacks."""
 

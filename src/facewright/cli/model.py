@@ -11,6 +11,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from facewright.cli.exit_codes import DONE
+from facewright.cli.switches import SWITCH
 from facewright.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -119,8 +120,8 @@ class ModelBuild:
     """One shape a label (the mean offset), or principal components of all offsets."""
     landmarks: Annotated[Path | None, arg(metavar="JSON")] = None
     """For heads in another topology than facewright's: {"36": vertex, ...}, iBUG points counted from 0."""
-    curves: bool = True
-    """Also compute the three curves."""
+    curves: Annotated[bool, SWITCH] = True
+    """Leave out the three curves."""
     debug: bool = False
     """Print internal details and tracebacks."""
 

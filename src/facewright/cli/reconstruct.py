@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from facewright.cli.exit_codes import DONE, SOME_FAILED
+from facewright.cli.switches import SWITCH
 from facewright.core.device import DeviceName
 from facewright.core.errors import InputError
 from facewright.pipeline.inputs import expand_inputs
@@ -40,14 +41,14 @@ class Reconstruct:
     """The method's weights, if they are not those that came with the installation."""
     device: DeviceName = "auto"
     """Where to compute."""
-    photometric: bool = True
-    """Fit albedo and light to the pixels. With --no-photometric the photo's light stays in the texture."""
-    point_light: bool = True
-    """Fit one hard light and highlights as well. With --no-point-light soft light alone explains photos."""
-    refine_shape: bool = True
-    """Let shading move the shape, too. With --no-refine-shape it is what the landmarks say."""
-    uncover: bool = True
-    """Leave aside what lies before the face. With --no-uncover hair, glasses and hands are painted on it."""
+    photometric: Annotated[bool, SWITCH] = True
+    """Fit no albedo and light to the pixels: the photo's light stays in the texture."""
+    point_light: Annotated[bool, SWITCH] = True
+    """Explain photos by soft light alone, without one hard light and highlights."""
+    refine_shape: Annotated[bool, SWITCH] = True
+    """Let no shading move the shape: it is what the landmarks say."""
+    uncover: Annotated[bool, SWITCH] = True
+    """Do not leave aside what lies before the face: hair, glasses and hands are painted on it."""
     all_faces: bool = False
     """Reconstruct every face of a photo, not only the main one; the others go to DIR/<name>_face2/ ..."""
     force: bool = False

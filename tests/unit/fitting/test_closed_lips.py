@@ -71,11 +71,11 @@ def test_lips_that_a_fit_parted_touch_and_little_else_moves() -> None:
 def test_a_mouth_that_is_seen_open_stays_open() -> None:
     slightly = {"jawOpen": 0.06}
     fit = fitted(slightly, slightly)
-    assert not lips_closed(MODEL, fit)
+    assert not lips_closed(fit)
     assert torch.equal(close_lips(MODEL, SEAM, fit).parameters.expression, fit.parameters.expression)
     # The control: the same head would be closed if its photo showed it so.
     told = fitted({}, slightly)
-    assert lips_closed(MODEL, told)
+    assert lips_closed(told)
     assert opening(close_lips(MODEL, SEAM, told)) < opening(told) - 1
 
 
