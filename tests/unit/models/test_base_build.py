@@ -1,12 +1,7 @@
 """A head in miniature goes through the steps that need neither the source nor the landmarker."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
 
 from base_model.identity import principal_components
 from base_model.landmarking import closest_weights

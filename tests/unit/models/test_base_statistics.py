@@ -1,16 +1,12 @@
 """Statistics from photos recover what made the photos; contacts hold what touches together."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import sparse
 from scipy.spatial.transform import Rotation
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
 
 from base_model.contact import Contact, lid_contact, lip_contact
 from base_model.landmark_response import SIZE, SPAN, YAWS, measure_response

@@ -1,12 +1,7 @@
 """Catmull-Clark matrices and crack-free adaptive meshes."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
 
 from base_model.subdivision import AdaptiveMesh, Level, refine, subdivide_where
 

@@ -1,6 +1,7 @@
 """Texture look-up, visibility, and whole drawings of meshes with known appearance."""
 
 from dataclasses import replace
+from importlib import import_module
 
 import pytest
 import torch
@@ -109,7 +110,7 @@ def test_the_edges_of_a_topology_are_sorted_once(monkeypatch: pytest.MonkeyPatch
         return edge_table(faces)
 
     for module in ("geometry.mesh", "render.antialias"):
-        monkeypatch.setattr(f"facewright.{module}.edge_table", counted)
+        monkeypatch.setattr(import_module(f"facewright.{module}"), "edge_table", counted)
     for drawn in (topology, topology, replace(topology)):  # a copy sorts its own: the count can tell
         draw_mesh(vertices[None], drawn, CAMERA, Material(), Lighting(ambient_light(1)))
         expected = 1 if drawn is topology else 2
