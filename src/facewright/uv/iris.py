@@ -1,0 +1,151 @@
+"""Irises: round on the map, in the colour that a photo shows.
+
+Eyelids leave so little of an eye that no texel of it is trusted, and the mesh is too coarse for a circle.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from facewright.image.color import linear_from_srgb
+from facewright.image.cover import Cover
+from facewright.image.sample import sample_bilinear
+from facewright.image.smoothstep import smoothstep
+from facewright.models.face_model import FaceModel
+from facewright.render.shading import shade_diffuse, shade_point_diffuse, unit
+from facewright.scene.parameters import HeadParameters
+from facewright.uv.chart import UvChart
+
+# The part of the model that each iris lies on; of the 478 landmarks its centre, margin and the middles of lids.
+IRISES = (
+    ("right_eye", 468, (469, 470, 471, 472), (159, 145)),
+    ("left_eye", 473, (474, 475, 476, 477), (386, 374)),
+)
+DENSE = "dense478"
+LEAST_RADIUS = 3.0  # px of the photo
+LEAST_OPEN = 1.0  # of the radius, between the lids
+COVERED = 0.5
+SAMPLED = (0.5, 0.85)  # of the radius: beyond the pupil, before the margin
+SAMPLES = 12  # along the radius, and around the centre to either side
+ASIDE = 0.6  # radians above and below the horizontal, where neither lid hides the iris
+DARKEST, LIGHTEST = (0.032, 0.02, 0.013), 0.3  # albedo of irises, linear; lashes shade them in photos
+PUPIL, PUPIL_ALBEDO = (0.34, 0.42), 0.006  # of the radius: its margin
+MARGIN = (0.95, 1.06)  # of the radius, over which the white begins
+LIMBUS, LIMBAL_SHADE = (0.72, 0.98), 0.4  # the dark ring at the margin; share of light left in it
+FIBRES, CONTRAST = (23, 41), 0.1  # how many around the pupil; how much lighter and darker they are
+WHITE = (1.25, 1.6)  # of the radius: where the model's white is clear of its own iris
+BLEND = (1.15, 1.45)  # over which the map's white sets in
+
+
+@dataclass(frozen=True)
+class SeenIris:
+    """The colour of a photo's irises.
+
+    Attributes:
+        albedo: linear RGB, the light of the photo divided out.
+        radius: px of the photo: the larger, the surer.
+    """
+
+    albedo: Float[Tensor, "3"]
+    radius: float
+
+
+def seen_iris(
+    model: FaceModel,
+    photo: Float[Tensor, "3 H W"],
+    parameters: HeadParameters,
+    landmarks: Float[Tensor, "478 2"],
+    cover: Cover | None = None,
+) -> SeenIris | None:
+    """What a photo tells of the colour of the irises; None where lids or things hide them, or they are small.
+
+    Args:
+        model: of the parameters.
+        photo: sRGB.
+        parameters: the fit, B = 1.
+        landmarks: seen in the photo, px.
+        cover: what lies before the head.
+    """
+    found = []
+    for part, centre, margin, lids in IRISES:
+        middle, rim = landmarks[centre], landmarks[list(margin)]
+        radius = float((rim - middle).norm(dim=-1).mean())
+        opened = float((landmarks[lids[0]] - landmarks[lids[1]]).norm())
+        if radius < LEAST_RADIUS or opened < LEAST_OPEN * radius or part not in model.parts:
+            continue
+        share = torch.linspace(*SAMPLED, SAMPLES, device=photo.device)
+        angle = torch.linspace(-ASIDE, ASIDE, SAMPLES, device=photo.device)
+        around = torch.stack([angle.cos(), angle.sin()], -1)
+        offsets = radius * share[:, None, None] * torch.cat([around, -around])
+        places = (middle + offsets).flatten(0, 1)
+        low, high = places.min(0).values, places.max(0).values
+        if float(low.min()) < 0 or float(high[0]) > photo.shape[2] or float(high[1]) > photo.shape[1]:
+            continue
+        if cover is not None and float(cover(places).mean()) > COVERED:
+            continue
+        colors = linear_from_srgb(sample_bilinear(photo[None], places[None])[0])
+        light = _light_on(model, parameters, part)
+        found.append((colors.median(0).values / light.clamp_min(1e-3), radius))
+    if not found:
+        return None
+    albedo = torch.stack([color for color, _ in found]).mean(0)
+    albedo = torch.maximum(albedo.clamp_max(LIGHTEST), albedo.new_tensor(DARKEST))
+    return SeenIris(albedo, sum(radius for _, radius in found) / len(found))
+
+
+def draw_irises(
+    chart: UvChart, model: FaceModel, albedo: Float[Tensor, "S S 3"], color: Float[Tensor, "3"] | None = None
+) -> Float[Tensor, "S S 3"]:
+    """The map with round irises; as it was where the model has no eyes or no landmarks of them.
+
+    Args:
+        chart: of the model.
+        model: whose eyes they are.
+        albedo: map, linear RGB, row 0 is v = 1.
+        color: albedo of the irises; None: that of the map.
+    """
+    if DENSE not in model.landmarks:
+        return albedo
+    points, result = model.landmark_points(model.mean, DENSE), albedo.reshape(-1, 3).clone()
+    for part, centre, margin, _ in IRISES:
+        if part not in model.parts:
+            continue
+        own = model.parts[part][chart.corners].all(1)
+        offset = chart.gather(model.mean)[own] - points[centre]
+        radius = (points[list(margin)] - points[centre]).norm(dim=-1).mean()
+        away = offset.norm(dim=-1) / radius
+        texel = chart.texel[own]
+        plain = result[texel]
+        beside = plain[(away > WHITE[0]) & (away < WHITE[1])]
+        within = plain[(away > SAMPLED[0]) & (away < SAMPLED[1])]
+        if len(beside) == 0 or len(within) == 0:
+            continue
+        iris = within.median(0).values if color is None else color.to(result)
+        white = torch.lerp(beside.median(0).values, plain, smoothstep(away, BLEND)[:, None])
+        drawn = torch.lerp(_iris(away, offset, iris), white, smoothstep(away, MARGIN)[:, None])
+        result[texel] = torch.where((away < BLEND[1])[:, None], drawn, plain)
+    return result.view_as(albedo)
+
+
+def _iris(away: Float[Tensor, " N"], offset: Float[Tensor, "N 3"], color: Float[Tensor, "3"]) -> Tensor:
+    """Pupil, fibres and the dark ring at the margin."""
+    angle = torch.atan2(offset[:, 1], offset[:, 0])
+    fibres = sum(torch.sin(count * angle + 7.0 * away) for count in FIBRES) / len(FIBRES)
+    light = (1 + CONTRAST * fibres) * (1 - (1 - LIMBAL_SHADE) * smoothstep(away, LIMBUS))
+    shown = smoothstep(away, PUPIL)[:, None]
+    return PUPIL_ALBEDO * (1 - shown) + shown * color * light[:, None]
+
+
+def _light_on(model: FaceModel, parameters: HeadParameters, part: str) -> Float[Tensor, "3"]:
+    """Light of the fit on the front of an eye."""
+    vertices = model.vertices(parameters.identity, parameters.expression)
+    eye = parameters.pose.camera_from_head(vertices)[:, model.parts[part]]
+    middle = eye.mean(1, keepdim=True)
+    front = eye[:, eye[0, :, 2].argmin()][:, None]  # nearest to the camera
+    normal, white = unit(front - middle), torch.ones_like(front)
+    light = shade_diffuse(white, normal, parameters.light)
+    if parameters.point_light is not None:
+        light = light + shade_point_diffuse(white, normal, front, parameters.point_light)
+    return light[0, 0]
