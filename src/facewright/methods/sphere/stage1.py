@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from facewright.core.errors import InputError
+from facewright.core.row_file import joined_digest, rows_digest
 from facewright.methods.sphere.codes import (
     centre_loss,
     closed_codes,
@@ -129,7 +130,10 @@ class Stage1Task:
 
     def settings(self) -> Mapping[str, object]:
         """Everything that the numbers depend on."""
-        return {**asdict(self.stage), "scans": len(self.people), "people": self.person_count}
+        arrays = {"scans": self.scans.coordinates.numpy(), "people": self.people.numpy()}
+        data = joined_digest({name: rows_digest(array) for name, array in arrays.items()})
+        told = {"scans": len(self.people), "people": self.person_count, "data": data}
+        return {**asdict(self.stage), **told}
 
     def build(self, seed: int) -> Stage1Network:
         """Codes start as projections onto the basis."""
