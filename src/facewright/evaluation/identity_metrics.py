@@ -100,8 +100,9 @@ def pair_similarity(
     """Similarity of each pair of codes: the cosine, or minus the euclidean distance.
 
     Raises:
-        InputError: a code has length 0 under cosine.
+        InputError: a code is not finite, or has length 0 under cosine.
     """
+    _finite(first, second)
     if metric == "cosine":
         return (_prepared(first, metric) * _prepared(second, metric)).sum(1)
     return -np.linalg.norm(first - second, axis=1)
@@ -118,8 +119,10 @@ def verify(
         folds: consecutive groups of pairs, as the lists of LFW are ordered; or the fold of each pair.
 
     Raises:
-        InputError: fewer than 2 folds, fewer pairs than folds, or pairs of one kind only.
+        InputError: fewer than 2 folds, fewer pairs than folds, pairs of one kind only, or a similarity that
+            is not a finite number.
     """
+    _finite(similarity)
     groups = _groups(len(similarity), folds)
     if same.all() or not same.any():
         raise InputError("verification needs pairs of one person and pairs of two: got one kind only.")
@@ -199,9 +202,13 @@ def _equal_error(false_accept: ndarray, true_accept: ndarray) -> float:
     return float(false_accept[after - 1] + share * (false_accept[after] - false_accept[after - 1]))
 
 
+def _finite(*arrays: ndarray) -> None:
+    if not all(np.isfinite(each).all() for each in arrays):
+        raise InputError("codes and similarities must be finite, got NaN or infinity: leave such photos out.")
+
+
 def _classes(codes: ndarray, labels: ndarray) -> tuple[ndarray, ndarray]:
-    if not np.isfinite(codes).all():
-        raise InputError("codes must be finite, got NaN or infinity.")
+    _finite(codes)
     classes, owner = np.unique(labels, return_inverse=True)
     if not 2 <= len(classes) < len(codes):
         raise InputError(
@@ -254,8 +261,9 @@ def spread(codes: Float[ndarray, "N K"], people: Int64[ndarray, " N"]) -> Spread
     """Spread of codes within people and between them; who has one code only is left out.
 
     Raises:
-        InputError: fewer than 2 people have 2 codes.
+        InputError: fewer than 2 people have 2 codes, or a code is not finite.
     """
+    _finite(codes)
     groups = [codes[people == who] for who in np.unique(people)]
     several = [group.astype(np.float64) for group in groups if len(group) > 1]
     if len(several) < 2:

@@ -149,12 +149,16 @@ def unit(codes: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
     """Directions of codes.
 
     Raises:
-        InputError: a code has no length.
+        InputError: a code has no length, or no finite one.
     """
     length = codes.norm(dim=1, keepdim=True)
-    if not bool((length > 0).all()):
-        number = int((~(length > 0)).flatten().nonzero()[0])
-        raise InputError(f"code {number} is 0 or not a number: it is the mean face, which has no direction.")
+    good = (length > 0) & length.isfinite()
+    if not bool(good.all()):
+        number = int((~good).flatten().nonzero()[0])
+        raise InputError(
+            f"code {number} has the length {float(length[number]):g}: the mean face (0) and what is not "
+            "finite have no direction."
+        )
     return codes / length
 
 

@@ -107,6 +107,21 @@ def test_pair_similarity_and_bad_input():
         verify(np.zeros(3), np.array([True, False, True]))
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_refused(wrong: float) -> None:
+    codes = np.random.default_rng(0).normal(size=(20, 3))
+    damaged = codes.copy()
+    damaged[7, 1] = wrong
+    for metric in ("cosine", "euclidean"):
+        for pair in ((codes, damaged), (damaged, codes)):
+            with pytest.raises(InputError, match="finite"):
+                pair_similarity(*pair, metric)
+    with pytest.raises(InputError, match="finite"):
+        verify(damaged[:, 1], np.tile([True, False], 10))
+    with pytest.raises(InputError, match="finite"):
+        spread(damaged, np.arange(20) // 4)
+
+
 def test_the_spread_of_a_person_is_measured_from_their_mean() -> None:
     codes = np.array([[0.0, 0.0], [2.0, 0.0], [10.0, 0.0], [10.0, 2.0], [99.0, 99.0]])
     found = spread(codes, np.array([0, 0, 1, 1, 2]))  # the third has one code only

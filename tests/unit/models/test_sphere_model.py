@@ -14,6 +14,7 @@ from facewright.models.sphere_model import (
     save_sphere_model,
     slerp,
     sphere_model,
+    unit,
 )
 from facewright.models.storage import ModelOrigin, load_face_model, save_face_model
 
@@ -134,6 +135,9 @@ def test_opposite_and_zero_codes_are_refused(sphere):
         sphere.scale_direction(torch.zeros(2, sphere.dimensions))
     with pytest.raises(InputError, match="no direction"):
         sphere.codes_from_scale_direction(torch.ones(1), torch.zeros(1, sphere.dimensions))
+    for wrong in (float("inf"), float("nan")):
+        with pytest.raises(InputError, match=f"code 1 has the length {wrong}"):
+            unit(torch.tensor([[3.0, 4.0], [wrong, 1.0]]))
 
 
 def test_interpolation_is_linear_in_scale(sphere):
