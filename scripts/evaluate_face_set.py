@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facewright.core.errors import FacewrightError
+from facewright.core.errors import FacewrightError, HiddenFaceError, NoFaceError
 from facewright.core.progress import ProgressBar
 from facewright.data.datasets.cfp import read_cfp, read_cfp_pairs
 from facewright.data.datasets.large_poses import read_aflw2000
@@ -92,7 +92,7 @@ def aligned(reader: IdentityReader, photos: FaceSet) -> dict[str, object]:
             bar.advance()
             try:
                 errors.append(alignment_error(reader, photo))
-            except FacewrightError:
+            except (NoFaceError, HiddenFaceError):
                 errors.append(float("inf"))
     curve = alignment_curve(np.array(errors))
     shares = {f"{limit:g}": round(float(np.interp(limit, curve.thresholds, curve.shares)), 4) for limit in AT}
@@ -104,7 +104,8 @@ def alignment_error(reader: IdentityReader, labelled: FacePhoto) -> float:
     """Of the head of a photo's main face.
 
     Raises:
-        FacewrightError: the photo shows no face, or cannot be read.
+        NoFaceError, HiddenFaceError: the photo shows no face.
+        FacewrightError: it cannot be read.
     """
     photo = labelled.image.read()
     points = find_faces(reader.finder, photo)[0].points[None]

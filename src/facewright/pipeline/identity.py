@@ -11,7 +11,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from facewright.core.device import DeviceName, resolve_device
-from facewright.core.errors import FacewrightError, InputError
+from facewright.core.errors import FacewrightError, HiddenFaceError, InputError, NoFaceError
 from facewright.core.progress import ProgressBar
 from facewright.data.datasets.record import FaceSet, PhotoPair
 from facewright.data.datasets.youtube_faces import ClipPair
@@ -243,10 +243,11 @@ def verify_set(
     Args:
         photos: of the set.
         pairs: of photos (LFW, CFP) or of clips (YouTube Faces).
-        encode: a photo's code; it may raise a ``FacewrightError`` where there is no face.
+        encode: a photo's code; it may raise a ``NoFaceError`` or ``HiddenFaceError`` where there is no face.
 
     Raises:
         InputError: there are too few pairs or folds.
+        FacewrightError: a photo cannot be read, or a code not be made.
 
     **Source:** the protocol of Labeled Faces in the Wild, view 2; for clips Sphere Face Model, section 5.2.
     """
@@ -255,7 +256,7 @@ def verify_set(
     for row in sorted({row for both in sides for side in both for row in side}):
         try:
             codes[row] = encode(photos[row].image.read())
-        except FacewrightError:
+        except (NoFaceError, HiddenFaceError):
             continue  # counted below, by the pairs that lack it
     means = [tuple(_mean([codes[row] for row in side if row in codes]) for side in both) for both in sides]
     known = np.array([first is not None and second is not None for first, second in means])

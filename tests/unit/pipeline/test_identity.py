@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from facewright.cli.main import main
-from facewright.core.errors import InputError, NoFaceError
+from facewright.core.errors import FacewrightError, InputError, NoFaceError
 from facewright.data.datasets.record import FacePhoto, FaceSet, PhotoPair, StoredImage
 from facewright.data.datasets.youtube_faces import ClipPair
 from facewright.image.io import Photograph
@@ -101,6 +101,13 @@ def test_pairs_of_a_set_are_told_apart_by_folds(tmp_path: Path) -> None:
     assert hidden.cosine.accuracy < 1
     with pytest.raises(InputError, match="nothing can be measured"):
         verify_set(photos, [PhotoPair(0, 4, 4, True)], ColourReader().code)
+
+
+def test_a_damaged_photo_of_a_set_is_no_photo_without_a_face(tmp_path: Path) -> None:
+    photos = a_set(tmp_path, [(200, 20, 10), (190, 30, 20)])
+    (tmp_path / "1.png").write_bytes(b"nothing")
+    with pytest.raises(FacewrightError, match=r"1\.png"):
+        verify_set(photos, [PhotoPair(k, 0, 1, k % 2 == 0) for k in range(4)], ColourReader().code)
 
 
 def test_the_code_of_a_clip_is_the_mean_of_its_frames(tmp_path: Path) -> None:
