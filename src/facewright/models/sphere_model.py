@@ -69,7 +69,7 @@ class SphereModel:
     def orthonormality(self) -> float:
         """Largest entry of ``A^T A - I`` over the region: 0 where codes are as far apart as meshes."""
         rows = self._region_basis()
-        return float((rows @ rows.T - torch.eye(len(rows), dtype=rows.dtype)).abs().max())
+        return _apart(rows @ rows.T)
 
     def codes(self, coefficients: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
         """Codes (scale times direction) of identity coefficients; 0 for the mean face."""
@@ -223,9 +223,14 @@ def measured(model: SphereModel) -> SphereModel:
     """The same model with its ``gram`` measured; a basis that is orthonormal to rounding needs none."""
     rows = model._region_basis()
     gram = rows @ rows.T
-    if float((gram - torch.eye(len(gram), dtype=gram.dtype)).abs().max()) < ORTHONORMAL:
+    if _apart(gram) < ORTHONORMAL:
         return replace(model, gram=None)
     return replace(model, gram=gram.to(model.deviations.dtype))
+
+
+def _apart(gram: Float[Tensor, "D D"]) -> float:
+    """Largest entry of the difference from the unit matrix."""
+    return float((gram - torch.eye(len(gram), dtype=gram.dtype, device=gram.device)).abs().max())
 
 
 def save_sphere_model(path: Path, model: SphereModel, origin: ModelOrigin) -> None:

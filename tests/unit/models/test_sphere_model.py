@@ -71,6 +71,12 @@ def test_a_basis_that_is_not_orthonormal_keeps_the_length(head):
     assert not torch.allclose((coefficients * skewed.deviations).norm(dim=1), scale, rtol=0.1)
 
 
+def test_orthonormality_is_measured_where_the_model_is(sphere):
+    with torch.device("meta"):  # the default of what names no device
+        assert sphere.orthonormality < 1e-5
+        assert measured(sphere).gram is None
+
+
 def test_scale_and_direction_lead_back_to_the_coefficients(sphere):
     coefficients = drawn(5, sphere.dimensions)
     scale, direction = sphere.scale_direction(coefficients)
