@@ -14,7 +14,6 @@ from facewright.methods.sphere.codes import (
     centre_loss,
     closed_codes,
     orthonormality_loss,
-    softmax_floor,
     softmax_loss,
 )
 from facewright.methods.sphere.settings import MODELS, Stage1Settings, Stage1Weights
@@ -192,16 +191,23 @@ def test_the_papers_optimiser_ends_at_least_squares(scans, learned):
 
 
 def test_the_softmax_cannot_fall_below_its_floor():
-    """Equation 6 as printed has a scale of 1, at which 466 people cannot be told apart."""
-    assert softmax_floor(466, 1.0) == pytest.approx(5.146, abs=1e-3)
+    """Equation 6 as printed has a scale of 1, at which 466 people cannot be told apart.
+
+    The floor: Wang et al. 2017, NormFace, proposition 2, for weights in the corners of a simplex.
+    """
+
+    def floor(people, scale):
+        return math.log1p((people - 1) * math.exp(-scale * people / (people - 1)))
+
+    assert floor(466, 1.0) == pytest.approx(5.146, abs=1e-3)
     assert math.log(466) == pytest.approx(6.144, abs=1e-3)
     people = torch.arange(8)
     corners = torch.eye(8) - 1 / 8  # of a simplex: as far apart as eight directions can be
     corners = corners / corners.norm(dim=1, keepdim=True)
     for scale in (1.0, 15.0):
         best = float(softmax_loss(corners, 3 * corners, people, scale))
-        assert best == pytest.approx(softmax_floor(8, scale), rel=1e-4, abs=1e-6)
-    assert softmax_floor(466, 15.0) < 1e-3
+        assert best == pytest.approx(floor(8, scale), rel=1e-4, abs=1e-6)
+    assert floor(466, 15.0) < 1e-3
 
 
 def test_the_centre_loss_is_the_ratio_of_its_sums():

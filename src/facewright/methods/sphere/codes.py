@@ -37,14 +37,6 @@ def softmax_loss(
     return functional.cross_entropy(scale * cosines, people)
 
 
-def softmax_floor(people: int, scale: float) -> float:
-    """The least that the normalised softmax of so many people can be, with enough dimensions.
-
-    **Source:** Wang et al. 2017, NormFace, proposition 2, for weights in the corners of a simplex.
-    """
-    return math.log1p((people - 1) * math.exp(-scale * people / (people - 1)))
-
-
 def centre_loss(
     codes: Float[Tensor, "B D"],
     centres: Float[Tensor, "P D"],

@@ -1,7 +1,6 @@
 """Losses of stage 2, each a function of its own, and their weights."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -14,7 +13,6 @@ from facewright.models.sphere_model import SphereModel
 
 TINY = 1e-6  # added under square roots, so that the gradient of a length of 0 is 0
 LEAST_STD = 0.05  # of an expression: rarer ones are not bound tighter
-ReliabilityKind = Literal["mean", "product"]
 
 
 @dataclass(frozen=True)
@@ -55,31 +53,24 @@ class SphereWeights:
     basis: float = 0.1
 
 
-def point_loss(
-    points: Float[Tensor, "B L 2"], targets: Float[Tensor, "B L 2"], norm: Literal["l2", "l1"] = "l2"
-) -> Float[Tensor, " B"]:
+def point_loss(points: Float[Tensor, "B L 2"], targets: Float[Tensor, "B L 2"]) -> Float[Tensor, " B"]:
     """Mean distance of landmarks of each photo, in the points' unit.
 
-    **Source:** eq. 11; its text says L1, its formula the Euclidean length (the default).
+    **Source:** eq. 11: the Euclidean length of its formula; its text says L1.
     """
-    offset = points - targets
-    if norm == "l1":
-        return offset.abs().sum(-1).mean(1)
-    return ((offset.square().sum(-1) + TINY).sqrt() - TINY**0.5).mean(1)
+    return (((points - targets).square().sum(-1) + TINY).sqrt() - TINY**0.5).mean(1)
 
 
-def reliability(
-    rotation: Float[Tensor, "B 3 3"], expression: Float[Tensor, "B E"], kind: ReliabilityKind = "product"
-) -> Float[Tensor, " B"]:
+def reliability(rotation: Float[Tensor, "B 3 3"], expression: Float[Tensor, "B E"]) -> Float[Tensor, " B"]:
     """How much a photo says about the middle of its person: 1 for a frontal face at rest, without gradient.
+
+    The product of the cosines of yaw, pitch and roll and of exp(-|expression| / 3).
 
     Args:
         rotation: camera_from_head.
         expression: activations.
-        kind: ``product`` of the cosines of yaw, pitch and roll and of exp(-|expression| / 3), or the
-            ``mean`` of the cosines and of 1 / (1 + |expression|).
 
-    **Source:** the two versions of the authors' earlier code (SIR).
+    **Source:** the authors' earlier code (SIR), which has a mean of such terms, too.
     """
     with torch.no_grad():
         turned = rotation @ torch.diag(rotation.new_tensor([1.0, -1.0, -1.0]))  # the unit matrix if frontal
@@ -87,10 +78,7 @@ def reliability(
         pitch = torch.asin(turned[:, 1, 2].clamp(-1, 1))
         roll = torch.atan2(turned[:, 1, 0], turned[:, 1, 1])
         cosines = torch.stack([yaw, pitch, roll]).cos()
-        shown = expression.norm(dim=1)
-        if kind == "mean":
-            return (cosines.sum(0) + 1 / (1 + shown)) / 4
-        return cosines.clamp_min(0).prod(0) * torch.exp(-shown / 3)
+        return cosines.clamp_min(0).prod(0) * torch.exp(-expression.norm(dim=1) / 3)
 
 
 def scale_kl(scale: Float[Tensor, " B"], mean: float, std: float) -> Float[Tensor, ""]:

@@ -198,12 +198,10 @@ class Stage1Result:
 
     Attributes:
         basis: A, in the space of the scans.
-        scales: of the scans that it was learned from, mm times root of vertices: best codes' lengths.
         figures: of the training's evaluation.
     """
 
     basis: Float[Tensor, "R D"]
-    scales: Float[Tensor, " N"]
     figures: dict[str, float]
 
 
@@ -239,8 +237,7 @@ def learn_basis(
     if not isinstance(network, Stage1Network):
         raise TypeError(f"expected a Stage1Network, got {type(network).__name__}")
     basis = learned_basis(network, settings)
-    scales = closed_codes(basis, scans.coordinates).norm(dim=1)
-    return Stage1Result(basis, scales, task.evaluate(network))
+    return Stage1Result(basis, task.evaluate(network))
 
 
 def learned_basis(network: Stage1Network, settings: Stage1Settings) -> Float[Tensor, "R D"]:
