@@ -1,8 +1,8 @@
 """How well the shapes that methods find in photos tell people apart, and how much one person's shape varies.
 
 Pairs are those of ``faces_in_the_wild/pairs.csv``, landmarks the labels of MediaPipe that come with the
-photos, so that methods differ and detection does not. Of a network that was trained on people of some folds,
-ask the others.
+photos, so that methods differ and detection does not. A network is asked only pairs of folds that it kept out
+of its training.
 
 Example: ``python scripts/evaluate_identity.py fit specular sphere --folds 8 9``.
 """
@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from numpy import ndarray
 
+from facewright.core.assets import asset_path
 from facewright.core.progress import ProgressBar
-from facewright.data.aligned_faces import FOLDERS
+from facewright.data.aligned_faces import FOLDERS, folds_kept_out
 from facewright.data.datasets.kept_out import is_kept_out
 from facewright.data.datasets.labelled_folders import read_labelled_folder, read_pairs
 from facewright.data.datasets.record import FacePhoto, PhotoPair
@@ -31,6 +32,7 @@ from facewright.evaluation.identity_metrics import (
     verify,
 )
 from facewright.pipeline.identity import IdentityReader
+from facewright.pipeline.methods import METHODS
 
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean")
 MOST = 40  # photos of one person
@@ -49,6 +51,8 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="of the one method that is asked")
     parser.add_argument("--out", type=Path, help="JSON of all figures")
     options = parser.parse_args()
+    if "sphere" in options.methods:
+        refuse_known_people(options.weights or asset_path(METHODS["sphere"].asset), options.folds)
     torch.set_num_threads(1)
     sets = [read_labelled_folder(options.data / name, name) for name in FOLDERS]
     pairs = [pair for pair in read_pairs(sets[0]) if pair.fold in options.folds]
@@ -68,6 +72,16 @@ def main() -> None:
         print(method, json.dumps(told[method], indent=1), flush=True)
     if options.out:
         options.out.write_text(json.dumps(told, indent=1) + "\n")
+
+
+def refuse_known_people(weights: Path, folds: Sequence[int]) -> None:
+    """Stop where an encoder has seen people of the pairs."""
+    known = folds_kept_out(weights)
+    if known is None:
+        raise SystemExit(f"{weights} does not say which folds its training kept out: ship it again.")
+    if not known.issuperset(folds):
+        own = " ".join(map(str, sorted(known)))
+        raise SystemExit(f"{weights} was trained on people of other folds than {own}: add --folds {own}.")
 
 
 def no_faces(photo: torch.Tensor) -> list[Landmarks]:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from facewright.core.assets import assets_folder, read_safetensors, record_asset
+from facewright.data.aligned_faces import kept_out_text
 from facewright.methods.recognition.weights import recognition_network
 from facewright.methods.specular.model import SpecularNetwork
 from facewright.methods.specular.settings import NetworkSettings
@@ -47,11 +48,8 @@ def recognition(path: Path) -> Shipped:
     network, header = recognition_network(path)
     told = json.loads(header["settings"])
     seen = f"{told['recognition.people']} people, {told['recognition.photos']} photos"
-    folds = " ".join(map(str, told["recognition.kept_out_folds"]))
-    data = (
-        f"faces_in_the_wild and faces_in_colour, of which {seen}; kept out: a tenth of the people "
-        f"(facewright/data/datasets/kept_out.py) and those in folds {folds} of pairs.csv"
-    )
+    kept_out = kept_out_text(told["recognition.kept_out_folds"])
+    data = f"faces_in_the_wild and faces_in_colour, of which {seen}; {kept_out}"
     return network, {"data": data, **header}
 
 
@@ -67,11 +65,10 @@ def sphere_encoder(path: Path) -> Shipped:
         raise SystemExit(f"{path}: the run does not keep the axes of its codes: train it again.")
     network = HeadEncoder(HeadEncoderSettings(**given, identity=tensors["axes.to_head"].shape[1]))
     network.load_state_dict({n: v for n, v in tensors.items() if n.startswith(("encoder.", "axes."))})
-    folds = " ".join(map(str, told["sphere.kept_out_folds"]))
     data = (
         f"faces_in_the_wild and faces_in_colour, of which {told['sphere.people']} people, "
-        f"{told['sphere.photos']} photos, landmarks by MediaPipe; kept out: a tenth of the people "
-        f"(facewright/data/datasets/kept_out.py) and those in folds {folds} of pairs.csv"
+        f"{told['sphere.photos']} photos, landmarks by MediaPipe; "
+        f"{kept_out_text(told['sphere.kept_out_folds'])}"
     )
     return network, {"data": data, **header}
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 from torch import Tensor
 
-from facewright.core.assets import sha256
+from facewright.core.assets import read_safetensors, sha256
 from facewright.core.errors import DatasetError, InputError
 from facewright.core.files import read_marker, write_json
 from facewright.core.progress import ProgressBar
@@ -108,6 +109,25 @@ def trained_people(crops: CropSet, kept_out_folds: Sequence[int]) -> dict[str, l
         for who, rows in crops_of_people(crops).items()
         if who not in tested and not is_kept_out(who)
     }
+
+
+def kept_out_text(folds: Sequence[int]) -> str:
+    """What the header of a weight file says of whom ``trained_people`` kept out."""
+    return (
+        "kept out: a tenth of the people (facewright/data/datasets/kept_out.py) and those in folds "
+        f"{' '.join(map(str, folds))} of pairs.csv"
+    )
+
+
+def folds_kept_out(path: Path) -> frozenset[int] | None:
+    """Folds whose people a weight file's training never showed, by its header; None where it does not say.
+
+    Raises:
+        AssetError: the file is missing or damaged.
+    """
+    _, header = read_safetensors(path)
+    told = re.search(r"in folds ([0-9 ]+) of pairs\.csv", header.get("data", ""))
+    return frozenset(map(int, told[1].split())) if told else None
 
 
 def people_of_folds(crops: CropSet, folds: Sequence[int]) -> set[str]:

@@ -1,6 +1,7 @@
 """How ``facewright train sphere`` trains the encoder and the basis on photographs."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from facewright.core.assets import asset_path, read_safetensors
 from facewright.core.errors import AssetError, InputError
+from facewright.data.aligned_faces import folds_kept_out
 from facewright.methods.sphere.encoder import EncoderSettings
 from facewright.methods.sphere.train import SphereTask, SphereTraining, load_sphere_task
 from facewright.models.base import load_base_model
@@ -36,8 +38,8 @@ class SphereOptions:
     What is trained on it then needs it as the head: ``scripts/ship_network.py --trained-head FILE`` and
     ``--model FILE``."""
     recognition: Path | None = None
-    """Weights of the recognition network to start from; the shipped ones if not given. They must have been
-    trained without the people of the same folds."""
+    """Weights of the recognition network to start from; the shipped ones if not given. Refused where
+    their training may have shown people of the folds that are kept out."""
     kept_out_folds: tuple[int, ...] = (8, 9)
     """Folds of the verification pairs whose people no batch shows; only those may be asked afterwards."""
     labelled: float = 0.25
@@ -57,7 +59,7 @@ def sphere_task(options: SphereOptions, scale: Scale, settings: TrainingSettings
     """The task of a scale.
 
     Raises:
-        InputError: there is no such fold.
+        InputError: there is no such fold, or the recognition network was trained on its people.
         DatasetError: a folder is missing or damaged.
         AssetError: a model or weight file is missing, damaged or of another kind.
     """
@@ -89,8 +91,21 @@ def sphere_task(options: SphereOptions, scale: Scale, settings: TrainingSettings
     trunk = None
     if scale != "full":
         path = options.recognition or asset_path(RECOGNITION)
+        _refuse_known_people(path, options.kept_out_folds)
         trunk = read_weights(path, RecognitionNetwork, RecognitionNetworkSettings).state_dict()
     return load_sphere_task(sphere, options.data, options.crops, own, trunk)
+
+
+def _refuse_known_people(recognition: Path, kept_out_folds: Sequence[int]) -> None:
+    known = folds_kept_out(recognition)
+    seen = sorted(set(kept_out_folds) - (known or set()))
+    if seen:
+        told = f"those of {' '.join(map(str, sorted(known)))}" if known else "nobody that its header tells of"
+        wanted = " ".join(map(str, sorted(set(kept_out_folds))))
+        raise InputError(
+            f"{recognition} kept out {told}: it may have seen the people of fold {seen[0]}. Train "
+            f"recognition with --kept-out-folds {wanted}, and give its weights with --recognition."
+        )
 
 
 def _earlier(path: Path, sphere: SphereModel) -> dict[str, Tensor]:

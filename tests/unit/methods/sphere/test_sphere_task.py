@@ -11,7 +11,7 @@ from tests.unit.data.datasets.miniature_folder import face_points, write_folder,
 
 from facewright.core.assets import write_safetensors
 from facewright.core.errors import AssetError, InputError
-from facewright.data.aligned_faces import MARGIN, crop_landmarks, load_crops
+from facewright.data.aligned_faces import MARGIN, crop_landmarks, kept_out_text, load_crops
 from facewright.data.crop_augmentation import AugmentationSettings, changed
 from facewright.data.datasets.kept_out import is_kept_out
 from facewright.detection.aligned_crop import DENSE, TEMPLATE
@@ -255,6 +255,15 @@ def test_options_that_make_no_sense_are_refused(sphere, tmp_path: Path) -> None:
     small = RECIPE.scales["small"]
     with pytest.raises(InputError, match="folds 0 to 9, not 12"):
         sphere_task(SphereOptions(kept_out_folds=(8, 12)), "small", small)
+    with pytest.raises(InputError, match=r"recognition\.safetensors kept out those of 8 9: .* fold 2"):
+        sphere_task(SphereOptions(kept_out_folds=(2, 8)), "small", small)
+    silent = tmp_path / "silent.safetensors"
+    write_safetensors(silent, {}, {"data": "photos"})
+    with pytest.raises(InputError, match="nobody that its header tells of"):
+        sphere_task(SphereOptions(recognition=silent), "small", small)
+    write_safetensors(silent, {}, {"data": kept_out_text((0, 8, 9))})  # control: more than is asked
+    with pytest.raises(AssetError, match="RecognitionNetwork"):
+        sphere_task(SphereOptions(recognition=silent), "small", small)
     with pytest.raises(InputError, match="from 0 to 1"):
         SphereTraining(labelled=1.5)
     write_weights(tmp_path / "encoder.safetensors", SphereEncoder(SIZES), {})
