@@ -58,8 +58,8 @@ def _claims3(place: int, figure: str) -> dict[str, Claim]:
         expected: Expectation | None = None
         if name.startswith("shipped"):
             expected = "worse"
-        elif name.startswith("SFM*"):
-            expected = "worse" if figure == "rmse" else "better"
+        elif name == TUNED and figure != "rmse":  # in its own span the error cannot change
+            expected = "better"
         claims[name] = Claim(PaperNumber(numbers[place]), expected)
     return claims
 
@@ -123,7 +123,11 @@ TABLES = {
         "3",
         "beside another model, on scans of other people",
         "bosphorus",
-        (*_OTHER, "all models share a topology; the plane is that of the mean head's surface at the vertex"),
+        (
+            *_OTHER,
+            "all models share a topology; the plane is that of the mean head's surface at the vertex",
+            f"{TUNED} keeps the span of SFM, and so its error, which the paper sees grow: no claim",
+        ),
     ),
     "4": AblationTable(
         "4",

@@ -66,3 +66,6 @@ def test_table_4_needs_photos_and_compares_what_photos_do(data: Path) -> None:
     # The tuned basis of table 3 is the one of table 4: they share the runs.
     assert table.variants[0].changes == TABLES["3"].variants[2].changes
     assert TABLES["3"].variants[2].name == TUNED
+    # What mixing within the span cannot change, nothing is expected of.
+    expected = [figure.claims[TUNED].expected for figure in TABLES["3"].figures]
+    assert expected == [None, "better", "better", "better"]
