@@ -18,7 +18,7 @@ from facewright.render.shading import shade_diffuse, shade_point_diffuse, unit
 from facewright.scene.parameters import HeadParameters
 from facewright.uv.chart import UvChart
 
-# The part of the model that each iris lies on; of the 478 landmarks its centre, margin and the middles of lids.
+# The part of the model that each iris lies on; of the 478 landmarks its centre, margin and lids' middles.
 IRISES = (
     ("right_eye", 468, (469, 470, 471, 472), (159, 145)),
     ("left_eye", 473, (474, 475, 476, 477), (386, 374)),
