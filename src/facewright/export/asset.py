@@ -8,10 +8,25 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from facewright.core.errors import InputError
+from facewright.export.maps import texture_from_linear
 from facewright.geometry.mesh import Mesh, Topology, check_faces
 from facewright.models.face_model import FaceModel
+from facewright.scene.parameters import HeadParameters
 
 EYE_PARTS = ("left_eye", "right_eye")
+
+
+@dataclass(frozen=True)
+class AssetLamp:
+    """A small lamp beside a head.
+
+    Attributes:
+        place: mm, head frame.
+        light: linear RGB, shading of a surface at the head that faces it.
+    """
+
+    place: Float[Tensor, "3"]
+    light: Float[Tensor, "3"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +47,7 @@ class HeadAsset:
             photo told.
         frames: weights of an animation, one row a key, evenly spaced in time; None plays nothing.
         seconds: that the animation takes.
+        lamp: that shines on it, or None.
     """
 
     name: str
@@ -46,6 +62,7 @@ class HeadAsset:
     gloss: Float[Tensor, " V"] | None = None
     frames: Float[Tensor, "T E"] | None = None
     seconds: float = 1.0
+    lamp: AssetLamp | None = None
 
     @property
     def posed(self) -> Mesh:
@@ -93,6 +110,14 @@ def head_asset(
     )
 
 
+def asset_of_fit(model: FaceModel, parameters: HeadParameters, albedo: Float[Tensor, "H W 3"]) -> HeadAsset:
+    """The head of a fit (B = 1) with its albedo map (linear RGB); its own gloss where a lamp told of it."""
+    own = parameters
+    specular = own.specular[0] if own.point_light is not None else None
+    texture = texture_from_linear(albedo)
+    return head_asset(model, own.identity[0], own.expression[0], texture, specular=specular)
+
+
 def check_head(head: HeadAsset) -> None:
     """Refuse heads that no viewer could show.
 
@@ -104,7 +129,10 @@ def check_head(head: HeadAsset) -> None:
             f"expected one name for each of the {head.deltas.shape[0]} expressions, "
             f"got {len(head.expression_names)}."
         )
-    for label, values in (("neutral", head.neutral), ("deltas", head.deltas), ("weights", head.weights)):
+    told = [("neutral", head.neutral), ("deltas", head.deltas), ("weights", head.weights)]
+    if head.lamp is not None:
+        told += [("place of the lamp", head.lamp.place), ("light of the lamp", head.lamp.light)]
+    for label, values in told:
         if not bool(torch.isfinite(values).all()):
             raise InputError(f"{label} of the head hold values that are not finite: nothing was written.")
     check_faces(head.topology.faces, head.neutral.shape[0])

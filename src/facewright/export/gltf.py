@@ -7,6 +7,7 @@ that a player that sets all targets by name reproduces the photo; a rig that tur
 the weights of the eye meshes to 0.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from facewright import __version__
 from facewright.core.files import atomic_file
-from facewright.export.asset import EYE_PARTS, HeadAsset, check_head
+from facewright.export.asset import EYE_PARTS, AssetLamp, HeadAsset, check_head
 from facewright.export.glb import BufferBuilder, glb_bytes
 from facewright.export.maps import ImageFormat, encode_alpha, encode_image
 from facewright.export.normals import MOVED_MM, longer_than, morph_normals
@@ -34,6 +35,7 @@ ROUGHNESS = {"skin": 0.5, "mouth": 0.35, "eye": 0.12}
 # Reflectance of skin at normal incidence is 0.028, of glTF's default material 0.04.
 SKIN_SPECULAR = 0.7
 SPECULAR_EXTENSION = "KHR_materials_specular"
+LAMP_EXTENSION = "KHR_lights_punctual"
 SPECULAR_SIZE = 256  # texels a side: gloss comes from a few smooth components
 
 
@@ -88,6 +90,11 @@ def glb_of(head: HeadAsset, *, image_format: ImageFormat = "jpeg") -> bytes:
         meshes.append(_mesh(builder, source, part, {part: primitives[part]}, center, chosen))
         place = (center * METRES_FROM_MM).tolist()
         nodes.append({"name": part, "mesh": len(meshes) - 1, "translation": place})
+    lights = []
+    if head.lamp is not None:
+        place, light = _lamp(head.lamp)
+        lights.append(light)
+        nodes.append({"name": "lamp", "translation": place, "extensions": {LAMP_EXTENSION: {"light": 0}}})
     nodes[0]["children"] = list(range(1, len(nodes)))
     image_view = builder.add_view(encode_image(head.texture, image_format))
     images = [{"name": "albedo", "bufferView": image_view, "mimeType": f"image/{image_format}"}]
@@ -114,8 +121,12 @@ def glb_of(head: HeadAsset, *, image_format: ImageFormat = "jpeg") -> bytes:
     }
     if animations:
         document["animations"] = animations
-    if head.gloss is not None:
-        document["extensionsUsed"] = [SPECULAR_EXTENSION]
+    used = [SPECULAR_EXTENSION] if head.gloss is not None else []
+    if lights:
+        used.append(LAMP_EXTENSION)
+        document["extensions"] = {LAMP_EXTENSION: {"lights": lights}}
+    if used:
+        document["extensionsUsed"] = used
     return glb_bytes(document, binary)
 
 
@@ -138,6 +149,15 @@ def _animations(
         channels.append({"sampler": len(samplers), "target": {"node": number, "path": "weights"}})
         samplers.append({"input": times, "output": output, "interpolation": "LINEAR"})
     return [{"name": head.name, "channels": channels, "samplers": samplers}] if channels else []
+
+
+def _lamp(lamp: AssetLamp) -> tuple[list[float], dict[str, Any]]:
+    """Place in metres, and the light: glTF counts candelas, of which a diffuse surface sends back 1 / pi."""
+    place = lamp.place.double().cpu() * METRES_FROM_MM
+    brightest = max(float(lamp.light.max()), 1e-6)
+    color = (lamp.light.double().cpu() / brightest).clamp(0, 1).tolist()
+    intensity = math.pi * brightest * float(place.square().sum())
+    return place.tolist(), {"name": "lamp", "type": "point", "color": color, "intensity": intensity}
 
 
 def _source(head: HeadAsset) -> _Source:

@@ -18,6 +18,8 @@ from facewright.core.errors import FacewrightError, InputError
 from facewright.core.files import atomic_folder, make_writable_folder, only_writer, output_errors, write_json
 from facewright.core.names import FolderNames
 from facewright.core.progress import ProgressBar
+from facewright.export.asset import AssetLamp, HeadAsset
+from facewright.export.gltf import write_glb
 from facewright.export.maps import texture_from_linear, write_png
 from facewright.export.parameters import light_document, pose_document, read_light
 from facewright.image.color import linear_from_srgb, srgb_from_linear
@@ -35,7 +37,9 @@ GREY = 0.2  # linear: what lies behind them
 TURN_FRAMES, TURN_SECONDS, TURN_SIDE = 24, 2.4, 512
 TOWARDS = (1.0, -1.0, -1.0)  # camera frame to that of normal maps: +Y up, +Z to the camera
 MARKER = "relight.json"
-FILES = ("render.png", "diffuse.png", "specular.png", "normals.png", "albedo.png", "sheet.png", MARKER)
+HEAD = "head.glb"
+PICTURES = ("render.png", "diffuse.png", "specular.png", "normals.png", "albedo.png", "sheet.png")
+FILES = (HEAD, *PICTURES, MARKER)
 RELIT, TURN = "relit.png", "turn.webp"
 RELIGHT = ResultFolder(FILES)
 
@@ -113,12 +117,22 @@ def _save(relighter: Relighter, folder: Path, settings: RelightSettings) -> None
         render = relighter.render(lighting)
         if relighter.photo is not None:
             write_png(partial / RELIT, texture_from_linear(relighter.photo_in(lighting).permute(1, 2, 0)))
+        write_glb(partial / HEAD, _lit_asset(relighter, lighting))
         for name, picture in _pictures(render).items():
             write_png(partial / f"{name}.png", texture_from_linear(picture))
         _sheet(relighter, render, lighting, settings.name).save(partial / "sheet.png", compress_level=4)
         if settings.turn is not None:
             _write_turn(partial / TURN, relighter, settings.turn)
         write_json(partial / MARKER, _document(relighter, lighting, settings))
+
+
+def _lit_asset(relighter: Relighter, lighting: Lighting) -> HeadAsset:
+    """The head beside the new lamp; soft light is what a viewer makes of it, glTF has none."""
+    asset, pose = relighter.head.asset(), relighter.parameters.pose
+    if lighting.bulb is None:
+        return asset
+    place = (lighting.bulb.position[0] - pose.translation[0]) @ pose.rotation[0]
+    return replace(asset, lamp=AssetLamp(place, lighting.bulb.intensity[0]))
 
 
 def _pictures(render: Render) -> dict[str, Float[Tensor, "S S 3"]]:

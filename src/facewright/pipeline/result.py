@@ -14,8 +14,7 @@ from facewright.core.progress import StageClock
 from facewright.export import (
     HeadAsset,
     SavedParameters,
-    head_asset,
-    texture_from_linear,
+    asset_of_fit,
     write_glb,
     write_obj,
     write_parameters,
@@ -79,10 +78,7 @@ class Reconstruction:
 
     def asset(self) -> HeadAsset:
         """The head as artists take it: neutral shape, morph targets, eyes, texture."""
-        texture = texture_from_linear(self.albedo)
-        identity, expression = self.parameters.identity[0], self.parameters.expression[0]
-        specular = self.parameters.specular[0] if self.parameters.point_light is not None else None
-        return head_asset(self.model, identity, expression, texture, specular=specular)
+        return asset_of_fit(self.model, self.parameters, self.albedo)
 
     def specular_map(self) -> Float[Tensor, "S S"]:
         """Specular intensity as a map, row 0 is v = 1; where no photo told, the model's mean."""

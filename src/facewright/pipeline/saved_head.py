@@ -9,6 +9,7 @@ from torch import Tensor
 
 from facewright.core.errors import InputError
 from facewright.core.tensor_records import on_device
+from facewright.export.asset import HeadAsset, asset_of_fit
 from facewright.export.parameters import SavedParameters, read_parameters
 from facewright.image.color import linear_from_srgb
 from facewright.image.io import Photograph, PhotoLimits, read_photo
@@ -50,6 +51,10 @@ class SavedHead:
         """Its parameters on the model's device; pixels are those of the full photo or of another camera."""
         own = self.saved.parameters
         return on_device(replace(own, camera=camera or own.camera), self.model.device)
+
+    def asset(self) -> HeadAsset:
+        """The head as artists take it, as ``reconstruct`` wrote it."""
+        return asset_of_fit(self.model, self.parameters(), self.albedo)
 
     def camera_of(self, photo: Photograph) -> Camera:
         """The camera in pixels of the photo as it was read, which may have been reduced."""

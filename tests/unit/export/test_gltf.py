@@ -2,7 +2,9 @@
 
 import io
 import json
+import math
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import torch
 from PIL import Image
 
 from facewright.core.errors import InputError
-from facewright.export import glb_of, head_asset
+from facewright.export import AssetLamp, glb_of, head_asset
 
 DTYPES = {5126: "<f4", 5123: "<u2", 5125: "<u4"}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
@@ -182,7 +184,6 @@ def test_sparse_targets_are_smaller(asset):
 
 @pytest.mark.parametrize("field", ["neutral", "deltas", "weights"])
 def test_values_that_are_not_finite_are_refused(asset, field):
-    from dataclasses import replace
 
     broken = getattr(asset, field).clone()
     broken.view(-1)[0] = float("nan")
@@ -191,7 +192,6 @@ def test_values_that_are_not_finite_are_refused(asset, field):
 
 
 def test_names_and_shapes_must_agree(asset):
-    from dataclasses import replace
 
     with pytest.raises(InputError, match="one name"):
         glb_of(replace(asset, expression_names=asset.expression_names[:-1]))
@@ -224,7 +224,6 @@ def test_gloss_that_was_fitted_shines(asset, miniature, texture):
 
 def test_gloss_varies_over_the_skin(miniature, texture):
     """Factor times alpha of the map is 0.7 of the intensity over the mean of the skin."""
-    from dataclasses import replace
 
     from facewright.uv.chart import UvChart
 
@@ -259,3 +258,18 @@ def test_a_head_around_given_vertices(miniature, texture):
     for row, eye in enumerate(eyes):
         shift = (wanted - head.posed.vertices)[eye].mean(0)
         torch.testing.assert_close(moved.eye_centers[row], head.eye_centers[row] + shift)
+
+
+def test_a_lamp_stands_where_it_shines_from(asset):
+    lamp = AssetLamp(torch.tensor([300.0, 0.0, 400.0]), torch.tensor([0.5, 0.25, 0.1]))
+    document = Glb(glb_of(replace(asset, lamp=lamp))).document
+    (node,) = [node for node in document["nodes"] if node["name"] == "lamp"]
+    assert node["translation"] == pytest.approx([0.3, 0.0, 0.4])
+    (light,) = document["extensions"]["KHR_lights_punctual"]["lights"]
+    assert node["extensions"]["KHR_lights_punctual"]["light"] == 0
+    assert document["nodes"].index(node) in document["nodes"][0]["children"]
+    assert light["color"] == pytest.approx([1.0, 0.5, 0.2])
+    # Half a meter away, a surface that faces it sends back half of its albedo: 0.5 pi over the square of 2.
+    assert light["intensity"] == pytest.approx(0.5 * math.pi / 4)
+    assert "KHR_lights_punctual" in document["extensionsUsed"]
+    assert "extensions" not in Glb(glb_of(asset)).document

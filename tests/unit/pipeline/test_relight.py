@@ -19,6 +19,7 @@ from facewright.models.storage import ModelOrigin, save_face_model
 from facewright.pipeline.relight import GivenLight, Relighter
 from facewright.pipeline.relight_files import (
     FILES,
+    HEAD,
     RelightSettings,
     light_of_file,
     parsed_lamp,
@@ -168,6 +169,13 @@ def test_every_file_is_written_and_the_light_can_be_used_again(places, tmp_path,
     assert Image.open(tmp_path / "subject/turn.webp").n_frames > 10  # pyright: ignore[reportAttributeAccessIssue]
     again = relighter.lighting(light_of_file(tmp_path / "subject/relight.json"))
     expected = relighter.lighting(lamp_light())
+    assert expected.bulb is not None
+    content = (tmp_path / "subject" / HEAD).read_bytes()
+    told = json.loads(content[20 : 20 + int.from_bytes(content[12:16], "little")])
+    (lamp,) = [node for node in told["nodes"] if node["name"] == "lamp"]
+    place = 1000 * torch.tensor(lamp["translation"])[None, None]
+    there = relighter.parameters.pose.camera_from_head(place)[:, 0]
+    assert torch.allclose(there, expected.bulb.position, rtol=1e-3, atol=0.1)
     assert torch.allclose(again.ambient.coefficients, expected.ambient.coefficients, rtol=1e-3)
     assert again.bulb is not None
     assert torch.allclose(again.bulb.position, expected.bulb.position, rtol=1e-4)
