@@ -135,7 +135,8 @@ def test_the_same_seed_gives_the_same_basis_and_a_stopped_run_goes_on(scans, sta
     assert torch.equal(kept.basis, again.basis)
     with pytest.raises(AssetError, match="seed 0, not 1"):  # the numbers depend on it
         learn_basis(scans, stack.people, SETTINGS, tmp_path, seed=1, progress=False)
-    other = replace(scans, coordinates=scans.coordinates.flip(0).contiguous())
+    turned = replace(stack, scans=stack.scans[::-1])
+    other = in_space(scan_space(turned, SETTINGS.rank), turned)
     with pytest.raises(AssetError, match="data"):
         learn_basis(other, stack.people, SETTINGS, tmp_path, progress=False)
     with pytest.raises(AssetError, match="data"):  # the same scans, of others

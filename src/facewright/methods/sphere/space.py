@@ -14,6 +14,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from facewright.core.errors import InputError
+from facewright.core.row_file import rows_digest
 from facewright.methods.sphere.stack import ScanStack
 
 
@@ -48,11 +49,13 @@ class SpaceScans:
         coordinates: along the axes, mm times root of vertices.
         rest: squared length of what lies outside, mm^2.
         vertex_count: of a scan.
+        digest: of the scans as they are stored; coordinates differ by rounding where threads do.
     """
 
     coordinates: Float[Tensor, "N R"]
     rest: Float[Tensor, " N"]
     vertex_count: int
+    digest: str
 
     def errors(self, reconstructed: Float[Tensor, "N R"]) -> Float[Tensor, " N"]:
         """Root mean square distance (mm) of the vertices of each scan to its reconstruction."""
@@ -123,7 +126,8 @@ def in_space(space: ScanSpace, stack: ScanStack) -> SpaceScans:
         centred = block - space.mean
         coordinates[rows] = inside = centred @ space.axes
         rest[rows] = ((centred - inside @ space.axes.T).astype(np.float64) ** 2).sum(1)
-    return SpaceScans(torch.from_numpy(coordinates), torch.from_numpy(rest), space.vertex_count)
+    digest = rows_digest(stack.scans)
+    return SpaceScans(torch.from_numpy(coordinates), torch.from_numpy(rest), space.vertex_count, digest)
 
 
 def _orthonormal(columns: ndarray) -> ndarray:
