@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from numpy import ndarray
-from scipy.optimize import lsq_linear
 from torch import Tensor
 
 from facewright.detection.points import MOUTH_CORNERS
@@ -81,6 +80,9 @@ def _closing(
     activations: Float[ndarray, " E"],
 ) -> Float[ndarray, " E"]:
     """Change of the activations, which stay in [0, 1], that takes the gaps away."""
+    # Here, not above: loading it takes half a second, which photos of open mouths need not wait.
+    from scipy.optimize import lsq_linear
+
     landmarks, opening = rows
     system = np.concatenate([landmarks, TOUCH * opening])
     wanted = np.concatenate([np.zeros(len(landmarks)), -TOUCH * gap])
