@@ -10,7 +10,8 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from facewright.evaluation.regions import warp_by_landmarks
-from facewright.geometry.laplacian import uniform_laplacian
+from facewright.geometry.adjacency import edge_table
+from facewright.geometry.laplacian import laplacian_matrix
 from facewright.geometry.nearest import closest_points, index_surface
 
 
@@ -57,9 +58,8 @@ def bend_to_scan(
     """
     picked = scan[:: max(1, -(-len(scan) // settings.points))]
     count = len(vertices)
-    laplacian = uniform_laplacian(torch.from_numpy(faces), count).coalesce()
-    index, values = laplacian.indices().numpy(), laplacian.values().double().numpy()
-    smooth = sparse.csc_matrix((values, (index[0], index[1])), shape=(count, count))
+    edges = edge_table(torch.from_numpy(faces)).vertices.numpy()
+    smooth = sparse.csc_matrix(laplacian_matrix(edges, count))
     anchor = _carriers(vertices, faces, own)
     bent = warp_by_landmarks(vertices, own, target) if len(own) else vertices.copy()
     for stiffness in settings.stiffness:

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from facewright.core.errors import InputError
-from facewright.geometry.laplacian import uniform_laplacian
+from facewright.geometry.laplacian import laplacian_matrix
 from facewright.geometry.nearest import closest_points, index_surface
 from facewright.models.face_model import FaceModel
 
@@ -178,9 +178,7 @@ class _Filler:
     @classmethod
     def of(cls, target: FaceModel, correspondence: Correspondence, screen: float) -> "_Filler":
         count = len(target.mean)
-        laplacian = uniform_laplacian(target.topology.faces, count).coalesce()
-        rows, columns = laplacian.indices().numpy()
-        matrix = sparse.csr_matrix((laplacian.values().double().numpy(), (rows, columns)), (count, count))
+        matrix = sparse.csr_matrix(laplacian_matrix(target.topology.edges.vertices.numpy(), count))
         is_open = target.parts["skin"].numpy().copy()
         is_open[correspondence.vertex] = False
         open_ = np.flatnonzero(is_open)

@@ -12,6 +12,7 @@ from scipy import sparse
 from scipy.sparse.linalg import cg
 from torch import Tensor
 
+from facewright.geometry.laplacian import laplacian_matrix
 from facewright.geometry.normals import vertex_normals
 from facewright.models.face_model import FaceModel
 from facewright.render.shading import unit
@@ -50,18 +51,10 @@ def landmark_shift(
     weights = marks.weights[told].double().cpu().numpy()
     rows = np.repeat(np.arange(count), 3)
     place = sparse.csr_array((weights.ravel(), (rows, corners.ravel())), shape=(count, placed.shape[1]))
-    system = _stiffness(model) + PULL * (place.T @ place)
+    # Neighbours move alike, and what nothing pulls stays.
+    alike = laplacian_matrix(model.topology.edges.vertices.cpu().numpy(), placed.shape[1])
+    system = alike + REST * sparse.eye_array(placed.shape[1]) + PULL * (place.T @ place)
     wanted = PULL * (place.T @ missed[told].double().cpu().numpy())
     rough = sparse.diags_array(1 / system.diagonal())
     found = [cg(system, side, rtol=CLOSE, atol=CLOSE, M=rough)[0] for side in wanted.T]
     return torch.from_numpy(np.stack(found, 1)).to(points)
-
-
-def _stiffness(model: FaceModel) -> sparse.csr_array:
-    """Neighbours move alike, and what nothing pulls stays."""
-    ends = model.topology.edges.vertices.cpu().numpy()
-    count = len(model.mean)
-    ones = np.ones(len(ends))
-    beside = sparse.coo_array((ones, (ends[:, 0], ends[:, 1])), shape=(count, count)).tocsr()
-    beside = beside + beside.T
-    return sparse.diags_array(beside.sum(1) + REST).tocsr() - beside
