@@ -64,3 +64,30 @@ def write_folder(folder: Path, people: Sequence[tuple[str, int]], *, size: int =
 def write_pairs(folder: Path, rows: Sequence[tuple[int, str, str, int]]) -> None:
     lines = ["fold,first,second,same", *(",".join(map(str, row)) for row in rows)]
     (folder / "pairs.csv").write_text("\n".join(lines) + "\n")
+
+
+def write_people(
+    folder: Path,
+    others: Sequence[str],
+    coloured: Sequence[str],
+    tested: Sequence[str],
+    folds: tuple[int, int] = (0, 1),
+) -> Path:
+    """Write both sets: three photos of each person in one, two of some in the other, pairs of those tested.
+
+    Args:
+        folder: of the sets.
+        others: who is in no pair.
+        coloured: who is in the other set.
+        tested: who are in pairs of their own photos and of the next but one's.
+        folds: of the pairs, in turn.
+    """
+    wild = folder / "faces_in_the_wild"
+    names = write_folder(wild, [(who, 3) for who in (*others, *tested)])
+    write_folder(folder / "faces_in_colour", [(who, 2) for who in coloured])
+    of = [[name for name in names if name.startswith(who + "_")] for who in tested]
+    count = len(tested)
+    rows = [(folds[k % 2], of[k][0], of[k][1], 1) for k in range(count)]
+    rows += [(folds[k % 2], of[k][0], of[(k + 2) % count][1], 0) for k in range(count)]
+    write_pairs(wild, rows)
+    return folder

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.unit.data.datasets.miniature_folder import write_folder, write_pairs
+from tests.unit.data.datasets.miniature_folder import write_people
 
 from facewright.core.assets import read_safetensors, write_safetensors
 from facewright.core.errors import AssetError, DatasetError, InputError
@@ -40,14 +40,8 @@ SETTINGS = RecognitionSettings(
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both folders; people of the pairs are in folds 0 and 1."""
-    folder = tmp_path_factory.mktemp("data")
-    names = write_folder(folder / "faces_in_the_wild", [(who, 3) for who in (*KEPT, *SEEN[:6], *TESTED)])
-    write_folder(folder / "faces_in_colour", [(who, 2) for who in (SEEN[0], TESTED[0], *SEEN[6:])])
-    of = {who: [name for name in names if name.startswith(who + "_")] for who in TESTED}
-    rows = [(k % 2, of[who][0], of[who][1], 1) for k, who in enumerate(TESTED)]
-    rows += [(k % 2, of[TESTED[k]][0], of[TESTED[(k + 2) % 4]][1], 0) for k in range(4)]
-    write_pairs(folder / "faces_in_the_wild", rows)
-    return folder
+    coloured = (SEEN[0], TESTED[0], *SEEN[6:])
+    return write_people(tmp_path_factory.mktemp("data"), (*KEPT, *SEEN[:6]), coloured, TESTED)
 
 
 @pytest.fixture(scope="module")

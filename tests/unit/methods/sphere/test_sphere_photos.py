@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.unit.data.datasets.miniature_folder import write_folder, write_pairs
+from tests.unit.data.datasets.miniature_folder import write_people
 
 from facewright.core.errors import InputError
 from facewright.data.datasets.kept_out import is_kept_out
@@ -23,14 +23,7 @@ TESTED = [name for name in (f"Test_{k}" for k in range(40)) if not is_kept_out(n
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    names = write_folder(folder / "faces_in_the_wild", [(who, 3) for who in (*KEPT, *SEEN, *TESTED)])
-    write_folder(folder / "faces_in_colour", [(SEEN[0], 2)])
-    of = {who: [name for name in names if name.startswith(who + "_")] for who in TESTED}
-    rows = [(FOLDS[k % 2], of[who][0], of[who][1], 1) for k, who in enumerate(TESTED)]
-    rows += [(FOLDS[k % 2], of[TESTED[k]][0], of[TESTED[(k + 2) % 6]][1], 0) for k in range(6)]
-    write_pairs(folder / "faces_in_the_wild", rows)
-    return folder
+    return write_people(tmp_path_factory.mktemp("data"), (*KEPT, *SEEN), SEEN[:1], TESTED, FOLDS)
 
 
 def test_photos_tune_the_basis_unless_it_is_frozen(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.unit.data.datasets.miniature_folder import face_points, write_folder, write_pairs
+from tests.unit.data.datasets.miniature_folder import face_points, write_people
 
 from facewright.core.assets import write_safetensors
 from facewright.core.errors import AssetError, InputError
@@ -43,14 +43,7 @@ SIZES = EncoderSettings(widths=(8, 16), blocks=(0,), shrink=4, features=12, bott
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    names = write_folder(folder / "faces_in_the_wild", [(who, 3) for who in (*KEPT, *SEEN, *TESTED)])
-    write_folder(folder / "faces_in_colour", [(SEEN[0], 2)])
-    of = {who: [name for name in names if name.startswith(who + "_")] for who in TESTED}
-    rows = [(k % 2, of[who][0], of[who][1], 1) for k, who in enumerate(TESTED)]
-    rows += [(k % 2, of[TESTED[k]][0], of[TESTED[(k + 2) % 4]][1], 0) for k in range(4)]
-    write_pairs(folder / "faces_in_the_wild", rows)
-    return folder
+    return write_people(tmp_path_factory.mktemp("data"), (*KEPT, *SEEN), SEEN[:1], TESTED)
 
 
 @pytest.fixture(scope="module")
