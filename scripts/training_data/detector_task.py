@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from facewright.core.tensor_records import on_device
+from facewright.core.tensor_records import device_of, on_device
 from facewright.detection.crop import CROP_MARGIN
 from facewright.networks.blocks import channels_last
 from facewright.networks.heads import FaceNetwork
@@ -66,7 +66,7 @@ class DetectorTask:
 
     def evaluate(self, network: nn.Module) -> dict[str, float]:
         """The same losses on scenes of kept-out photographs."""
-        device = next(network.parameters()).device
+        device = device_of(network)
         told = [losses(network, on_device(batch, device)) for batch in self.held]
         means = {name: float(torch.stack([terms[name] for terms in told]).mean()) for name in told[0]}
         return {"loss": sum(means.values()), **means}

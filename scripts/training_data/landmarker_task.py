@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from facewright.core.tensor_records import device_of
 from facewright.detection.points import OUTER_EYES
 from facewright.networks.blocks import channels_last, fold_batch_norm
 from facewright.networks.heads import LandmarkNetwork, LandmarkNetworkSettings
@@ -156,7 +157,7 @@ def errors_2d(points: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 def evaluate(network: nn.Module, batch: Batch) -> dict[str, float]:
     """Mean and 99th percentile of the error, in per cent of the outer eye distance."""
-    device, folded = next(network.parameters()).device, fold_batch_norm(network)
+    device, folded = device_of(network), fold_batch_norm(network)
     with torch.inference_mode():
         crops = [torch.from_numpy(part)[:, None].to(device) for part in np.array_split(batch.crops, 8)]
         points = torch.cat([folded(part)[0] for part in crops]).cpu().numpy()

@@ -44,8 +44,7 @@ def person_mean(values: Float[Tensor, "B K"], groups: Int64[Tensor, " B"]) -> Fl
     """In place of each row the mean over the rows of its number: what photos of one person share."""
     person = torch.unique(groups.to(values.device), return_inverse=True)[1]
     count = torch.bincount(person).to(values.dtype)[:, None]
-    total = values.new_zeros(len(count), values.shape[1]).index_add_(0, person, values)
-    return (total / count)[person]
+    return (group_sum(values, person, len(count)) / count)[person]
 
 
 def solve_arrow(

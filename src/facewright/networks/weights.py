@@ -50,7 +50,21 @@ def read_weights(path: Path, network_class: type[Network], settings_class: type)
     Raises:
         AssetError: the file is missing, damaged, of another network or of another version.
     """
-    tensors, header = read_safetensors(path)
+    return shipped_network(path, *read_safetensors(path), network_class, settings_class)
+
+
+def shipped_network(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    header: Mapping[str, str],
+    network_class: type[Network],
+    settings_class: type,
+) -> Network:
+    """``read_weights`` of a file that was read.
+
+    Raises:
+        AssetError: it is damaged, of another network or of another version.
+    """
     if header.get("format") != FORMAT or header.get("network") != network_class.__name__:
         found = f"{header.get('network', 'nothing')} in format {header.get('format', 'unknown')}"
         raise AssetError(

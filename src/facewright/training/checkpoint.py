@@ -14,7 +14,7 @@ from torch import nn
 from facewright.core.assets import read_safetensors, write_safetensors
 from facewright.core.errors import AssetError
 from facewright.core.files import atomic_file
-from facewright.networks.weights import Network, network_of, read_weights
+from facewright.networks.weights import Network, network_of, shipped_network
 from facewright.training.settings import TrainingSettings
 from facewright.training.task import Task
 
@@ -219,7 +219,7 @@ def trained_network(
     """
     tensors, header = read_safetensors(path)
     if header.get("format") != FORMAT:
-        return read_weights(path, network_class, settings_class), header
+        return shipped_network(path, tensors, header, network_class, settings_class), header
     if header.get("task") != task:
         raise AssetError(f"{path}: expected weights of {task}, found those of {header.get('task')}.")
     sizes = f"{task}.network."

@@ -102,8 +102,8 @@ def complete(
     if mirror is not None:
         ratio, confidence = _with_mirrored(chart, ratio, confidence, mirror, settings)
     if skin is not None:
-        ratio = _evened(ratio, confidence, (_planes(skin), _planes(areas[0])), settings)
-    ratio = torch.lerp(_carried_over(ratio, confidence, (areas, hair), settings), ratio, confidence)
+        ratio = _evened(ratio, confidence, _planes(skin), _planes(areas[0]), settings)
+    ratio = torch.lerp(_carried_over(ratio, confidence, areas, hair, settings), ratio, confidence)
     ratio = ratio[0].permute(1, 2, 0) * matched
     albedo = (model_map + OFFSET) * ratio.exp() - OFFSET
     return fill_gutter(chart, albedo.clamp(0, 1))
@@ -150,10 +150,9 @@ def _with_mirrored(
 
 
 def _evened(
-    ratio: Tensor, confidence: Tensor, skin_and_face: tuple[Tensor, Tensor], settings: CompletionSettings
+    ratio: Tensor, confidence: Tensor, skin: Tensor, face: Tensor, settings: CompletionSettings
 ) -> Tensor:
     """Bring what is hardly seen of the skin to the colour of the face, and leave its detail."""
-    skin, face = skin_and_face
     sure = (confidence * face)[0, 0] > settings.hardly[1] - 0.1
     if int(sure.sum()) < LEAST_BLOCKS * settings.coarse**2:
         return ratio
@@ -162,9 +161,8 @@ def _evened(
     coarse, weight = shrink(ratio, confidence * skin, factor)
     radius = max(1, round(ratio.shape[-1] * settings.wide / factor))
     known, there = shrink(confidence, skin, factor)
-    known = blur(
-        known, radius, there
-    )  # a soft border: none may be seen between what is evened and what is not
+    # A soft border: none may be seen between what is evened and what is not.
+    known = blur(known, radius, there)
     away = (blur(coarse, radius, weight) - typical) * (1 - smoothstep(known, settings.hardly))
     return ratio - settings.even * skin * enlarge(away, factor, ratio.shape[-2:])
 
@@ -172,7 +170,8 @@ def _evened(
 def _carried_over(
     ratio: Tensor,
     confidence: Tensor,
-    areas_and_hair: tuple[Sequence[Tensor], Tensor | None],
+    areas: Sequence[Tensor],
+    hair: Tensor | None,
     settings: CompletionSettings,
 ) -> Tensor:
     """The ratio without its detail, continued into what no photo shows, each area by itself.
@@ -180,7 +179,6 @@ def _carried_over(
     Hair goes on over the scalp and skin over the neck; where they meet unseen, the border is soft. Far from
     anything seen lies the median of the area, or of the first if too little of the area is seen.
     """
-    areas, hair = areas_and_hair
     # Squared: at the rim of what is seen, unsure texels mix in hair and background.
     coarse, weight = shrink(ratio, confidence.square(), settings.coarse)
     shown = [(weight > least)[0, 0] for least in (0.5, 0.1)]

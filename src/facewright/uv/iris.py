@@ -68,7 +68,8 @@ def seen_iris(
         landmarks: seen in the photo, px.
         cover: what lies before the head.
     """
-    found = []
+    found, vertices = [], model.vertices(parameters.identity, parameters.expression)
+    placed = parameters.pose.camera_from_head(vertices)
     for part, centre, margin, lids in IRISES:
         middle, rim = landmarks[centre], landmarks[list(margin)]
         radius = float((rim - middle).norm(dim=-1).mean())
@@ -86,7 +87,7 @@ def seen_iris(
         if cover is not None and float(cover(places).mean()) > COVERED:
             continue
         colors = linear_from_srgb(sample_bilinear(photo[None], places[None])[0])
-        light = _light_on(model, parameters, part)
+        light = _light_on(placed[:, model.parts[part]], parameters)
         found.append((colors.median(0).values / light.clamp_min(1e-3), radius))
     if not found:
         return None
@@ -138,10 +139,8 @@ def _iris(away: Float[Tensor, " N"], offset: Float[Tensor, "N 3"], color: Float[
     return PUPIL_ALBEDO * (1 - shown) + shown * color * light[:, None]
 
 
-def _light_on(model: FaceModel, parameters: HeadParameters, part: str) -> Float[Tensor, "3"]:
-    """Light of the fit on the front of an eye."""
-    vertices = model.vertices(parameters.identity, parameters.expression)
-    eye = parameters.pose.camera_from_head(vertices)[:, model.parts[part]]
+def _light_on(eye: Float[Tensor, "1 N 3"], parameters: HeadParameters) -> Float[Tensor, "3"]:
+    """Light of the fit on the front of an eyeball (camera frame)."""
     middle = eye.mean(1, keepdim=True)
     front = eye[:, eye[0, :, 2].argmin()][:, None]  # nearest to the camera
     normal, white = unit(front - middle), torch.ones_like(front)
