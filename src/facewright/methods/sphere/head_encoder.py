@@ -19,7 +19,7 @@ from facewright.core.errors import AssetError, InputError
 from facewright.methods.sphere.encoder import EncoderSettings, SphereEncoder
 from facewright.models.face_model import FaceModel
 from facewright.models.sphere_model import SphereModel
-from facewright.networks.weights import read_weights
+from facewright.networks.weights import shipped_network
 
 HEAD = "head"  # in the header of a weight file
 
@@ -92,8 +92,8 @@ def load_head_encoder(path: Path, model: FaceModel) -> HeadEncoder:
         AssetError: the file is missing, damaged, or of another kind.
         InputError: it was trained for another head than the model.
     """
-    network = read_weights(path, HeadEncoder, HeadEncoderSettings)
-    _, header = read_safetensors(path)
+    tensors, header = read_safetensors(path)
+    network = shipped_network(path, tensors, header, HeadEncoder, HeadEncoderSettings)
     try:
         told = json.loads(header[HEAD])
         name, versions, faces = str(told["name"]), [str(v) for v in told["versions"]], str(told["faces"])
