@@ -22,7 +22,6 @@ from facewright.image.color import srgb_from_linear
 from facewright.image.io import photograph_from_array
 from facewright.methods.specular.frames import head_in_crop
 from facewright.methods.specular.infer import SpecularMethod
-from facewright.methods.specular.model import SpecularHead
 from facewright.methods.specular.rendering import render
 from facewright.methods.specular.settings import RenderSettings
 from facewright.pipeline.reconstruct import Reconstructor
@@ -43,9 +42,8 @@ def row_of(
     points = head.detected_px[None]
     frame = frames_from_landmarks(points.double().numpy())
     found = method.reconstruct([photo.pixels], points)
-    at = head_in_crop(found.fit.parameters, torch.from_numpy(frame).float(), PANEL)
-    shininess = torch.full((1,), 20.0) if found.shininess is None else found.shininess
-    drawn = render(method.model, SpecularHead(at, shininess), RenderSettings(size=PANEL))
+    at = head_in_crop(found.parameters, torch.from_numpy(frame).float(), PANEL)
+    drawn = render(method.model, at, RenderSettings(size=PANEL))
     with tempfile.TemporaryDirectory() as folder:
         head.save(Path(folder) / "head")
         relighter = Relighter.of(load_head(Path(folder) / "head"), photo)

@@ -113,7 +113,7 @@ def alignment_error(reader: IdentityReader, labelled: FacePhoto) -> float:
         size = (photo.pixels.shape[-2], photo.pixels.shape[-1])
         head = fit_landmarks(reader.model, points, [size], basis=reader.basis).parameters
     else:
-        head = reader.method.reconstruct([photo.pixels], points).fit.parameters
+        head = reader.method.reconstruct([photo.pixels], points).parameters
     vertices = reader.model.vertices(head.identity, head.expression)
     placed = head.pose.camera_from_head(reader.model.landmark_points(vertices, "ibug68"))
     found = head.camera.project(placed)[..., :2].numpy()

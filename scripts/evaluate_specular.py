@@ -31,7 +31,6 @@ from facewright.evaluation.records import FaceSample
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import landmark_basis
 from facewright.methods.specular.infer import SpecularMethod
-from facewright.methods.specular.model import SpecularHead
 from facewright.methods.specular.rendering import Rendering, render
 from facewright.methods.specular.settings import RenderSettings
 from facewright.models.base import load_base_model
@@ -40,7 +39,6 @@ from facewright.models.storage import load_face_model
 from facewright.pipeline.finder import ShippedFinder
 from facewright.render.interpolate import interpolate
 from facewright.render.rasterize import rasterize
-from facewright.scene.material import SKIN_SHININESS
 from facewright.scene.parameters import HeadParameters
 
 NEAR = 0.15  # of the photo's side: a find whose landmarks are further off on average is another face
@@ -103,12 +101,11 @@ def picture_errors(found: Rendering, truth: TrueFace, lamp: bool) -> dict[str, f
     return errors
 
 
-def errors_of(
-    model: FaceModel, at: HeadParameters, shininess: Tensor, photo: StoredPhoto, truth: TrueFace
-) -> dict[str, float]:
+def errors_of(model: FaceModel, at: HeadParameters, photo: StoredPhoto, truth: TrueFace) -> dict[str, float]:
     """All errors of one head."""
     lamp = photo.parameters.point_light is not None
-    errors = picture_errors(drawn(model, at, shininess, photo.image.shape[-1]), truth, lamp)
+    drawn = render(model, at, RenderSettings(size=photo.image.shape[-1]))
+    errors = picture_errors(drawn, truth, lamp)
     try:
         shape = measure_now(neutral(model, at.identity, "found"), truth.scan, NowSettings())
     except FacewrightError as error:
@@ -140,17 +137,14 @@ def errors_of_photos(
     sizes = [(photo.image.shape[-2], photo.image.shape[-1]) for photo in photos.values()]
     fit = fit_landmarks(method.model, points, sizes, basis=method.basis)
     result = method.reconstruct([photo.image for photo in photos.values()], points)
-    plain = torch.full((len(photos),), SKIN_SHININESS)
-    shiny = plain if result.shininess is None else result.shininess
     found: dict[int, Errors] = {}
     for number, (row, photo) in enumerate(photos.items()):
         truth = true_face(photo, other, step)
-        plainly = replace(fit.select(number).parameters, point_light=None)
         heads = {
-            "landmark fit": (plainly, plain[number : number + 1]),
-            "specular": (result.fit.select(number).parameters, shiny[number : number + 1]),
+            "landmark fit": replace(fit.select(number).parameters, point_light=None),
+            "specular": result.select(number).parameters,
         }
-        found[row] = {name: errors_of(method.model, *head, photo, truth) for name, head in heads.items()}
+        found[row] = {name: errors_of(method.model, head, photo, truth) for name, head in heads.items()}
     return found
 
 
@@ -183,11 +177,6 @@ def told(measured: dict[int, Errors]) -> None:
             f"{key:22s} landmark fit {fit.mean():.4f}, specular {own.mean():.4f}{change}, n = {len(own)}",
             flush=True,
         )
-
-
-def drawn(model: FaceModel, at: HeadParameters, shininess: Tensor, size: int) -> Rendering:
-    """A head as the photo's camera sees it."""
-    return render(model, SpecularHead(at, shininess), RenderSettings(size=size))
 
 
 def main() -> None:

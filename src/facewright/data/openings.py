@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from facewright.models.face_model import FaceModel
-from facewright.scene.material import EYE_SHININESS, SKIN_SHININESS
+from facewright.scene.material import EYE_SHININESS
 
 # Corners, points of the upper and of the lower margin (of iBUG's 68), and how high the opening is for its
 # width when the least and when all of the light comes in.
@@ -46,7 +46,7 @@ class Openings:
             shares.append(LEAST + (1 - LEAST) * opened)
         return torch.stack(shares, 1)[:, self.behind]
 
-    def shininess(self) -> Float[Tensor, " V"]:
-        """Blinn-Phong exponent of each vertex."""
+    def shininess(self, skin: Float[Tensor, " B"]) -> Float[Tensor, "B V"]:
+        """Blinn-Phong exponent of each vertex, where the skin has its own."""
         eyes = (self.behind == 1) | (self.behind == 2)
-        return torch.where(eyes, EYE_SHININESS, SKIN_SHININESS)
+        return torch.where(eyes, EYE_SHININESS, skin[:, None])

@@ -39,6 +39,7 @@ class Heads:
         albedo: diffuse, linear.
         specular: specular intensity.
         light: share of the light that reaches each vertex.
+        shininess: Blinn-Phong exponent of the skin.
     """
 
     vertices: Float[Tensor, "B V 3"]
@@ -46,6 +47,7 @@ class Heads:
     albedo: Float[Tensor, "B V 3"]
     specular: Float[Tensor, "B V"]
     light: Float[Tensor, "B V"]
+    shininess: Float[Tensor, " B"]
 
 
 def photographed(
@@ -130,7 +132,7 @@ class _View:
         light = at.light, _lamp(at)
         head = rasterize(pixels[:, :count], topology.head, size, perspective=True)
         lit = torch.cat([heads.albedo, heads.specular[..., None]], -1) * heads.light[..., None]
-        shininess = topology.openings.shininess()[None, :, None].expand(len(lit), -1, 1)
+        shininess = topology.openings.shininess(heads.shininess)[..., None]
         parts = [normals[:, :count], points[:, :count], lit, shininess]
         of_head = surface_light(head, topology.head, torch.cat(parts, -1), light, topology.strands)
         before = rasterize(pixels[:, count:], topology.things, size, perspective=True)

@@ -93,6 +93,7 @@ class SamplingSettings:
         identity: standard deviation of the coefficients.
         tone: the first albedo coefficient, which is most of how dark skin is, is uniform within +- this.
         albedo: standard deviation of the other albedo coefficients, and of the specular ones.
+        shininess: Blinn-Phong exponent of the skin, even in the logarithm.
         distance: mm from the camera, even in the logarithm.
         margin: side of the picture for one side of the box around the landmarks, uniform.
         shift: standard deviation of where the box's middle lies, in sides of the picture.
@@ -112,6 +113,7 @@ class SamplingSettings:
     identity: float = 1.0
     tone: float = 2.6
     albedo: float = 1.0
+    shininess: tuple[float, float] = (8.0, 50.0)
     distance: tuple[float, float] = (400.0, 2500.0)
     margin: tuple[float, float] = (1.4, 2.1)
     shift: float = 0.03
@@ -128,12 +130,13 @@ class SamplingSettings:
 
 @dataclass(frozen=True)
 class Person:
-    """Coefficients of heads, one row each."""
+    """Coefficients of heads and the exponent of their skin's highlights, one row each."""
 
     identity: Float[Tensor, "B K_identity"]
     expression: Float[Tensor, "B K_expression"]
     diffuse: Float[Tensor, "B K_diffuse"]
     specular: Float[Tensor, "B K_specular"]
+    shininess: Float[Tensor, " B"]
 
 
 def expression_spread(model: FaceModel) -> Float[np.ndarray, "E E"]:
@@ -151,6 +154,7 @@ def draw_person(
     rng: np.random.Generator,
 ) -> Person:
     """A person at random with an expression at random; ``spread`` is the model's ``expression_spread``."""
+    least, most = settings.shininess
     diffuse = settings.albedo * rng.normal(size=model.diffuse_count)
     diffuse[:1] = rng.uniform(-settings.tone, settings.tone)
     return Person(
@@ -158,6 +162,7 @@ def draw_person(
         draw_expression(model, settings.expression, rng, spread)[None],
         row(diffuse),
         row(settings.albedo * rng.normal(size=model.specular_count)),
+        row(math.exp(rng.uniform(math.log(least), math.log(most)))),
     )
 
 

@@ -271,6 +271,8 @@ class StoredPhoto:
                 else PointLight(
                     self._tensor([lamp["position"]], (1, 3)), self._tensor([lamp["intensity"]], (1, 3))
                 ),
+                # Earlier shards, all of one exponent, do not tell it.
+                shininess=None if told.get("shininess") is None else self._tensor([told["shininess"]], (1,)),
             )
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise InputError(f"{self._name('json')} is not whole ({error}): make the shard again.") from error

@@ -225,10 +225,19 @@ def _photographed(
     person = scene.person
     lamp = PointLight(pose.translation + scene.lamp.offset, scene.lamp.intensity)
     parameters = HeadParameters(
-        person.identity, person.expression, person.diffuse, person.specular, pose, camera, scene.light, lamp
+        person.identity,
+        person.expression,
+        person.diffuse,
+        person.specular,
+        pose,
+        camera,
+        scene.light,
+        lamp,
+        person.shininess,
     )
     normals = vertex_normals(vertices, model.topology.faces)
     things = things_on(studio.skin, scene.things, wanted, (vertices, normals, albedo), landmarks)
     light = studio.topology.openings.light(landmarks)
-    heads = Heads(vertices, normals, albedo, model.specular_albedo(person.specular), light)
+    specular = model.specular_albedo(person.specular)
+    heads = Heads(vertices, normals, albedo, specular, light, person.shininess)
     return photographed(key, heads, things, parameters, (studio.topology, studio.landmarks), shots)

@@ -45,6 +45,7 @@ class HeadAsset:
         texture: sRGB, row 0 is v = 1.
         gloss: specular intensity of each vertex over the mean of the model's facial skin, or None where no
             photo told.
+        shininess: Blinn-Phong exponent of the skin, or None where no photo told.
         frames: weights of an animation, one row a key, evenly spaced in time; None plays nothing.
         seconds: that the animation takes.
         lamp: that shines on it, or None.
@@ -60,6 +61,7 @@ class HeadAsset:
     eye_centers: Float[Tensor, "2 3"]
     texture: UInt8[Tensor, "H W 3"]
     gloss: Float[Tensor, " V"] | None = None
+    shininess: float | None = None
     frames: Float[Tensor, "T E"] | None = None
     seconds: float = 1.0
     lamp: AssetLamp | None = None
@@ -115,7 +117,8 @@ def asset_of_fit(model: FaceModel, parameters: HeadParameters, albedo: Float[Ten
     own = parameters
     specular = own.specular[0] if own.point_light is not None else None
     texture = texture_from_linear(albedo)
-    return head_asset(model, own.identity[0], own.expression[0], texture, specular=specular)
+    asset = head_asset(model, own.identity[0], own.expression[0], texture, specular=specular)
+    return asset if own.shininess is None else replace(asset, shininess=float(own.shininess))
 
 
 def check_head(head: HeadAsset) -> None:

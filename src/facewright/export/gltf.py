@@ -111,7 +111,7 @@ def glb_of(head: HeadAsset, *, image_format: ImageFormat = "jpeg") -> bytes:
         "scenes": [{"nodes": [0]}],
         "nodes": nodes,
         "meshes": meshes,
-        "materials": _materials(meshes, factor),
+        "materials": _materials(meshes, factor, head.shininess),
         "textures": [{"source": index, "sampler": 0} for index in range(len(images))],
         "images": images,
         "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}],
@@ -234,6 +234,15 @@ def _kind(part: str) -> str:
     return "skin" if part == "skin" else "mouth"
 
 
+def roughness_of(shininess: float) -> float:
+    """Roughness of glTF whose highlights are as wide as those of a Blinn-Phong exponent.
+
+    **Source:** Walter et al., "Microfacet Models for Refraction", 2007: alpha^2 = 2 / (exponent + 2), where
+    alpha is glTF's roughness squared.
+    """
+    return (2 / (shininess + 2)) ** 0.25
+
+
 def _specular(head: HeadAsset, gloss: Tensor) -> tuple[float, UInt8[Tensor, "S S"]]:
     """The specularFactor of the skin, and the map that it is multiplied by."""
     strength = (SKIN_SPECULAR * gloss).clamp(0, 1)
@@ -243,12 +252,17 @@ def _specular(head: HeadAsset, gloss: Tensor) -> tuple[float, UInt8[Tensor, "S S
     return factor, (baked[..., 0] * 255 + 0.5).to(torch.uint8)
 
 
-def _materials(meshes: list[dict[str, Any]], specular: float | None) -> list[dict[str, Any]]:
+def _materials(
+    meshes: list[dict[str, Any]], specular: float | None, shininess: float | None
+) -> list[dict[str, Any]]:
     """Number the kinds of material that the meshes use and describe each once.
 
     Skin whose gloss is known gets its specular strength, factor times map; players without the extension show
     glTF's default.
     """
+    roughness = dict(ROUGHNESS)
+    if shininess is not None:
+        roughness["skin"] = round(roughness_of(shininess), 4)
     kinds: list[str] = []
     for mesh in meshes:
         for primitive in mesh["primitives"]:
@@ -262,7 +276,7 @@ def _materials(meshes: list[dict[str, Any]], specular: float | None) -> list[dic
             "pbrMetallicRoughness": {
                 "baseColorTexture": {"index": 0},
                 "metallicFactor": 0.0,
-                "roughnessFactor": ROUGHNESS[kind],
+                "roughnessFactor": roughness[kind],
             },
             # The neck is open: its inside would be a hole otherwise.
             "doubleSided": kind == "skin",

@@ -112,6 +112,10 @@ def read_parameters(path: Path) -> SavedParameters:
             camera=_read_camera(fields.group("camera")),
             light=light,
             point_light=point_light,
+            # Absent from files of facewright 0.1.0.dev0 before it was kept.
+            shininess=None
+            if coefficients.raw.get("shininess") is None
+            else torch.tensor([coefficients.positive("shininess")]),
         ),
         expression_names=names,
         detected_landmarks_px=detected,
@@ -188,6 +192,7 @@ def _document(saved: SavedParameters) -> dict[str, Any]:
             "expression_names": list(saved.expression_names),
             "diffuse": _numbers(parameters.diffuse[0]),
             "specular": _numbers(parameters.specular[0]),
+            "shininess": None if parameters.shininess is None else _numbers(parameters.shininess[0]),
         },
         "light": light_document(parameters.light, parameters.point_light),
         "seconds": dict(saved.seconds),

@@ -1,29 +1,12 @@
 """What every method of reconstruction gives, so that textures, files and relighting follow any of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from facewright.fitting.records import FaceFit
-
-
-@dataclass(frozen=True)
-class MethodResult:
-    """Heads that a method found, one row a face.
-
-    Attributes:
-        fit: the heads in the same record as a fit to landmarks; ``fit.select(i)`` gives one of them with its
-            photo's size. ``parameters`` holds identity, expression, diffuse and specular coefficients, pose,
-            camera, soft light and (if the method knows of one) a point light, of which a head without one
-            has an intensity of 0.
-        shininess: Blinn-Phong exponents; None if the method measures none (then ``SKIN_SHININESS`` holds).
-    """
-
-    fit: FaceFit
-    shininess: Float[Tensor, " B"] | None = None
 
 
 @runtime_checkable
@@ -42,8 +25,11 @@ class Method(Protocol):
         *,
         focal: Float[Tensor, " B"] | None = None,
         groups: Int64[Tensor, " B"] | None = None,
-    ) -> MethodResult:
-        """Heads of faces whose landmarks were found.
+    ) -> FaceFit:
+        """Heads of faces whose landmarks were found, in the same record as a fit to the landmarks.
+
+        Its ``parameters`` hold point light and exponent if the method knows of them; of a batch of heads
+        those without a point light have one of no intensity.
 
         Args:
             photos: sRGB in [0, 1], one for each face.

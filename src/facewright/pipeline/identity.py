@@ -128,7 +128,7 @@ class IdentityReader:
         if isinstance(self.method, IdentityMethod):
             identity = self.method.identities(photos, landmarks)
         elif self.method is not None:
-            identity = self.method.reconstruct(photos, landmarks).fit.parameters.identity
+            identity = self.method.reconstruct(photos, landmarks).parameters.identity
         else:
             sizes = [(photo.shape[-2], photo.shape[-1]) for photo in photos]
             identity = fit_landmarks(self.model, landmarks, sizes, basis=self.basis).parameters.identity

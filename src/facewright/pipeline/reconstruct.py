@@ -225,10 +225,7 @@ class Reconstructor:
         focal, texture = self._focal(faces), TextureSettings(size=self.settings.texture_size)
         if self.method is not None:
             with clock.stage(self.method.name):
-                found = self.method.reconstruct(pixels, points, focal=focal, groups=groups)
-            fit = found.fit
-            if found.shininess is not None:  # one person, one texture
-                texture = replace(texture, shininess=float(found.shininess.mean()))
+                fit = self.method.reconstruct(pixels, points, focal=focal, groups=groups)
         else:
             with clock.stage("landmark fit"):
                 fit = fit_landmarks(self.model, points, sizes, focal=focal, groups=groups, basis=self.basis)

@@ -34,7 +34,7 @@ from facewright.render.shading import unit
 from facewright.render.texture import texture
 from facewright.scene.camera import Camera, PerspectiveCamera
 from facewright.scene.lighting import PointLight, SphericalHarmonicsLight
-from facewright.scene.material import EYE_SHININESS, SKIN_SHININESS
+from facewright.scene.material import EYE_SHININESS
 from facewright.scene.parameters import HeadParameters
 from facewright.scene.studio import StudioLight
 from facewright.uv.head_chart import HIDDEN_REGIONS
@@ -162,7 +162,7 @@ class Relighter:
         trusted, scalp = _areas(head.model, photo_view)
         matte = head_matte(pixels, photo_view.coverage[0, ..., 0] * trusted, scalp)
         own = Lighting(parameters.light, parameters.point_light)
-        old = reflection(photo_view.surface, own, SKIN_SHININESS)
+        old = reflection(photo_view.surface, own, parameters.exponent)
         return cls(head, parameters, camera, view, photo, box, photo_view, matte[None, ..., None], old)
 
     @property
@@ -197,7 +197,7 @@ class Relighter:
         surface, some = self.view.surface, slice(None, None, SAMPLED)
         fewer = [each[:, some, some] for each in (surface.normals, surface.points, surface.specular)]
         return mean_shading(
-            reflection(Surface(*fewer), lighting, SKIN_SHININESS), self.view.skin[:, some, some]
+            reflection(Surface(*fewer), lighting, self.parameters.exponent), self.view.skin[:, some, some]
         )
 
     def photo_in(self, lighting: Lighting) -> Float[Tensor, "3 H W"]:
@@ -207,7 +207,7 @@ class Relighter:
         x0, y0, x1, y1 = self.box
         view, whole = self.photo_view, linear_from_srgb(self.photo.pixels).to(self.matte.device)
         pixels = whole[:, y0:y1, x0:x1].permute(1, 2, 0)[None]
-        new = reflection(view.surface, lighting, SKIN_SHININESS)
+        new = reflection(view.surface, lighting, self.parameters.exponent)
         lit = relit_photo(
             pixels,
             self.old,
@@ -224,7 +224,7 @@ class Relighter:
     def render(self, lighting: Lighting) -> Render:
         """The head alone in a light."""
         view, topology = self.view, self.head.model.topology
-        lit: Reflection = reflection(view.surface, lighting, SKIN_SHININESS)
+        lit: Reflection = reflection(view.surface, lighting, self.parameters.exponent)
         uv = interpolate(view.fragments, topology.uv_faces, topology.uv[None])
         albedo = texture(uv, self.head.albedo[None], fragments=view.fragments)
         diffuse, highlight = albedo * lit.shading, lit.highlight

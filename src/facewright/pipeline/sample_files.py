@@ -100,6 +100,7 @@ def photo_parameters(sample: Sample, model: FaceModel) -> dict[str, Any]:
         "point_light": None
         if lamp is None
         else {"position": _rounded(lamp.position[0], 3), "intensity": _rounded(lamp.intensity[0], 5)},
+        "shininess": None if at.shininess is None else round(float(at.shininess[0]), 4),
         "sensor": {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in vars(sample.sensor).items()

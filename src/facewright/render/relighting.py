@@ -66,7 +66,9 @@ def visible_surface(
     return Surface(normals, points, interpolate(fragments, faces, specular[..., None]))
 
 
-def reflection(surface: Surface, lighting: Lighting, shininess: float | int) -> Reflection:
+def reflection(
+    surface: Surface, lighting: Lighting, shininess: float | int | Float[Tensor, " B"]
+) -> Reflection:
     """Light a surface; without a point light there is no highlight.
 
     **Differs** from ``shade_specular``: highlights set in gradually where the lamp begins to be above the

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from facewright.scene.camera import Camera
 from facewright.scene.lighting import PointLight, SphericalHarmonicsLight
+from facewright.scene.material import SKIN_SHININESS
 from facewright.scene.pose import Pose
 
 
@@ -23,6 +25,7 @@ class HeadParameters:
         camera: camera frame to pixels of the photo.
         light: diffuse light in the camera frame, linear.
         point_light: an additional light that makes highlights, or None.
+        shininess: Blinn-Phong exponent of the skin; None if it was not measured.
     """
 
     identity: Float[Tensor, "B K_identity"]
@@ -33,3 +36,11 @@ class HeadParameters:
     camera: Camera
     light: SphericalHarmonicsLight
     point_light: PointLight | None = None
+    shininess: Float[Tensor, " B"] | None = None
+
+    @property
+    def exponent(self) -> Float[Tensor, " B"]:
+        """``shininess``, or ``SKIN_SHININESS`` if it was not measured."""
+        if self.shininess is not None:
+            return self.shininess
+        return torch.full_like(self.pose.translation[:, 0], SKIN_SHININESS)

@@ -11,7 +11,6 @@ from facewright.core.errors import InputError
 from facewright.image.color import luminance
 from facewright.image.cover import Cover
 from facewright.models.face_model import FaceModel
-from facewright.scene.material import SKIN_SHININESS
 from facewright.scene.parameters import HeadParameters
 from facewright.uv.bake import bake
 from facewright.uv.belief import BeliefSettings, believed
@@ -38,7 +37,6 @@ class TextureSettings:
         eyes: how far photos are trusted on the eyeballs.
         belief: what is taken for the head's own skin.
         chroma: pixels of the photo over which colour (not brightness) is averaged.
-        shininess: Blinn-Phong exponent of the skin where a point light was fitted.
         unwrap: how far photos are trusted in general.
         completion: how hidden texels are made up.
     """
@@ -48,7 +46,6 @@ class TextureSettings:
     eyes: float = 0.9
     belief: BeliefSettings = field(default_factory=BeliefSettings)
     chroma: float = 3.0
-    shininess: float = SKIN_SHININESS
     unwrap: UnwrapSettings = field(default_factory=UnwrapSettings)
     completion: CompletionSettings = field(default_factory=CompletionSettings)
 
@@ -171,7 +168,7 @@ def unwrap_photo(
         parameters.light,
         parameters.point_light,
         model.specular_albedo(parameters.specular)[0] if parameters.point_light is not None else None,
-        settings.shininess,
+        float(parameters.exponent),
         model.diffuse_albedo(parameters.diffuse)[0],
     )
     return unwrap(

@@ -111,3 +111,6 @@ def test_people_differ_by_the_model_s_spread(base_model) -> None:
     people = [draw_person(base_model, SETTINGS, expression_spread(base_model), rng) for _ in range(60)]
     assert abs(float(torch.cat([p.identity for p in people]).std()) - 1) < 0.05
     assert float(torch.cat([p.diffuse for p in people])[:, 0].abs().max()) <= SETTINGS.tone
+    exponents, (least, most) = torch.cat([p.shininess for p in people]), SETTINGS.shininess
+    assert least <= float(exponents.min()) < float(exponents.max()) <= most
+    assert abs(float(exponents.log().mean()) - math.log(least * most) / 2) < 0.2

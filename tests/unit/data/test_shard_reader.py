@@ -46,7 +46,7 @@ def test_a_photo_comes_back(folder, studio) -> None:
         assert (points - truth.landmarks68).abs().max() < 1e-3
         assert torch.equal(seen, truth.landmarks68_seen)
         at, known = photo.parameters, truth.parameters
-        for name in ("identity", "expression", "diffuse", "specular"):
+        for name in ("identity", "expression", "diffuse", "specular", "shininess"):
             assert (getattr(at, name) - getattr(known, name)).abs().max() < 1e-4
         assert (at.pose.rotation - known.pose.rotation).abs().max() < 1e-6
         pixels = at.camera.project(at.pose.camera_from_head(photo.vertices[None]))

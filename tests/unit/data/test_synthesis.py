@@ -10,7 +10,7 @@ from facewright.core.errors import InputError
 from facewright.data.sensor import read_photograph
 from facewright.data.synthesis import open_studio, photos_of_one, sample, samples, stream
 from facewright.image.sample import sample_bilinear
-from facewright.scene.material import EYE_SHININESS, SKIN_SHININESS
+from facewright.scene.material import EYE_SHININESS
 
 
 def same(first, second) -> bool:
@@ -127,8 +127,10 @@ def test_little_light_comes_in_by_a_slit(base_model, studio) -> None:
     assert share("left_eye")[1] > 0.95
     assert share("upper_teeth")[0] < 0.5 < 0.8 < share("upper_teeth")[1]
     assert (light[:, openings.behind == 0] == 1).all()
-    assert set(openings.shininess()[base_model.parts["skin"]].tolist()) == {SKIN_SHININESS}
-    assert set(openings.shininess()[base_model.parts["left_eye"]].tolist()) == {EYE_SHININESS}
+    dull, shiny = openings.shininess(torch.tensor([9.0, 40.0]))
+    assert set(dull[base_model.parts["skin"]].tolist()) == {9.0}
+    assert set(shiny[base_model.parts["skin"]].tolist()) == {40.0}
+    assert set(shiny[base_model.parts["left_eye"]].tolist()) == {EYE_SHININESS}
 
 
 def test_maps_show_the_albedo(base_model, photos) -> None:

@@ -222,6 +222,17 @@ def test_gloss_that_was_fitted_shines(asset, miniature, texture):
     assert "extensionsUsed" not in document
 
 
+def test_narrow_highlights_are_smooth_skin(asset):
+    found = []
+    for shininess in (None, 10.0, 60.0):
+        materials = Glb(glb_of(replace(asset, shininess=shininess))).document["materials"]
+        found.append({each["name"]: each["pbrMetallicRoughness"]["roughnessFactor"] for each in materials})
+    assert found[0]["skin"] == 0.5
+    assert found[1]["skin"] ** 4 == pytest.approx(2 / 12, rel=1e-3)
+    assert found[2]["skin"] < found[0]["skin"] < found[1]["skin"]
+    assert found[1]["eye"] == found[2]["eye"] == found[0]["eye"]
+
+
 def test_gloss_varies_over_the_skin(miniature, texture):
     """Factor times alpha of the map is 0.7 of the intensity over the mean of the skin."""
 

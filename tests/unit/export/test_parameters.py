@@ -31,6 +31,7 @@ def saved():
         camera=PerspectiveCamera(draw(1).abs() * 1000, draw(1, 2), (480, 640)),
         light=SphericalHarmonicsLight(draw(1, 9, 3)),
         point_light=PointLight(draw(1, 3), draw(1, 3)),
+        shininess=draw(1).exp(),
     )
     return SavedParameters(
         model_name="base",

@@ -9,7 +9,7 @@ from tests.unit.methods.drawn_examples import TRAINING, drawn_examples
 from facewright.fitting.face_probe import FaceProbe
 from facewright.methods.specular.examples import Examples
 from facewright.methods.specular.losses import MouthPatch
-from facewright.methods.specular.model import SpecularHead, mean_start
+from facewright.methods.specular.model import mean_start
 from facewright.methods.specular.train import SpecularTask
 from facewright.models.base import load_base_model
 from facewright.scene.lighting import PointLight
@@ -37,8 +37,12 @@ def neutral(model):
     def make(batch=1, size=64, intensity=0.5, shininess=20.0, lamp=(-200.0, -300.0, -100.0)):
         start = mean_start(model, batch, size)
         bulb = PointLight(torch.tensor([lamp]).expand(batch, 3), torch.full((batch, 3), intensity))
-        at = replace(start, expression=torch.zeros_like(start.expression), point_light=bulb)
-        return SpecularHead(at, torch.full((batch,), shininess))
+        return replace(
+            start,
+            expression=torch.zeros_like(start.expression),
+            point_light=bulb,
+            shininess=torch.full((batch,), shininess),
+        )
 
     return make
 

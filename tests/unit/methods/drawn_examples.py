@@ -8,7 +8,7 @@ import torch
 
 from facewright.fitting.face_probe import FaceProbe
 from facewright.methods.specular.examples import FACE, Example, HeadLayout, write_examples
-from facewright.methods.specular.model import SpecularHead, mean_start
+from facewright.methods.specular.model import mean_start
 from facewright.methods.specular.rendering import render
 from facewright.methods.specular.scales import SpecularTraining
 from facewright.methods.specular.settings import (
@@ -52,7 +52,7 @@ def drawn_examples(
         diffuse=torch.randn(count, model.diffuse_count, generator=generator),
         point_light=PointLight(torch.zeros(count, 3), torch.full((count, 3), 0.3)),
     )
-    pictures = render(model, SpecularHead(drawn, torch.full((count,), 20.0)), RenderSettings(size=size))
+    pictures = render(model, drawn, RenderSettings(size=size))
     points = drawn.camera.project(probe.landmarks(drawn)[0])[..., :2]
     crops = (pictures.image.clamp(0, 1) * 255).to(torch.uint8).numpy()
     covered = pictures.fragments.covered.numpy()

@@ -5,7 +5,6 @@ from dataclasses import replace
 import torch
 
 from facewright.methods.specular.losses import uniform_loss
-from facewright.methods.specular.model import SpecularHead
 from facewright.methods.specular.rendering import render
 from facewright.methods.specular.settings import LossSettings, RenderSettings
 from facewright.scene.lighting import PointLight, SphericalHarmonicsLight
@@ -29,7 +28,7 @@ def test_highlights_leave_the_diffuse_picture_where_it_is_held_uniform(model, ne
 
 def recovered(model, truth, photo, weight):
     """Light, lamp and albedo found from the photo, everything else known."""
-    at = truth.parameters
+    at = truth
     light = at.light.coefficients.clone().requires_grad_()
     diffuse, specular = (values.clone().requires_grad_() for values in (at.diffuse, at.specular))
     assert at.point_light is not None
@@ -47,7 +46,7 @@ def recovered(model, truth, photo, weight):
             specular=specular,
             point_light=lamp,
         )
-        drawn = render(model, SpecularHead(guess, truth.shininess), LOOK)
+        drawn = render(model, guess, LOOK)
         if step == STEPS:
             return drawn
         loss = ((drawn.image - photo.image) * face).abs().sum() / face.sum()

@@ -37,9 +37,9 @@ def recognition(pictures, points):
 def scene(model, probe, neutral):
     """A head, its picture, and the picture of another head as the photo."""
     head = neutral()
-    other = replace(head.parameters, diffuse=head.parameters.diffuse + 1.0)
-    photo = render(model, replace(head, parameters=other), SMALL)
-    points = head.parameters.camera.project(probe.landmarks(head.parameters)[0])[..., :2]
+    other = replace(head, diffuse=head.diffuse + 1.0)
+    photo = render(model, other, SMALL)
+    points = head.camera.project(probe.landmarks(head)[0])[..., :2]
     covered = photo.fragments.covered.float()
     targets = Targets(photo.image, covered, covered, torch.zeros_like(covered), points + 3.0, torch.zeros(1))
     return head, render(model, head, SMALL), targets
@@ -85,7 +85,7 @@ def test_an_identity_loss_without_a_network_is_refused(model, probe, patch, scen
 
 def test_identical_pictures_are_of_one_person(model, probe, patch, scene):
     head, drawn, targets = scene
-    points = head.parameters.camera.project(probe.landmarks(head.parameters)[0])[..., :2]
+    points = head.camera.project(probe.landmarks(head)[0])[..., :2]
     same = replace(targets, photos=drawn.image, landmarks=points)
     assert float(weighted(model, probe, patch, (head, drawn, same))["identity"]) == pytest.approx(0, abs=1e-6)
     assert float(weighted(model, probe, patch, scene)["identity"]) > 1e-5
@@ -131,8 +131,8 @@ def test_of_a_grey_photo_only_light_and_dark_are_compared(scene):
 
 def test_no_face_and_no_difference_give_finite_gradients(model, neutral):
     head = neutral(intensity=0.0)
-    diffuse = head.parameters.diffuse.clone().requires_grad_()
-    drawn = render(model, replace(head, parameters=replace(head.parameters, diffuse=diffuse)), SMALL)
+    diffuse = head.diffuse.clone().requires_grad_()
+    drawn = render(model, replace(head, diffuse=diffuse), SMALL)
     nothing = torch.zeros(1, 64, 64)
     targets = Targets(drawn.image.detach(), nothing, nothing, nothing, torch.zeros(1, 478, 2), torch.zeros(1))
     for face in (nothing, nothing + 1):
@@ -148,29 +148,28 @@ def test_no_face_and_no_difference_give_finite_gradients(model, neutral):
 
 def test_uniform_loss_grows_with_lit_contrast_and_with_tinted_light(model, neutral):
     head = neutral(intensity=0.0)
-    at = head.parameters
-    even = uniform_loss(render(model, head, SMALL), at.light.coefficients, LossSettings())
-    side = at.light.coefficients.clone()
+    even = uniform_loss(render(model, head, SMALL), head.light.coefficients, LossSettings())
+    side = head.light.coefficients.clone()
     side[:, 3] += 0.5
-    lit = replace(head, parameters=replace(at, light=type(at.light)(side)))
+    lit = replace(head, light=type(head.light)(side))
     drawn = render(model, lit, SMALL)
     assert uniform_loss(drawn, side, LossSettings()) > even + 1e-4
     albedo = LossSettings(uniform_on="albedo")
-    unlit = uniform_loss(render(model, head, SMALL), at.light.coefficients, albedo)
+    unlit = uniform_loss(render(model, head, SMALL), head.light.coefficients, albedo)
     assert torch.allclose(uniform_loss(drawn, side, albedo), unlit)
-    tinted = at.light.coefficients * torch.tensor([1.2, 1.0, 0.8])
-    plain = uniform_loss(render(model, head, SMALL), at.light.coefficients, albedo)
+    tinted = head.light.coefficients * torch.tensor([1.2, 1.0, 0.8])
+    plain = uniform_loss(render(model, head, SMALL), head.light.coefficients, albedo)
     assert uniform_loss(render(model, head, SMALL), tinted, albedo) > plain + 1e-3
 
 
 def test_regularisation_is_zero_for_the_mean_face_and_grows_with_each_coefficient(model, neutral):
     head = neutral()
-    at = replace(head.parameters, expression=model.expression_prior.mean[None])
-    rest = float(regularisation_loss(replace(head, parameters=at), model.expression_prior))
+    at = replace(head, expression=model.expression_prior.mean[None])
+    rest = float(regularisation_loss(at, model.expression_prior))
     assert rest == pytest.approx(0, abs=1e-6)
     for name in ("identity", "diffuse", "specular"):
         moved = replace(at, **{name: getattr(at, name) + 2.0})
-        grown = float(regularisation_loss(replace(head, parameters=moved), model.expression_prior))
+        grown = float(regularisation_loss(moved, model.expression_prior))
         assert grown == pytest.approx(4.0 * getattr(at, name).shape[1], rel=1e-4)
 
 

@@ -15,10 +15,10 @@ SIZE = 96
 def opened(model, probe, neutral, jaw):
     """Lips on the picture, mm included, of heads with this activation of jawOpen."""
     head = neutral(size=SIZE)
-    expression = head.parameters.expression.clone()
+    expression = head.expression.clone()
     expression[:, model.expression_names.index("jawOpen")] = 1.0
-    at = replace(head.parameters, expression=jaw * expression)
-    return replace(head, parameters=at), at.camera.project(probe.lips(at))
+    at = replace(head, expression=jaw * expression)
+    return at, at.camera.project(probe.lips(at))
 
 
 def test_closed_lips_leave_no_area_and_opened_ones_do(model, probe, patch, neutral):
@@ -35,7 +35,7 @@ def test_the_outline_opens_and_closes_the_jaw(model, probe, patch, neutral, jaw,
     wanted = mouth_area(patch, opened(model, probe, neutral, torch.tensor(goal))[1], SIZE)
     activation = torch.tensor(jaw, requires_grad=True)
     head, points = opened(model, probe, neutral, activation)
-    drawn = render(model, replace(head, parameters=_without_gradient(head.parameters)), RenderSettings(SIZE))
+    drawn = render(model, _without_gradient(head), RenderSettings(SIZE))
     loss = mouth_loss(mouth_area(patch, points, SIZE, drawn.fragments), wanted, LossSettings())
     loss.backward()
     assert activation.grad is not None
@@ -58,7 +58,7 @@ def test_a_face_before_the_mouth_hides_it(model, probe, patch, neutral):
 
 def test_landmarks_of_a_photo_tell_the_same_area(model, probe, patch, neutral):
     head, lips = opened(model, probe, neutral, torch.tensor(0.5))
-    points = head.parameters.camera.project(probe.landmarks(head.parameters)[0])
+    points = head.camera.project(probe.landmarks(head)[0])
     told = float(mouth_target(patch, points[..., :2], SIZE).sum())
     # The landmarks leave a gap between closed lips, which the model's margins do not.
     assert (

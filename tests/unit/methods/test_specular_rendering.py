@@ -58,14 +58,14 @@ def test_diffuse_and_highlights_add_up_to_the_whole_picture(model, neutral):
     assert torch.allclose(drawn.image, whole, atol=1e-6)
     assert (drawn.specular >= -1e-6).all()
     assert drawn.specular.max() > 0.02
-    dark = replace(head, parameters=replace(head.parameters, point_light=None))
+    dark = replace(head, point_light=None)
     assert not render(model, dark, SMALL).specular.any()
 
 
 def test_light_from_everywhere_shows_the_mean_albedo(model, neutral):
     head = neutral()
-    lit = replace(head.parameters, light=ambient_light(1, 0.5), point_light=None)
-    drawn = render(model, replace(head, parameters=lit), SMALL)
+    lit = replace(head, light=ambient_light(1, 0.5), point_light=None)
+    drawn = render(model, lit, SMALL)
     there = drawn.fragments.covered
     assert there.float().mean() > 0.2
     assert torch.allclose(drawn.lit[there], 0.5 * drawn.albedo[there], atol=1e-5)
@@ -77,21 +77,11 @@ def test_light_from_everywhere_shows_the_mean_albedo(model, neutral):
 @pytest.mark.parametrize("gamma", ["srgb", "display", "albedo"])
 def test_each_gamma_has_gradients_to_everything(model, neutral, gamma):
     head = neutral()
-    at = head.parameters
-    wanted = {
-        "identity": at.identity.clone().requires_grad_(),
-        "expression": at.expression.clone().requires_grad_(),
-        "diffuse": at.diffuse.clone().requires_grad_(),
-        "specular": at.specular.clone().requires_grad_(),
-    }
-    shininess = head.shininess.clone().requires_grad_()
-    drawn = render(
-        model,
-        replace(head, parameters=replace(at, **wanted), shininess=shininess),
-        replace(SMALL, gamma=gamma),
-    )
+    names = ("identity", "expression", "diffuse", "specular", "shininess")
+    wanted = {name: getattr(head, name).clone().requires_grad_() for name in names}
+    drawn = render(model, replace(head, **wanted), replace(SMALL, gamma=gamma))
     drawn.image.sum().backward()
-    for name, value in {**wanted, "shininess": shininess}.items():
+    for name, value in wanted.items():
         assert value.grad is not None, name
         assert value.grad.isfinite().all(), name
         assert value.grad.any(), name
@@ -101,7 +91,7 @@ def test_without_diffuse_light_of_the_lamp_only_highlights_are_left_of_it(model,
     head = neutral()
     paper = render(model, head, replace(SMALL, lamp_diffuse=False))
     house = render(model, head, SMALL)
-    none = render(model, replace(head, parameters=replace(head.parameters, point_light=None)), SMALL)
+    none = render(model, replace(head, point_light=None), SMALL)
     assert torch.allclose(paper.lit, none.lit)
     assert (house.lit - paper.lit).max() > 0.05
     assert torch.allclose(paper.gloss, house.gloss)

@@ -42,8 +42,8 @@ def test_pixels_outside_of_the_face_do_not_count(model, neutral):
     assert float(found["pixel"]) == pytest.approx(0.1, abs=1e-4)
     assert float(picture_errors(drawn, photo, torch.ones(1, 64, 64))["pixel"]) > 0.5
     # A head that leaves the face shows none of it.
-    pose = replace(neutral().parameters.pose, translation=torch.tensor([[0.0, 5e3, 1e3]]))
-    gone = render(model, replace(neutral(), parameters=replace(neutral().parameters, pose=pose)), DRAWN)
+    pose = replace(neutral().pose, translation=torch.tensor([[0.0, 5e3, 1e3]]))
+    gone = render(model, replace(neutral(), pose=pose), DRAWN)
     assert not gone.fragments.covered.any()
     black = float((photo * face[..., None]).mean(-1).sum() / face.sum())
     assert float(picture_errors(gone, photo, face)["pixel"]) == pytest.approx(black, rel=1e-5)
@@ -52,7 +52,7 @@ def test_pixels_outside_of_the_face_do_not_count(model, neutral):
 
 
 def test_size_is_no_error_of_shape_but_shape_is(probe, neutral):
-    at = neutral(batch=2).parameters
+    at = neutral(batch=2)
     other = replace(at, identity=at.identity + torch.tensor([[0.0], [2.0]]))
     found = head_errors(probe, other, at)
     assert found["shape"][0] == 0
@@ -69,7 +69,7 @@ def test_size_is_no_error_of_shape_but_shape_is(probe, neutral):
 
 
 def test_a_lamp_that_gives_no_light_is_none(neutral):
-    at = neutral(batch=2).parameters
+    at = neutral(batch=2)
     lamp = PointLight(at.point_light.position, torch.tensor([[0.0, 0.0, 0.0], [0.2, 0.2, 0.2]]))
     assert has_lamp(replace(at, point_light=lamp)).tolist() == [False, True]
     assert has_lamp(replace(at, point_light=None)).tolist() == [False, False]

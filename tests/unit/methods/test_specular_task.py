@@ -133,8 +133,8 @@ def test_an_untrained_network_gives_the_start_and_a_few_steps_improve_on_it(task
     network = task.build(0)
     batch = task.batch(0, 1, 0, 1)
     head, start = task.heads(network, batch), task.start(batch)
-    assert torch.equal(head.parameters.identity, start.identity)
-    assert torch.allclose(head.parameters.pose.translation, start.pose.translation)
+    assert torch.equal(head.identity, start.identity)
+    assert torch.allclose(head.pose.translation, start.pose.translation)
     before = task.losses(network, batch, 1)
     assert {"true_shape", "photo", "landmark", "mouth", "regularisation", "uniform"} <= set(before)
     optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
@@ -189,16 +189,15 @@ def test_outputs_far_off_stay_heads(model):
     start = mean_start(model, 3, SIZE)
     raw = 5 * torch.randn(3, 264, generator=torch.Generator().manual_seed(2))
     for camera in ("perspective", "scaled", "weak"):
-        head = decode(raw, start, NETWORK, camera)
-        at = head.parameters
+        at = decode(raw, start, NETWORK, camera)
         assert (at.expression >= 0).all()
         assert (at.expression <= 1).all()
         identity = torch.eye(3).expand(3, 3, 3)
         assert torch.allclose(at.pose.rotation @ at.pose.rotation.mT, identity, atol=1e-4)
         assert at.point_light is not None
         assert (at.point_light.intensity >= 0).all()
-        assert (head.shininess >= 1).all()
-    assert decode(torch.zeros(3, 264), start, NETWORK).shininess.tolist() == pytest.approx([20.0] * 3)
+        assert (at.exponent >= 1).all()
+    assert decode(torch.zeros(3, 264), start, NETWORK).exponent.tolist() == pytest.approx([20.0] * 3)
 
 
 def test_the_method_gives_heads_in_photos_and_one_identity_for_one_person(model, probe):
@@ -208,15 +207,15 @@ def test_the_method_gives_heads_in_photos_and_one_identity_for_one_person(model,
     points = start.camera.project(probe.landmarks(start)[0])[..., :2]
     photos = [torch.full((3, 200, 200), 0.5), torch.rand(3, 200, 200)]
     result = method.reconstruct(photos, points)
-    fit = result.fit.select(1)
+    fit = result.select(1)
     assert fit.parameters.camera.size == (200, 200)
-    assert float(result.fit.residual.max()) < 0.02  # the untrained network gives the fit to the landmarks
+    assert float(result.residual.max()) < 0.02  # the untrained network gives the fit to the landmarks
     assert (fit.landmarks_px - points[1:]).norm(dim=-1).median() < 2.0
     with torch.no_grad():
         network.heads.weight.normal_(0, 0.05)
     method = SpecularMethod.of(model, network.eval())
-    alone = method.reconstruct(photos, points).fit.parameters
-    both = method.reconstruct(photos, points, groups=torch.tensor([4, 4])).fit.parameters
+    alone = method.reconstruct(photos, points).parameters
+    both = method.reconstruct(photos, points, groups=torch.tensor([4, 4])).parameters
     assert not torch.allclose(alone.diffuse[0], alone.diffuse[1])
     assert torch.allclose(both.diffuse[0], both.diffuse[1])
     assert torch.allclose(both.identity[0], both.identity[1], atol=1e-5)

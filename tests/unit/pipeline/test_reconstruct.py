@@ -18,7 +18,6 @@ from facewright.detection.segmentation import FaceSegmenter
 from facewright.fitting.landmark_basis import landmark_basis
 from facewright.fitting.records import FaceFit
 from facewright.image.io import Photograph, photograph_from_array
-from facewright.methods.base import MethodResult
 from facewright.models.storage import ModelOrigin, save_face_model
 from facewright.networks.segmentation import SegmentationNetwork, SegmentationNetworkSettings
 from facewright.pipeline import reconstruct as stages
@@ -288,7 +287,7 @@ class Teller:
     def reconstruct(self, photos, landmarks, *, focal, groups):
         assert len(landmarks) == len(photos) == len(groups)
         self.asked.append((len(photos), focal.tolist()))
-        return MethodResult(self.fit, torch.tensor([33.0]))
+        return replace(self.fit, parameters=replace(self.fit.parameters, shininess=torch.tensor([33.0])))
 
 
 def test_a_method_finds_heads_in_place_of_the_fit(
@@ -300,8 +299,8 @@ def test_a_method_finds_heads_in_place_of_the_fit(
     teller = Teller(other)
     shininess = []
 
-    def texture(*_, settings, **__):
-        shininess.append(settings.shininess)
+    def texture(_model, _photos, fits, **_):
+        shininess.extend(float(fit.exponent) for fit in fits)
         return torch.zeros(SIZE, SIZE, 3)
 
     monkeypatch.setattr(stages, "head_texture", texture)

@@ -22,7 +22,7 @@ from facewright.scene.lighting import PointLight, SphericalHarmonicsLight
 from facewright.scene.parameters import HeadParameters
 from facewright.scene.pose import Pose
 
-FORMAT = "facewright specular examples 1"
+FORMAT = "facewright specular examples 2"
 INDEX = "examples.json"
 MAX_INDEX = 1 << 16
 MAX_SIDE = 512  # px of a crop
@@ -83,6 +83,7 @@ class HeadLayout:
                 "light": 27,
                 "lamp": 3,
                 "intensity": 3,
+                "shininess": 1,
             }
         )
 
@@ -106,6 +107,7 @@ class HeadLayout:
         parts += [head.pose.rotation.flatten(1), head.pose.translation]
         parts += [camera.focal[:, None], camera.principal, head.light.coefficients.flatten(1)]
         parts += [nothing if value is None else value for value in (place, strength)]
+        parts.append(head.exponent[:, None])
         return torch.cat(parts, dim=1)
 
     def unpacked(self, rows: Float[Tensor, "B W"], size: int) -> HeadParameters:
@@ -121,6 +123,7 @@ class HeadLayout:
             camera=PerspectiveCamera(part["focal"][:, 0], part["principal"], (size, size)),
             light=SphericalHarmonicsLight(part["light"].unflatten(1, (9, 3))),
             point_light=PointLight(part["lamp"], part["intensity"]),
+            shininess=part["shininess"][:, 0],
         )
 
 

@@ -19,14 +19,12 @@ from facewright.fitting.landmark import fit_landmarks, with_parameters
 from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
 from facewright.fitting.multi_image import person_mean
 from facewright.fitting.records import FaceFit
-from facewright.methods.base import MethodResult
 from facewright.methods.specular.frames import (
     crop_from_photo_px,
     head_in_crop,
     head_in_photo,
 )
 from facewright.methods.specular.model import (
-    SpecularHead,
     SpecularNetwork,
     decode,
     geometry_of,
@@ -43,7 +41,7 @@ from facewright.training.checkpoint import trained_network
 WEIGHTS = "specular.safetensors"
 CAMERA = "specular.render.camera"  # in the settings of a training
 LEAST_LAMP = 0.02  # intensity below which a photo has no point light
-PERSON = ("identity", "diffuse", "specular")  # outputs that photos of one person share
+PERSON = ("identity", "diffuse", "specular", "shininess")  # outputs that photos of one person share
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ class SpecularMethod:
         *,
         focal: Float[Tensor, " B"] | None = None,
         groups: Int64[Tensor, " B"] | None = None,
-    ) -> MethodResult:
+    ) -> FaceFit:
         """Heads of faces whose landmarks were found; see ``Method``.
 
         Raises:
@@ -136,9 +134,8 @@ class SpecularMethod:
         fit = fit_landmarks(self.model, landmarks, sizes, focal=focal, groups=groups, basis=self.basis)
         crops, start, here, frames = self.seen(photos, landmarks, fit)
         found = self.regress(crops, start, here, groups)
-        whole = head_in_photo(found.parameters, frames, fit.parameters.camera.size)
-        fit = with_parameters(self.model, _settled(whole), landmarks, fit)
-        return MethodResult(fit, found.shininess)
+        whole = head_in_photo(found, frames, fit.parameters.camera.size)
+        return with_parameters(self.model, _settled(whole), landmarks, fit)
 
     def seen(
         self, photos: Sequence[Float[Tensor, "3 _ _"]], landmarks: Float[Tensor, "B 478 2"], fit: FaceFit
@@ -160,7 +157,7 @@ class SpecularMethod:
         start: HeadParameters,
         landmarks: Float[Tensor, "B 478 2"],
         groups: Int64[Tensor, " B"] | None = None,
-    ) -> SpecularHead:
+    ) -> HeadParameters:
         """Heads of crops, seen by the crops' camera.
 
         Args:

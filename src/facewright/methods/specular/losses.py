@@ -12,7 +12,6 @@ from facewright.detection.recognition import FaceFeatures
 from facewright.fitting.face_probe import LOWER_LIP, UPPER_LIP, FaceProbe, ibug68
 from facewright.geometry.adjacency import EdgeTable, edge_table
 from facewright.image.color import LUMA_WEIGHTS
-from facewright.methods.specular.model import SpecularHead
 from facewright.methods.specular.rendering import Rendering
 from facewright.methods.specular.settings import LossSettings
 from facewright.models.face_model import ExpressionPrior, FaceModel
@@ -20,6 +19,7 @@ from facewright.render.antialias import antialias
 from facewright.render.fragments import Fragments
 from facewright.render.rasterize import rasterize
 from facewright.scene.camera import PerspectiveCamera
+from facewright.scene.parameters import HeadParameters
 
 TINY = 1e-6  # added under square roots, so that the gradient of a length of 0 is 0
 LEAST_STD = 0.05  # of an expression: rarer ones are not bound tighter
@@ -188,9 +188,8 @@ def mouth_loss(
     return ((found - wanted).abs().sum((1, 2)) * scale).mean()
 
 
-def regularisation_loss(head: SpecularHead, prior: ExpressionPrior) -> Float[Tensor, ""]:
+def regularisation_loss(at: HeadParameters, prior: ExpressionPrior) -> Float[Tensor, ""]:
     """Squared coefficients, eq. 12; activations count in standard deviations from the mean face's."""
-    at = head.parameters
     rest = (at.expression - prior.mean) / prior.std.clamp_min(LEAST_STD)
     squares = [values.square().sum(1) for values in (at.identity, at.diffuse, at.specular, rest)]
     return torch.stack(squares).sum(0).mean()
@@ -240,7 +239,7 @@ class LossTools:
 
 
 def paper_losses(
-    head: SpecularHead,
+    at: HeadParameters,
     rendering: Rendering,
     targets: Targets,
     tools: LossTools,
@@ -253,7 +252,6 @@ def paper_losses(
         InputError: the identity loss has a weight but no recognition network is given.
     """
     weights, size = settings.weights, targets.photos.shape[1]
-    at = head.parameters
     camera = at.camera.scaled(size / at.camera.size[0])
     points = camera.project(tools.probe.landmarks(at)[0])
     perspective = isinstance(camera, PerspectiveCamera)
@@ -273,7 +271,7 @@ def paper_losses(
         area = mouth_area(tools.patch, lips, size, rendering.fragments, perspective=perspective)
         found["mouth"] = mouth_loss(area, targets.mouth, settings)
     if weights.regularisation > 0:
-        found["regularisation"] = regularisation_loss(head, tools.prior)
+        found["regularisation"] = regularisation_loss(at, tools.prior)
     if weights.uniform > 0:
         found["uniform"] = uniform_loss(rendering, at.light.coefficients, settings)
     return {name: getattr(weights, name) * value for name, value in found.items()}

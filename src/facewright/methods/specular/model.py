@@ -1,6 +1,6 @@
 """The regressor: from a crop (and landmarks) to everything that makes its picture."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -35,19 +35,6 @@ LAMP_START, LAMP_DISTANCE, LAMP_STEP = (0.0, -0.5, -0.87), 1500.0, 0.5  # direct
 INTENSITY_START, SHININESS_START, SHININESS_STEP = -1.0, 19.0, 5.0
 TURN_STEP, SHIFT_STEP, DEPTH_STEP, EXPRESSION_STEP = 0.2, 10.0, 0.1, 0.3  # rad, mm, log, activation
 FIT_SCALE, POINT_SCALE = 40.0, 4.0  # of the parts of the geometry, to be about 1
-
-
-@dataclass(frozen=True)
-class SpecularHead:
-    """What the regressor finds.
-
-    Attributes:
-        parameters: seen by the crop's camera; there always is a point light.
-        shininess: Blinn-Phong exponent of the skin.
-    """
-
-    parameters: HeadParameters
-    shininess: Float[Tensor, " B"]
 
 
 def output_sizes(settings: NetworkSettings) -> dict[str, int]:
@@ -209,8 +196,8 @@ def decode(
     start: HeadParameters,
     settings: NetworkSettings,
     camera: CameraKind = "perspective",
-) -> SpecularHead:
-    """Heads from raw outputs; outputs of 0 give the start.
+) -> HeadParameters:
+    """Heads from raw outputs, all with a point light and an exponent; outputs of 0 give the start.
 
     **Differs:** activations stay in [0, 1] (their gradient passes the bounds as if there were none);
     rotations change by an axis and an angle instead of Euler angles; the point light keeps its distance from
@@ -226,7 +213,7 @@ def decode(
     lamp = PointLight(
         pose.translation + LAMP_DISTANCE * towards, softplus(parts["intensity"] + INTENSITY_START)
     )
-    parameters = replace(
+    return replace(
         start,
         identity=start.identity + parts["identity"],
         expression=_bounded(start.expression + EXPRESSION_STEP * parts["expression"]),
@@ -236,9 +223,8 @@ def decode(
         camera=_camera(start, parts["scale"][:, 0], camera),
         light=SphericalHarmonicsLight(light + step * parts["light"].unflatten(1, (9, 3))),
         point_light=lamp,
+        shininess=1 + softplus(SHININESS_START + SHININESS_STEP * parts["shininess"][:, 0]),
     )
-    shininess = 1 + softplus(SHININESS_START + SHININESS_STEP * parts["shininess"][:, 0])
-    return SpecularHead(parameters, shininess)
 
 
 def _moved(translation: Float[Tensor, "B 3"], raw: Float[Tensor, "B 3"]) -> Float[Tensor, "B 3"]:

@@ -9,7 +9,6 @@ from torch import Tensor
 from facewright.fitting.skin import skin_mask
 from facewright.geometry.normals import vertex_normals
 from facewright.image.color import srgb_from_linear
-from facewright.methods.specular.model import SpecularHead
 from facewright.methods.specular.settings import GammaKind, RenderSettings
 from facewright.models.face_model import FaceModel
 from facewright.render.fragments import Fragments
@@ -17,6 +16,7 @@ from facewright.render.interpolate import interpolate
 from facewright.render.rasterize import rasterize
 from facewright.render.shading import shade_diffuse, shade_point_diffuse, shade_specular
 from facewright.scene.camera import PerspectiveCamera
+from facewright.scene.parameters import HeadParameters
 
 DARKEST = 1e-4  # linear; below it the encodings' slopes have no bound
 DISPLAY_GAMMA = 2.2
@@ -50,7 +50,7 @@ class Rendering:
         return self.diffuse + self.specular
 
 
-def render(model: FaceModel, head: SpecularHead, settings: RenderSettings) -> Rendering:
+def render(model: FaceModel, at: HeadParameters, settings: RenderSettings) -> Rendering:
     """Draw heads into pictures of ``settings.size`` px.
 
     **Source:** eq. 2, 4 and 5 of the paper.
@@ -58,7 +58,6 @@ def render(model: FaceModel, head: SpecularHead, settings: RenderSettings) -> Re
     and gone where the light is below the surface. What highlights add is the difference of the two encoded
     pictures, so that eq. 8's sum is exact.
     """
-    at = head.parameters
     camera = at.camera.scaled(settings.size / at.camera.size[0])
     faces = model.topology.faces
     vertices = at.pose.camera_from_head(model.vertices(at.identity, at.expression))
@@ -83,7 +82,7 @@ def render(model: FaceModel, head: SpecularHead, settings: RenderSettings) -> Re
     if at.point_light is not None:
         if settings.lamp_diffuse:
             lit = lit + shade_point_diffuse(albedo, normals, points, at.point_light)
-        gloss = shade_specular(shine, normals, points, at.point_light, head.shininess)
+        gloss = shade_specular(shine, normals, points, at.point_light, at.exponent)
     there = fragments.covered[..., None]
     without, whole = (encoded(light, settings.gamma) * there for light in (lit, lit + gloss))
     on_skin = (skin[..., 0] > 0.99) & fragments.covered

@@ -8,14 +8,12 @@ from torch import Tensor
 
 from facewright.fitting.face_probe import FaceProbe, ibug68
 from facewright.methods.specular.losses import length
-from facewright.methods.specular.model import SpecularHead
 from facewright.methods.specular.settings import SupervisionWeights
 from facewright.render.shading import unit
 from facewright.scene.lighting import PointLight, sh_basis
 from facewright.scene.parameters import HeadParameters
 
 LEAST_ALBEDO = 1e-3
-SHININESS = 20.0  # of every synthetic head
 WITHOUT_TRUTH = 1e-4  # intensity below which a lamp has no direction
 
 
@@ -33,7 +31,7 @@ class Truth:
 
 
 def supervised_losses(
-    head: SpecularHead,
+    at: HeadParameters,
     points: Float[Tensor, "B 478 2"],
     truth: Truth,
     probe: FaceProbe,
@@ -43,14 +41,14 @@ def supervised_losses(
     """The weighted terms by name.
 
     Args:
-        head: as found.
+        at: heads as found.
         points: its 478 landmarks, pixels of the crop.
         truth: of each photo; anything where there is none.
         probe: of the model.
         weights: of the terms.
         rows: share of each photo in the means; 0 where there is no truth.
     """
-    at, true, size = head.parameters, truth.head, head.parameters.camera.size[0]
+    true, size = truth.head, at.camera.size[0]
     found = {
         "shape": lambda: length(_shape_error(probe, at.identity, true.identity)).mean(1),
         "expression": lambda: length(probe.by_expression(at.expression - true.expression)).mean(1),
@@ -61,7 +59,7 @@ def supervised_losses(
         "specular": lambda: (probe.gloss(at.specular) - probe.gloss(true.specular)).abs().mean(1),
         "light": lambda: _light_error(at, true),
         "lamp": lambda: length(_lamp(at) - _lamp(true)) + (_strength(at) - _strength(true)).abs(),
-        "shininess": lambda: (head.shininess / SHININESS).log().square(),
+        "shininess": lambda: (at.exponent / true.exponent).log().square(),
     }
     used = weights.used()
     return {f"true_{name}": weight * (found[name]() * rows).sum() for name, weight in used.items()}

@@ -27,7 +27,6 @@ from facewright.methods.specular.losses import (
     regularisation_loss,
 )
 from facewright.methods.specular.model import (
-    SpecularHead,
     SpecularNetwork,
     decode,
     geometry_of,
@@ -44,7 +43,7 @@ from facewright.methods.specular.scores import (
     landmark_errors,
     picture_errors,
 )
-from facewright.methods.specular.supervision import SHININESS, Truth, supervised_losses
+from facewright.methods.specular.supervision import Truth, supervised_losses
 from facewright.models.face_model import FaceModel
 from facewright.networks.blocks import channels_last
 from facewright.scene.parameters import HeadParameters
@@ -256,7 +255,7 @@ class SpecularTask:
             return mean_start(self.known.on(batch.crops.device).model, len(batch.crops), size)
         return self.examples.layout.unpacked(batch.start, size)
 
-    def heads(self, network: nn.Module, batch: SpecularBatch) -> SpecularHead:
+    def heads(self, network: nn.Module, batch: SpecularBatch) -> HeadParameters:
         """What a network finds in photos."""
         sizes, geometry = self.training.network, None
         with in_float32(batch.crops):
@@ -275,11 +274,11 @@ class SpecularTask:
         with in_float32(batch.crops):
             return self._judged(head, batch, step)
 
-    def _judged(self, head: SpecularHead, batch: SpecularBatch, step: int) -> dict[str, Tensor]:
+    def _judged(self, head: HeadParameters, batch: SpecularBatch, step: int) -> dict[str, Tensor]:
         how, size = self.training, self.training.network.input_size
         tools = self.known.on(batch.crops.device).tools
         found: dict[str, Tensor] = {}
-        points = head.parameters.camera.project(tools.probe.landmarks(head.parameters)[0])[..., :2]
+        points = head.camera.project(tools.probe.landmarks(head)[0])[..., :2]
         if how.supervision is not None:
             truth = Truth(self.examples.layout.unpacked(batch.truth, size), batch.true_landmarks)
             rows = batch.supervised / max(batch.expected[1], LEAST)
@@ -300,7 +299,7 @@ class SpecularTask:
             "regularisation": weights.regularisation * share * rest,
         }
 
-    def _drawn(self, head: SpecularHead, batch: SpecularBatch, step: int) -> dict[str, Tensor]:
+    def _drawn(self, head: HeadParameters, batch: SpecularBatch, step: int) -> dict[str, Tensor]:
         how, count = self.training, len(batch.photos)
         chosen = select_rows(head, slice(0, count))
         factor = how.render.size / how.network.input_size
@@ -327,10 +326,10 @@ class SpecularTask:
                 batch = on_device(self._batch(rows, rows[:drawn]), device)
                 truth = self.examples.layout.unpacked(batch.truth, self.examples.size)
                 head = self.heads(network, batch)
-                errors = head_errors(known, head.parameters, truth)
-                points = head.parameters.camera.project(known.landmarks(head.parameters)[0])[..., :2]
+                errors = head_errors(known, head, truth)
+                points = head.camera.project(known.landmarks(head)[0])[..., :2]
                 errors |= landmark_errors(points, batch.true_landmarks, self.examples.size)
-                errors["coefficients"] = head.parameters.identity.square().mean(1).sqrt()
+                errors["coefficients"] = head.identity.square().mean(1).sqrt()
                 errors |= self._picture_errors(head, truth, batch)
                 of_start = head_errors(known, self.start(batch), truth)
                 errors |= {f"start_{name}": values for name, values in of_start.items()}
@@ -346,18 +345,17 @@ class SpecularTask:
         return {"score": sum(ratios) / len(ratios) if supervised else mean["pixel"], **mean}
 
     def _picture_errors(
-        self, head: SpecularHead, truth: HeadParameters, batch: SpecularBatch
+        self, head: HeadParameters, truth: HeadParameters, batch: SpecularBatch
     ) -> dict[str, Tensor]:
         """Of the photos that are drawn; of highlights in those with a lamp alone."""
         rows = slice(0, len(batch.photos))
         how, chosen, true = self.training.render, select_rows(head, rows), select_rows(truth, rows)
         known = self.known.on(batch.crops.device)
         drawn = render(known.model, chosen, how)
-        shiny = torch.full_like(chosen.shininess, SHININESS)
-        goal = render(known.model, SpecularHead(true, shiny), how)
+        goal = render(known.model, true, how)
         highlights = highlight_correlation(drawn, goal, batch.face)[has_lamp(true)]
-        camera = chosen.parameters.camera.scaled(how.size / self.examples.size)
-        lips, deep = camera.project(known.tools.probe.lips(chosen.parameters)), how.camera != "weak"
+        camera = chosen.camera.scaled(how.size / self.examples.size)
+        lips, deep = camera.project(known.tools.probe.lips(chosen)), how.camera != "weak"
         area = mouth_area(known.tools.patch, lips, how.size, perspective=deep)
         return {
             **picture_errors(drawn, batch.photos, batch.face),

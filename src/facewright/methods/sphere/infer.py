@@ -18,7 +18,7 @@ from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
 from facewright.fitting.multi_image import person_mean
 from facewright.fitting.photometric import PhotometricFitSettings, refine_photometric
 from facewright.fitting.point_light import PointLightPrior
-from facewright.methods.base import MethodResult
+from facewright.fitting.records import FaceFit
 from facewright.methods.sphere.encoder import (
     Decoder,
     EncoderOutputs,
@@ -174,7 +174,7 @@ class SphereMethod:
         *,
         focal: Float[Tensor, " B"] | None = None,
         groups: Int64[Tensor, " B"] | None = None,
-    ) -> MethodResult:
+    ) -> FaceFit:
         """Heads of faces whose landmarks were found; see ``Method``.
 
         The identity is the encoder's. Pose, expression and camera are fitted to the landmarks with this
@@ -194,9 +194,7 @@ class SphereMethod:
         )
         fit = refit_known(self.model, fit, identity, basis=self.basis)
         how = PhotometricFitSettings(point_light=PointLightPrior(), shape=None)
-        return MethodResult(
-            refine_photometric(self.model, photos, fit, groups=groups, basis=self.basis, settings=how)
-        )
+        return refine_photometric(self.model, photos, fit, groups=groups, basis=self.basis, settings=how)
 
 
 def _shared(outputs: EncoderOutputs, groups: Tensor) -> EncoderOutputs:
