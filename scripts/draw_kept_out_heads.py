@@ -6,9 +6,7 @@ the front and turned by 45 degrees.
 """
 
 import argparse
-import io
 import math
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +14,13 @@ import torch
 from PIL import Image
 
 from facewright.core.errors import FacewrightError
-from facewright.data.datasets.kept_out import is_kept_out
 from facewright.image.color import linear_from_srgb, srgb_from_linear
 from facewright.image.io import photograph_from_array
 from facewright.image.warp import crop_box
 from facewright.pipeline.reconstruct import Reconstructor
 from facewright.pipeline.result import Reconstruction
 from facewright.pipeline.views import clay_with_eyes, photo_overlay, turned_views, zoomed_camera
-from training_data.photos import SETS
+from training_data.photos import kept_out_people, picture
 
 PANEL = 224
 GREY = (0.3, 0.3, 0.3)  # linear
@@ -31,20 +28,12 @@ YAWS = (0.0, math.radians(90), math.radians(45))
 
 
 def kept_out_photos(data: Path, count: int, seed: int) -> list[np.ndarray]:
-    """Photos (H, W, 3) of different people, alternating between the sets."""
+    """Photos (H, W, 3) uint8 of different people, half of them of each set."""
     rng = np.random.default_rng(seed)
     chosen: list[np.ndarray] = []
-    for folder, share in zip(SETS, (count - count // 2, count // 2), strict=True):
-        labels = np.load(data / folder / "labels.npz")
-        rows = [i for i, who in enumerate(labels["identity"]) if is_kept_out(str(who))]
-        _, first = np.unique(labels["identity"][rows], return_index=True)
-        people = rng.permutation(np.array(rows)[first])[:share]
-        with tarfile.open(data / folder / "images.tar") as tar:
-            members = tar.getmembers()
-            for row in people:
-                stream = tar.extractfile(members[row])
-                if stream is not None:
-                    chosen.append(np.array(Image.open(io.BytesIO(stream.read())).convert("RGB")))
+    for source, share in enumerate((count - count // 2, count // 2)):
+        people = kept_out_people(data, source)
+        chosen += [picture(people[row]) for row in rng.permutation(len(people))[:share]]
     return chosen
 
 

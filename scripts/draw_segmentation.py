@@ -4,44 +4,30 @@ Example: ``python scripts/draw_segmentation.py --photos ../shared/data --out bui
 """
 
 import argparse
-import io
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from facewright.data.datasets.kept_out import is_kept_out
 from facewright.detection import FaceDetector, FaceLandmarker, detect
 from facewright.detection.crop import cut_color_crops
 from facewright.detection.segmentation import FaceSegmenter
 from facewright.detection.skin import SkinModel
+from facewright.image.io import read_photo
 from facewright.methods.segmentation.train import overlay
 from facewright.pipeline.portraits import demo_portraits
+from training_data.photos import SETS, kept_out_people
 
-SETS = ("faces_in_colour", "faces_in_the_wild")
 TILE, COLUMNS = 160, 8
 
 
-def kept_out(folder: Path, count: int, first: int) -> Iterator[Tensor]:
+def kept_out(data: Path, source: int, count: int, first: int) -> Iterator[Tensor]:
     """Photos of people whom no training saw, one a person."""
-    with np.load(folder / "labels.npz", allow_pickle=False) as labels:
-        names = [str(name) for name in labels["identity"]]
-    firsts = {name: number for number, name in reversed(list(enumerate(names))) if is_kept_out(name)}
-    chosen = sorted(firsts.values())
-    chosen = set(chosen[first :: max(1, len(chosen) // count)][:count])
-    with tarfile.open(folder / "images.tar") as archive:
-        for number, member in enumerate(m for m in archive if m.isfile()):
-            if number in chosen and (stream := archive.extractfile(member)) is not None:
-                yield pixels(Image.open(io.BytesIO(stream.read())))
-
-
-def pixels(picture: Image.Image) -> Tensor:
-    """(3, H, W) in [0, 1]."""
-    return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1).float() / 255
+    people = kept_out_people(data, source)
+    for photo in people[first :: max(1, len(people) // count)][:count]:
+        yield photo.image.read().pixels
 
 
 def main() -> None:
@@ -56,10 +42,9 @@ def main() -> None:
     torch.set_num_threads(1)
     detector, landmarker = FaceDetector.load(), FaceLandmarker.load()
     segmenter, skin = FaceSegmenter.load(weights=options.weights), SkinModel.load()
-    photos = [pixels(Image.open(path)) for path in demo_portraits().values()]
-    photos += [
-        photo for name in SETS for photo in kept_out(options.photos / name, options.count, options.first)
-    ]
+    photos = [read_photo(path).pixels for path in demo_portraits().values()]
+    for source in range(len(SETS)):
+        photos += kept_out(options.photos, source, options.count, options.first)
     tiles = []
     for photo in photos:
         faces = detect(photo, detector=detector, landmarker=landmarker)[:1]

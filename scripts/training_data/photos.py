@@ -1,20 +1,18 @@
-"""Labelled photographs in memory as one block of grey pixels.
+"""Labelled photographs in memory as one block of grey pixels."""
 
-Both sets store images in a tar and labels in an npz. One tar has several members of one name, so images and
-labels are matched by their order, and the names are compared one by one.
-"""
-
-import io
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
+from facewright.core.errors import DatasetError
 from facewright.data.datasets.kept_out import is_kept_out
+from facewright.data.datasets.labelled_folders import FolderName, read_labelled_folder
+from facewright.data.datasets.record import FacePhoto
 
-SETS = ("faces_in_the_wild", "faces_in_colour")
+SETS: tuple[FolderName, ...] = ("faces_in_the_wild", "faces_in_colour")
 TURNED, RENDERED = 2, 3  # sources beside the photographs: rotate-and-render, renderings of the base model
 
 
@@ -91,35 +89,55 @@ def load_set(root: Path, source: int, limit: int | None = None) -> PhotoSet:
     """Read one of the two labelled sets, grey, in label order.
 
     Raises:
-        ValueError: the tar and the labels do not name the same images in the same order.
+        DatasetError: it is not there, damaged, or its tar and its labels do not fit each other.
     """
-    folder = root / SETS[source]
-    with np.load(folder / "labels.npz", allow_pickle=False) as labels:
-        names = labels["names"][:limit]
-        identity = labels["identity"][:limit]
-        landmarks = labels["landmarks"][:limit].astype(np.float32) / 64.0
-        expression = labels["blendshapes"][:limit].astype(np.float32) / 255.0
-    blocks, sizes = [], []
-    with tarfile.open(folder / "images.tar") as tar:
-        members = (member for member in tar if member.isfile())
-        for name, member in zip(names, members, strict=limit is None):
-            if Path(member.name).name != name:
-                raise ValueError(f"{folder}: expected image {name}, found {member.name}")
-            stream = tar.extractfile(member)
-            assert stream is not None
-            grey = np.asarray(Image.open(io.BytesIO(stream.read())).convert("L"))
-            sizes.append(grey.shape)
-            blocks.append(grey.ravel())
+    photos = read_labelled_folder(root / SETS[source], SETS[source])
+    blocks, sizes, landmarks, expression, kept_out = [], [], [], [], []
+    for index in range(min(limit or len(photos), len(photos))):
+        photo = photos[index]
+        grey = np.asarray(Image.fromarray(picture(photo)).convert("L"))
+        sizes.append(grey.shape)
+        blocks.append(grey.ravel())
+        landmarks.append(landmarks_of(photo))
+        expression.append((photo.coefficients or {})["blendshapes"].numpy())
+        kept_out.append(is_kept_out(photo.identity or ""))
     lengths = np.array([len(block) for block in blocks], np.int64)
     return PhotoSet(
         np.concatenate(blocks),
         np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64),
         np.array(sizes, np.int64),
-        landmarks,
-        expression,
-        np.array([is_kept_out(str(name)) for name in identity]),
+        np.stack(landmarks),
+        np.stack(expression),
+        np.array(kept_out),
         np.full(len(blocks), source, np.int64),
     )
+
+
+def picture(photo: FacePhoto) -> np.ndarray:
+    """A photo (H, W, 3) uint8."""
+    return photo.image.read().pixels.permute(1, 2, 0).mul(255).round().byte().numpy()
+
+
+def landmarks_of(photo: FacePhoto) -> np.ndarray:
+    """The 478 points (478, 3) px, z in the same scale.
+
+    Raises:
+        DatasetError: it has none with a depth.
+    """
+    points = photo.landmarks
+    if points is None or points.depth is None:
+        raise DatasetError(f"{photo.name} has no landmarks with a depth.")
+    return torch.cat([points.points, points.depth[:, None]], dim=1).numpy()
+
+
+def kept_out_people(root: Path, source: int) -> list[FacePhoto]:
+    """The first photo of everybody in a set whom no training saw, by name."""
+    photos = read_labelled_folder(root / SETS[source], SETS[source])
+    first: dict[str, FacePhoto] = {}
+    for photo in photos:
+        if is_kept_out(photo.identity or ""):
+            first.setdefault(photo.identity or "", photo)
+    return [first[name] for name in sorted(first)]
 
 
 def load_photos(root: Path, limit: int | None = None) -> PhotoSet:

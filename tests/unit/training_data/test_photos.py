@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facewright.core.errors import DatasetError
 from facewright.data.datasets.kept_out import is_kept_out
 from training_data.photos import load_set  # pyright: ignore[reportMissingImports]
 
@@ -16,7 +17,7 @@ def write_set(folder: Path, members: list[tuple[str, int]], names: list[str]) ->
     with tarfile.open(folder / "images.tar", "w") as tar:
         for name, level in members:
             stream = io.BytesIO()
-            Image.fromarray(np.full((6, 8), level, np.uint8)).save(stream, "png")
+            Image.fromarray(np.full((24, 32), level, np.uint8)).save(stream, "png")
             header = tarfile.TarInfo(name)
             header.size = stream.tell()
             stream.seek(0)
@@ -28,6 +29,7 @@ def write_set(folder: Path, members: list[tuple[str, int]], names: list[str]) ->
         identity=np.array([name.rsplit("_", 1)[0] for name in names]),
         landmarks=np.arange(count * 478 * 3).reshape(count, 478, 3).astype(np.int16),
         blendshapes=np.zeros((count, 52), np.uint8),
+        transform=np.zeros((count, 4, 4), np.float32),
     )
 
 
@@ -36,13 +38,13 @@ def test_members_of_one_name_are_matched_by_order(tmp_path: Path):
     write_set(tmp_path / "faces_in_the_wild", members, [name for name, _ in members])
     photos = load_set(tmp_path, 0)
     assert [int(photos.image(index)[0, 0]) for index in range(3)] == [10, 200, 90]
-    assert photos.image(1).shape == (6, 8)
+    assert photos.image(1).shape == (24, 32)
     np.testing.assert_allclose(photos.landmarks[0, 0], np.array([0, 1, 2]) / 64)
 
 
 def test_labels_in_another_order_are_refused(tmp_path: Path):
     write_set(tmp_path / "faces_in_the_wild", [("A_0.png", 1), ("B_0.png", 2)], ["B_0.png", "A_0.png"])
-    with pytest.raises(ValueError, match=r"expected image B_0\.png, found A_0\.png"):
+    with pytest.raises(DatasetError, match=r"expected picture B_0\.png next, found A_0\.png"):
         load_set(tmp_path, 0)
 
 
