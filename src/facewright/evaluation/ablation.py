@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from scipy.special import stdtrit
+
 from facewright.core.errors import InputError
 
 Expectation = Literal["worse", "better", "diverges"]
 Verdict = Literal["yes", "no", "undecided", "reference", "not run", ""]
+CONFIDENCE = 0.95  # that a direction is no accident of the seeds
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,9 @@ class Finding:
         diverged: how many seeds diverged.
         mean: of the values; None if there are none.
         spread: sample standard deviation of the values over seeds; None with fewer than two.
-        difference: of the means from the first row's, positive where it is worse; None if one is missing.
+        difference: mean over seeds of the difference from the first row's run with the same seed, positive
+            where it is worse; None if there is no such pair.
+        difference_spread: sample standard deviation of these differences; None with fewer than two.
         agrees: whether the direction is the expected one, outside the spread of seeds.
         note: why there is no number.
     """
@@ -133,6 +138,7 @@ class Finding:
     mean: float | None
     spread: float | None
     difference: float | None
+    difference_spread: float | None
     agrees: Verdict
     note: str = ""
 
@@ -145,9 +151,10 @@ class Finding:
 def judge(table: AblationTable, runs: Mapping[str, Sequence[Run]]) -> tuple[Finding, ...]:
     """Compare each variant of a table with its first row, by one figure after the other.
 
-    A difference of means is outside the spread if it is larger than the standard deviation of the difference
-    of two single runs, ``sqrt(s_variant^2 + s_full^2)``; with fewer than two seeds nothing is. A variant of
-    which at least half of the seeds diverged is worse than any that did not.
+    Runs of one seed share first weights and batches, so that a variant is compared with the first row seed by
+    seed. A difference is outside the spread if Student's test on these differences says so (one-sided,
+    ``CONFIDENCE``); with fewer than two seeds nothing is. A variant of which at least half of the seeds
+    diverged is worse than any that did not.
 
     Args:
         table: what was to be run.
@@ -163,16 +170,17 @@ def _judged(table: AblationTable, figure: Figure, runs: Mapping[str, Sequence[Ru
     first = _figures(table, figure, table.variants[0], runs)
     findings = []
     for variant in table.variants:
-        values, diverged, note = _figures(table, figure, variant, runs)
-        mean, spread = _mean(values), _spread(values)
-        gap = None
-        if mean is not None and (reference := _mean(first[0])) is not None:
-            gap = (mean - reference) * (1 if figure.smaller_is_better else -1)
-        found = Finding(figure, variant, tuple(values), diverged, mean, spread, gap, "", note)
+        own, diverged, note = _figures(table, figure, variant, runs)
+        values, sign = tuple(own.values()), 1 if figure.smaller_is_better else -1
+        pairs = [sign * (value - first[0][seed]) for seed, value in own.items() if seed in first[0]]
+        spreads = _spread(values), _spread(pairs)
+        found = Finding(
+            figure, variant, values, diverged, _mean(values), spreads[0], _mean(pairs), spreads[1], "", note
+        )
         if figure.claims:
             agrees: Verdict = "reference"
             if variant is not table.variants[0]:
-                agrees = _verdict(found.claim, (values, diverged), (first[0], first[1]), gap)
+                agrees = _verdict(found, len(pairs), (len(first[0]), first[1]))
             found = replace(found, agrees=agrees)
         findings.append(found)
     return findings
@@ -180,9 +188,10 @@ def _judged(table: AblationTable, figure: Figure, runs: Mapping[str, Sequence[Ru
 
 def _figures(
     table: AblationTable, figure: Figure, variant: Variant, runs: Mapping[str, Sequence[Run]]
-) -> tuple[list[float], int, str]:
-    """Values of the metric, how many seeds diverged, and why others have none."""
-    values, diverged, notes = [], 0, []
+) -> tuple[dict[int, float], int, str]:
+    """Values of the metric by seed, how many seeds diverged, and why others have none."""
+    values: dict[int, float] = {}
+    diverged, notes = 0, []
     for run in runs.get(variant.name, ()):
         if run.diverged:
             diverged += 1
@@ -196,35 +205,31 @@ def _figures(
                 f"{', '.join(sorted(run.metrics)) or 'none'}."
             )
         elif math.isfinite(run.metrics[figure.metric]):
-            values.append(run.metrics[figure.metric])
+            values[run.seed] = run.metrics[figure.metric]
         else:
             diverged += 1
     return values, diverged, notes[0] if notes else ""
 
 
-def _verdict(
-    claim: Claim,
-    own: tuple[list[float], int],
-    full: tuple[list[float], int],
-    gap: float | None,
-) -> Verdict:
-    if not own[0] and not own[1]:
+def _verdict(found: Finding, pairs: int, full: tuple[int, int]) -> Verdict:
+    """What a row says, of which so many runs have a partner; ``full``: how many of those ended, diverged."""
+    ended, diverged, expected = len(found.values), found.diverged, found.claim.expected
+    if not ended and not diverged:
         return "not run"
-    if claim.expected is None:
+    if expected is None:
         return ""
-    mostly = 2 * own[1] >= len(own[0]) + own[1]  # diverged
-    if mostly:
-        known = len(full[0]) > full[1] and own[1] >= 2
-        agreed: Verdict = "no" if claim.expected == "better" else "yes"
+    if 2 * diverged >= ended + diverged:
+        known = full[0] > full[1] and diverged >= 2
+        agreed: Verdict = "no" if expected == "better" else "yes"
         return agreed if known else "undecided"
-    spreads = _spread(own[0]), _spread(full[0])
-    if gap is None or spreads[0] is None or spreads[1] is None:
+    gap, spread = found.difference, found.difference_spread
+    if gap is None or spread is None:
         return "undecided"
-    if claim.expected == "diverges":
+    if expected == "diverges":
         return "no"
-    if abs(gap) <= math.hypot(spreads[0], spreads[1]):
+    if abs(gap) <= float(stdtrit(pairs - 1, CONFIDENCE)) * spread / math.sqrt(pairs):
         return "undecided"
-    return "yes" if (gap > 0) == (claim.expected == "worse") else "no"
+    return "yes" if (gap > 0) == (expected == "worse") else "no"
 
 
 def _mean(values: Sequence[float]) -> float | None:
@@ -242,12 +247,10 @@ def table_markdown(table: AblationTable, findings: Sequence[Finding], told: Sequ
     """The table for people; ``told`` are lines about the runs."""
     lines = [f"# Table {table.name}: {table.title}", "", f"Source: {table.source}", ""]
     lines += [
-        "Ours: mean ± standard deviation over seeds. The paper's ± is over its test set. Agrees: whether"
+        "Ours: mean ± standard deviation over seeds. The paper's ± is over its test set. Agrees: whether",
+        "the row differs from the first as the paper says, seed by seed (Student's test on the differences,",
+        f"one-sided, {CONFIDENCE:.0%}).",
     ]
-    lines += [
-        "the row differs from the first as the paper says, by more than two single runs differ from each"
-    ]
-    lines += ["other (the standard deviation of their difference)."]
     for figure in table.figures:
         if figure.claims:
             lines += _figure_markdown(figure, _of(figure, findings))
@@ -280,7 +283,7 @@ def _figure_markdown(figure: Figure, findings: Sequence[Finding]) -> list[str]:
             _cell(found.mean, found.spread) if found.mean is not None else found.note or "-",
             seeds,
             _percent(paper, reference) if found is not base else "",
-            _percent(found.mean, base.mean) if found is not base else "",
+            _change(found, base) if found is not base else "",
             found.claim.expected or "",
             found.agrees,
         ]
@@ -353,6 +356,7 @@ def _row_document(found: Finding) -> dict[str, Any]:
         "mean": found.mean,
         "std": found.spread,
         "difference": found.difference,
+        "difference_std": found.difference_spread,
         "expected": found.claim.expected,
         "agrees": found.agrees,
         "note": found.note,
@@ -371,6 +375,14 @@ def _percent(value: float | None, reference: float | None) -> str:
     if value is None or not reference or not (math.isfinite(value) and math.isfinite(reference)):
         return ""
     return f"{100 * (value / reference - 1):+.1f} %"
+
+
+def _change(found: Finding, base: Finding) -> str:
+    """Of our means, with the spread of the seeds' differences."""
+    change = _percent(found.mean, base.mean)
+    if not change or found.difference_spread is None or base.mean is None:
+        return change
+    return change.replace(" %", f" ± {100 * found.difference_spread / abs(base.mean):.1f} %")
 
 
 def _finite(value: float | None) -> float | None:

@@ -36,7 +36,7 @@ TABLE = AblationTable(
 ERRORS = {
     "full": (1.0, 1.1, 0.9),
     "without A": (1.9, 2.1, 2.0),
-    "without B": (1.05, 1.15, 0.95),
+    "without B": (1.1, 1.0, 1.0),
     "without C": (0.5, 0.4, 0.6),
 }
 
@@ -88,7 +88,7 @@ def test_numbers_spreads_and_directions(tmp_path):
     assert found["without D"].diverged == 3
     assert "E is not here" in found["without E"].note
     text = (tmp_path / "table_7.md").read_text()
-    assert "| without A | 2 ± 0.1 | 2 ± 0.1 | 3 | +100.0 % | +100.0 % | worse | yes |" in text
+    assert "| without A | 2 ± 0.1 | 2 ± 0.1 | 3 | +100.0 % | +100.0 ± 10.0 % | worse | yes |" in text
     assert "| without D | diverges | " in text
     rows = list(csv.DictReader((tmp_path / "table_7.csv").open()))
     assert [row["agrees"] for row in rows] == [each.agrees for each in done.findings]
@@ -124,6 +124,24 @@ def test_a_direction_that_is_the_other_way_round_is_told():
     assert verdicts == ["reference", "no", "undecided", "yes"]
     larger = replace(TABLE, figures=(replace(ERROR, smaller_is_better=False),))
     assert [each.agrees for each in judge(larger, runs)][:4] == ["reference", "yes", "undecided", "no"]
+
+
+def test_seeds_are_compared_one_by_one():
+    """A row that is worse with every seed, by less than seeds differ, is told."""
+
+    def verdict(*errors: float) -> str:
+        own = [Run(seed, {"error": value}) for seed, value in enumerate(errors)]
+        full = [Run(seed, {"error": ERRORS["full"][seed]}) for seed in range(len(errors))]
+        return judge(TABLE, {"full": full, "without A": own})[1].agrees
+
+    assert verdict(1.05, 1.16, 0.94) == "yes"
+    assert verdict(1.05, 1.16) == "yes"
+    assert verdict(1.05, 1.2) == "undecided"  # two differences of 0.05 and 0.1 may be chance
+    # The same errors with other seeds are no pairs.
+    other = [Run(seed + 5, {"error": value}) for seed, value in enumerate((1.05, 1.16, 0.94))]
+    full = [Run(seed, {"error": value}) for seed, value in enumerate(ERRORS["full"])]
+    (_, found, *_) = judge(TABLE, {"full": full, "without A": other})
+    assert (found.agrees, found.difference) == ("undecided", None)
 
 
 def test_one_seed_decides_nothing():
