@@ -22,6 +22,7 @@ from facewright.networks.weights import read_weights
 from facewright.render.shading import unit
 from facewright.scene.camera import Camera, PerspectiveCamera, WeakPerspectiveCamera
 from facewright.scene.lighting import PointLight, SphericalHarmonicsLight, ambient_light
+from facewright.scene.material import SKIN_SHININESS
 from facewright.scene.parameters import HeadParameters
 from facewright.scene.pose import Pose
 
@@ -32,7 +33,8 @@ FOCAL, DISTANCE = 1015 / 224, 1050.0
 LIGHT_LEVEL = 0.8
 LIGHT_STEP = (1.0, 0.6, 0.6, 0.6, 0.3, 0.3, 0.3, 0.3, 0.3)  # of an output of 1, for each harmonic
 LAMP_START, LAMP_DISTANCE, LAMP_STEP = (0.0, -0.5, -0.87), 1500.0, 0.5  # direction and mm from the head
-INTENSITY_START, SHININESS_START, SHININESS_STEP = -1.0, 19.0, 5.0
+INTENSITY_START = -1.0
+SHININESS_STEP, SHININESS_REACH = 0.5, 3.0  # of its logarithm, and the furthest from the usual skin's
 TURN_STEP, SHIFT_STEP, DEPTH_STEP, EXPRESSION_STEP = 0.2, 10.0, 0.1, 0.3  # rad, mm, log, activation
 FIT_SCALE, POINT_SCALE = 40.0, 4.0  # of the parts of the geometry, to be about 1
 
@@ -223,8 +225,13 @@ def decode(
         camera=_camera(start, parts["scale"][:, 0], camera),
         light=SphericalHarmonicsLight(light + step * parts["light"].unflatten(1, (9, 3))),
         point_light=lamp,
-        shininess=1 + softplus(SHININESS_START + SHININESS_STEP * parts["shininess"][:, 0]),
+        shininess=SKIN_SHININESS * _reaching(SHININESS_STEP * parts["shininess"][:, 0]).exp(),
     )
+
+
+def _reaching(change: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
+    """Changes of the exponent's logarithm that level out."""
+    return SHININESS_REACH * (change / SHININESS_REACH).tanh()
 
 
 def _moved(translation: Float[Tensor, "B 3"], raw: Float[Tensor, "B 3"]) -> Float[Tensor, "B 3"]:

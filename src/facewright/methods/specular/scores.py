@@ -16,10 +16,10 @@ INNER_LIPS = slice(60, 68)  # of 68
 def head_errors(
     probe: FaceProbe, at: HeadParameters, truth: HeadParameters
 ) -> dict[str, Float[Tensor, " B"]]:
-    """Of each photo: shape (mm, up to shift and size), expression, diffuse albedo (linear), gloss, exponent.
+    """Of each photo: shape (mm, up to shift and size), expression, diffuse albedo (linear), gloss.
 
-    All are mean errors (of the exponent's logarithm) but ``gloss_correlation``, of the specular map with the
-    true one over the face.
+    All are mean errors but ``gloss_correlation``, of the specular map with the true one over the face;
+    ``shininess``, of the exponent's logarithm, has only the photos with a lamp, by which it is seen.
     """
     face, goal = probe.neutral_face(at.identity), probe.neutral_face(truth.identity)
     gloss, true_gloss = probe.gloss(at.specular), probe.gloss(truth.specular)
@@ -29,7 +29,7 @@ def head_errors(
         "expression": (at.expression - truth.expression).abs().mean(1),
         "albedo": (probe.albedo(at.diffuse) - probe.albedo(truth.diffuse)).abs().mean((1, 2)),
         "gloss": (gloss - true_gloss).abs().mean(1),
-        "shininess": (at.exponent / truth.exponent).log().abs(),
+        "shininess": (at.exponent / truth.exponent).log().abs()[has_lamp(truth)],
         "gloss_correlation": _cosine(
             gloss - gloss.mean(1, keepdim=True), true_gloss - true_gloss.mean(1, keepdim=True)
         ),

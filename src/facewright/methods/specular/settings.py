@@ -145,7 +145,7 @@ class SupervisionWeights:
         specular: difference of specular intensity.
         light: difference of shading by soft light over the visible directions.
         lamp: difference of the point light's vectors (towards it, as long as it is bright).
-        shininess: squared difference of its logarithm.
+        shininess: squared difference of its logarithm, where a lamp shines.
     """
 
     shape: float = 1.0
@@ -157,7 +157,7 @@ class SupervisionWeights:
     specular: float = 6.0
     light: float = 1.0
     lamp: float = 0.5
-    shininess: float = 0.05
+    shininess: float = 1.0
 
     def used(self) -> dict[str, float]:
         """Weights that are not 0."""

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from facewright.fitting.face_probe import FaceProbe, ibug68
 from facewright.methods.specular.losses import length
+from facewright.methods.specular.scores import has_lamp
 from facewright.methods.specular.settings import SupervisionWeights
 from facewright.render.shading import unit
 from facewright.scene.lighting import PointLight, sh_basis
@@ -59,7 +60,7 @@ def supervised_losses(
         "specular": lambda: (probe.gloss(at.specular) - probe.gloss(true.specular)).abs().mean(1),
         "light": lambda: _light_error(at, true),
         "lamp": lambda: length(_lamp(at) - _lamp(true)) + (_strength(at) - _strength(true)).abs(),
-        "shininess": lambda: (at.exponent / true.exponent).log().square(),
+        "shininess": lambda: (at.exponent / true.exponent).log().square() * has_lamp(true),
     }
     used = weights.used()
     return {f"true_{name}": weight * (found[name]() * rows).sum() for name, weight in used.items()}
