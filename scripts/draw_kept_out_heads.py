@@ -20,6 +20,7 @@ from facewright.image.warp import crop_box
 from facewright.pipeline.reconstruct import Reconstructor
 from facewright.pipeline.result import Reconstruction
 from facewright.pipeline.views import clay_with_eyes, photo_overlay, turned_views, zoomed_camera
+from facewright.render.ambient import light_reaching
 from training_data.photos import kept_out_people, picture
 
 PANEL = 224
@@ -49,8 +50,10 @@ def row_of(head: Reconstruction) -> np.ndarray:
     overlay = photo_overlay(
         head.vertices, topology, head.parameters.pose, camera, linear_from_srgb(photo), opacity=0.7
     )
-    eyes = clay_with_eyes(head.model)
-    clay, textured = turned_views(head.vertices, topology, head.albedo, YAWS, PANEL, GREY, clay=eyes)
+    eyes, light = clay_with_eyes(head.model), light_reaching(head.vertices, topology)
+    clay, textured = turned_views(
+        head.vertices, topology, head.albedo, YAWS, PANEL, GREY, clay=eyes, light=light
+    )
     drawn = [srgb_from_linear(view) for view in (overlay, clay[0], clay[1], textured[0], textured[2])]
     row = torch.cat([photo, *drawn], dim=1).clamp(0, 1)
     return (row.numpy() * 255 + 0.5).astype(np.uint8)

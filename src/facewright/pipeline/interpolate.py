@@ -19,6 +19,7 @@ from facewright.models.sphere_model import FACE, HEADER, SphereModel, load_spher
 from facewright.pipeline.overview import PANEL, draw_sheet
 from facewright.pipeline.saved_head import SavedHead, load_head
 from facewright.pipeline.views import clay_with_eyes, turned_views
+from facewright.render.ambient import light_reaching
 
 STRIP, WALK, TOLD = "strip.png", "walk.glb", "interpolation.json"
 YAW = 0.45  # radians that the heads of the strip are turned: noses and foreheads show
@@ -116,7 +117,10 @@ def draw_strip(walk: Walk, heads: tuple[SavedHead, SavedHead]) -> Image.Image:
     shapes, faces = [], []
     for share, vertices in zip(walk.shares.tolist(), walk.vertices, strict=True):
         albedo = torch.lerp(heads[0].albedo, _like(heads[1].albedo, heads[0].albedo), share)
-        drawn = turned_views(vertices, model.topology, albedo, (YAW,), PANEL, BACKGROUND, clay=clay)
+        light = light_reaching(vertices, model.topology)
+        drawn = turned_views(
+            vertices, model.topology, albedo, (YAW,), PANEL, BACKGROUND, clay=clay, light=light
+        )
         name = {0.0: heads[0].name, 1.0: heads[1].name}.get(share, f"{share:.2f}")
         shapes.append((name[:32], _image(drawn[0][0])))
         faces.append(("", _image(drawn[1][0])))

@@ -14,7 +14,14 @@ from facewright.image.color import linear_from_srgb, srgb_from_linear
 from facewright.image.io import Photograph
 from facewright.image.warp import crop_box
 from facewright.models.face_model import FaceModel
-from facewright.pipeline.views import clay_with_eyes, photo_overlay, turned_views, zoomed_camera
+from facewright.pipeline.views import (
+    clay_with_eyes,
+    for_drawing,
+    photo_overlay,
+    turned_views,
+    zoomed_camera,
+)
+from facewright.render.ambient import light_reaching
 from facewright.scene.parameters import HeadParameters
 
 PANEL, GAP, CAPTION, MARGIN, HEADER = 384, 14, 28, 28, 64
@@ -76,11 +83,14 @@ def draw_overview(head: OverviewContent) -> Image.Image:
     background = (grey[0], grey[1], grey[2])
     vertices, topology = head.vertices, head.model.topology
     eyes = clay_with_eyes(head.model)
-    clay, textured = turned_views(vertices, topology, head.albedo, yaws, PANEL, background, clay=eyes)
+    light = light_reaching(vertices, topology)
+    clay, textured = turned_views(
+        vertices, topology, head.albedo, yaws, PANEL, background, clay=eyes, light=light
+    )
     names = [name for name, _ in VIEWS]
-    albedo = _picture(head.albedo).resize((PANEL, PANEL), Image.Resampling.LANCZOS)
+    albedo = _picture(for_drawing(head.albedo, PANEL)[0]).resize((PANEL, PANEL), Image.Resampling.LANCZOS)
     zoom = _zoomed(head)
-    shown = [("landmarks", _landmarks(head, zoom)), ("fit", _fit(head, zoom)), ("albedo", albedo)]
+    shown = [("landmarks", _landmarks(head, zoom)), ("fit", _fit(head, zoom, light)), ("albedo", albedo)]
     rows = [
         [("photo", _photo(head)), *shown],
         [(f"shape, {name}", _picture(view)) for name, view in zip(names, clay, strict=True)],
@@ -145,11 +155,13 @@ def _landmarks(head: OverviewContent, zoom: Zoom) -> Image.Image:
     return panel
 
 
-def _fit(head: OverviewContent, zoom: Zoom) -> Image.Image:
+def _fit(head: OverviewContent, zoom: Zoom, light: Tensor) -> Image.Image:
     """The fitted mesh over the zoomed photo."""
     camera = zoomed_camera(head.parameters.camera, zoom.box, PANEL)
     background = linear_from_srgb(zoom.picture).to(head.vertices.device)
-    drawn = photo_overlay(head.vertices, head.model.topology, head.parameters.pose, camera, background)
+    drawn = photo_overlay(
+        head.vertices, head.model.topology, head.parameters.pose, camera, background, light=light
+    )
     return _picture(drawn)
 
 

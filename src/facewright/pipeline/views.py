@@ -29,8 +29,11 @@ VIEW_DISTANCE = 1500.0  # mm; a portrait lens, so that noses keep their size
 VIEW_HEIGHT = 290.0  # mm of the head that fill a picture from top to bottom
 CLAY = (0.50, 0.47, 0.44)  # linear RGB
 CLAY_SPECULAR = 0.12
-# Parts and regions whose lightness clay does not cover.
-OWN_LIGHTNESS = ("left_eye", "right_eye", "inner_mouth", "tongue", "upper_teeth", "lower_teeth")
+EYES, TEETH = ("left_eye", "right_eye"), ("upper_teeth", "lower_teeth")
+ENAMEL = 0.8  # reflectance
+# A texture keeps the shade that was in its photo: it is drawn darker only where less than this share of the
+# light comes in.
+DEEP = 0.5
 # Drawn so many times larger, then averaged: where lids cut an eyeball or lips the teeth, the mesh has no edge
 # that could be smoothed.
 SUPERSAMPLE = 2
@@ -46,6 +49,7 @@ def turned_views(
     background: tuple[float, float, float],
     *,
     clay: Float[Tensor, "V 3"] | None = None,
+    light: Float[Tensor, " V"] | None = None,
 ) -> tuple[Float[Tensor, "B S S 3"], Float[Tensor, "B S S 3"]]:
     """Draw a head from several sides, one picture a yaw, linear RGB: as clay, and with its texture.
 
@@ -57,19 +61,21 @@ def turned_views(
         size: side of a picture in pixels.
         background: linear RGB.
         clay: colour of the clay at each vertex, linear RGB; the same everywhere if None.
+        light: ``light_reaching`` each vertex; None: nothing is in the way of the light.
     """
     middle = 0.5 * (vertices.min(0).values + vertices.max(0).values)
     large = SUPERSAMPLE * size
     translation = vertices.new_tensor([[0.0, 0.0, VIEW_DISTANCE]])
     focal = vertices.new_tensor([large * VIEW_DISTANCE / VIEW_HEIGHT])
     camera = PerspectiveCamera(focal, vertices.new_full((1, 2), large / 2), (large, large))
-    maps = _for_drawing(albedo, large)
+    maps = for_drawing(albedo, large)
     clays, textures = [], []
+    deep = 1.0 if light is None else (light[:, None] / DEEP).clamp(max=1)
     for turn in turned_rotations(yaws).to(vertices).split(1):  # a buffer of all views leaves the cache
         points = Pose(turn, translation).camera_from_head((vertices - middle)[None])
         normals = vertex_normals(points, topology.faces)
         even = soft_light(1, 1.05, above=0.3, front=0.3, device=points.device).shading(normals)
-        studio = torch.cat([_clay(points, normals, clay), even], dim=-1)
+        studio = torch.cat([_clay(points, normals, clay, light), even * deep], dim=-1)
         pixels = camera.project(points)
         fragments = rasterize(pixels, topology.faces, camera.size, perspective=True, cull_back_faces=True)
         shaded = interpolate(fragments, topology.faces, studio)
@@ -91,6 +97,7 @@ def photo_overlay(
     *,
     opacity: float = 0.8,
     clay: Float[Tensor, "V 3"] | None = None,
+    light: Float[Tensor, " V"] | None = None,
 ) -> Float[Tensor, "H W 3"]:
     """Lay the clay head over its photo (linear RGB), where the fit says that it is.
 
@@ -102,13 +109,14 @@ def photo_overlay(
         background: the photo in linear RGB.
         opacity: 1 hides the face under the mesh.
         clay: as in ``turned_views``.
+        light: as in ``turned_views``.
     """
     points = pose.camera_from_head(vertices[None])
     large = camera.scaled(SUPERSAMPLE)
     pixels = large.project(points)
     perspective = isinstance(camera, PerspectiveCamera)
     fragments = rasterize(pixels, topology.faces, large.size, perspective=perspective, cull_back_faces=True)
-    shaded = _clay(points, vertex_normals(points, topology.faces), clay)
+    shaded = _clay(points, vertex_normals(points, topology.faces), clay, light)
     shaded = interpolate(fragments, topology.faces, shaded)
     drawing = _smoothed([shaded], fragments, pixels, topology)[0] * opacity
     return (drawing[..., :3] + (1 - drawing[..., 3:]) * background).clamp(0, 1)
@@ -122,21 +130,16 @@ def zoomed_camera(camera: Camera, box: tuple[float, float, float, float], size: 
 
 
 def clay_with_eyes(model: FaceModel) -> Float[Tensor, "V 3"]:
-    """Clay whose eyes and inside of the mouth keep their own lightness.
-
-    Blank eyeballs look like closed lids; and no shadow falls in these pictures, so that an open mouth would
-    shine out to its back.
-    """
-    own = torch.zeros(len(model.mean), dtype=torch.bool, device=model.mean.device)
-    for name in OWN_LIGHTNESS:
-        for masks in (model.parts, model.regions):
-            own |= masks.get(name, torch.zeros_like(own))
+    """Clay with white teeth, whose eyes keep their own lightness: blank ones look like closed lids."""
     colors = model.mean.new_tensor(CLAY).repeat(len(model.mean), 1)
-    colors[own] = model.diffuse_mean[own].mean(-1, keepdim=True).expand(-1, 3)
+    for own in (model.parts[name] for name in EYES if name in model.parts):
+        colors[own] = model.diffuse_mean[own].mean(-1, keepdim=True).expand(-1, 3)
+    for own in (model.parts[name] for name in TEETH if name in model.parts):
+        colors[own] = ENAMEL
     return colors
 
 
-def _clay(points: Tensor, normals: Tensor, colors: Tensor | None) -> Tensor:
+def _clay(points: Tensor, normals: Tensor, colors: Tensor | None, light: Tensor | None) -> Tensor:
     """Colour of clay under a studio light from above at the camera's left."""
     count = points.shape[0]
     nearest = points[..., 2].min(dim=1).values
@@ -146,11 +149,12 @@ def _clay(points: Tensor, normals: Tensor, colors: Tensor | None) -> Tensor:
     clay = (points.new_tensor(CLAY) if colors is None else colors).expand_as(points)
     soft = shade_diffuse(clay, normals, soft_light(count, 0.42, above=0.18, front=0.18, device=points.device))
     specular = points.new_full((*points.shape[:-1], 1), CLAY_SPECULAR)
-    return (
+    shaded = (
         soft
         + shade_point_diffuse(clay, normals, points, bulb)
         + shade_specular(specular, normals, points, bulb, 20.0)
     )
+    return shaded if light is None else shaded * light[:, None]
 
 
 def _smoothed(colors: list[Tensor], fragments: Fragments, pixels: Tensor, topology: Topology) -> Tensor:
@@ -161,7 +165,7 @@ def _smoothed(colors: list[Tensor], fragments: Fragments, pixels: Tensor, topolo
     return avg_pool2d(drawing.permute(0, 3, 1, 2), SUPERSAMPLE).permute(0, 2, 3, 1)
 
 
-def _for_drawing(albedo: Tensor, size: int) -> Tensor:
+def for_drawing(albedo: Tensor, size: int) -> Tensor:
     """The map at about the resolution of the picture, since it is looked up bilinearly."""
     side = max(1, round(size * TEXELS_A_PIXEL))
     if max(albedo.shape[:2]) <= side:

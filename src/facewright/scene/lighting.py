@@ -50,7 +50,7 @@ class SphericalHarmonicsLight:
         Args:
             rotation: proper rotations; what came from direction d comes from ``rotation @ d``.
         """
-        directions = _spread_directions(self.coefficients)
+        directions = spread_directions(32, self.coefficients)
         before = sh_basis(directions @ rotation)  # rows are rotation.T @ direction
         matrix = torch.linalg.pinv(sh_basis(directions)) @ before
         return SphericalHarmonicsLight(matrix @ self.coefficients)
@@ -88,10 +88,10 @@ def sh_basis(normals: Float[Tensor, "*N 3"]) -> Float[Tensor, "*N 9"]:
     return torch.stack(terms, dim=-1)
 
 
-def _spread_directions(like: Tensor) -> Float[Tensor, "N 3"]:
-    """Unit vectors all around, enough of them to tell the nine harmonics apart."""
-    number = torch.arange(32, dtype=like.dtype, device=like.device) + 0.5
-    z, angle = 1 - number / 16, number * (math.pi * (1 + math.sqrt(5)))
+def spread_directions(count: int, like: Tensor) -> Float[Tensor, "N 3"]:
+    """Unit vectors evenly all around, of a tensor's type; 32 tell the nine harmonics apart."""
+    number = torch.arange(count, dtype=like.dtype, device=like.device) + 0.5
+    z, angle = 1 - 2 * number / count, number * (math.pi * (1 + math.sqrt(5)))
     return torch.stack([(1 - z * z).sqrt() * angle.cos(), (1 - z * z).sqrt() * angle.sin(), z], dim=-1)
 
 
