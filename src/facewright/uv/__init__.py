@@ -6,7 +6,7 @@ from facewright.uv.chart import UvChart, mirrored_texels
 from facewright.uv.complete import CompletionSettings, complete
 from facewright.uv.head_chart import HeadChart
 from facewright.uv.head_texture import TextureSettings, head_texture, unwrap_photo
-from facewright.uv.unwrap import Illumination, UnwrapSettings, UvSamples, blend_samples, unwrap
+from facewright.uv.unwrap import Illumination, UnwrapSettings, UvSamples, unwrap
 
 __all__ = [
     "BeliefSettings",
@@ -19,7 +19,6 @@ __all__ = [
     "UvSamples",
     "bake",
     "believed",
-    "blend_samples",
     "complete",
     "fill_gutter",
     "head_texture",

@@ -1,6 +1,5 @@
 """A photo laid out over the texture map, with the light taken out of it and a confidence for each texel."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -164,30 +163,35 @@ def unwrap(
 class SampleBlend:
     """Merges what several photos of one person say, one after the other: only sums are kept.
 
-    The surer photo prevails; brightness and colour are brought to those of the surest one so far.
+    The surer and sharper photo prevails; brightness and colour are brought to those of the best one so far.
+    Photos of one person are no independent witnesses: together they are as sure as the surest.
     """
 
     def __init__(self) -> None:
         self.count = 0
-        self._reference: UvSamples | None = None
-        self._total = self._weight = self._unknown = torch.empty(0)
+        self._best: UvSamples | None = None
+        self._total = self._weight = torch.empty(0)
+        self._confidence = torch.empty(0)
+        self._inside: Tensor | None = None
+        self._covered: Tensor | None = None
 
     def add(self, samples: UvSamples) -> None:
         """Merge one more photo."""
         self.count += 1
-        # The fourth power: where one photo is much surer, the others would only blur it.
-        share = samples.confidence**4 + 1e-4 * samples.confidence
-        if self._reference is None:
-            self._reference = samples
-            self._total, self._weight = share * samples.color, share
-            self._unknown = 1 - samples.confidence
-            return
-        if samples.confidence.sum() > self._reference.confidence.sum():
-            self._total = self._total * _gain(self._reference, samples)
-            self._reference = samples
-        self._total = self._total + share * samples.color * _gain(samples, self._reference)
-        self._weight = self._weight + share
-        self._unknown = self._unknown * (1 - samples.confidence)
+        # The fourth power: where one photo is much surer, the others would only blur it, as coarser ones do.
+        share = _detail(samples) * (samples.confidence**4 + 1e-4 * samples.confidence)
+        if self._best is None:
+            self._best, self._total, self._weight = samples, share * samples.color, share
+            self._confidence = samples.confidence
+        else:
+            if _worth(samples) > _worth(self._best):
+                self._total = self._total * _gain(self._best, samples)
+                self._best = samples
+            self._total = self._total + share * samples.color * _gain(samples, self._best)
+            self._weight = self._weight + share
+            self._confidence = torch.maximum(self._confidence, samples.confidence)
+        self._inside = _larger(self._inside, samples.inside)
+        self._covered = _larger(self._covered, samples.covered)
 
     def result(self) -> UvSamples:
         """What all photos say together; of one photo what it said.
@@ -195,24 +199,28 @@ class SampleBlend:
         Raises:
             InputError: no photo was added.
         """
-        if self._reference is None:
+        if self._best is None:
             raise InputError("blending needs the samples of at least one photo, got none.")
         if self.count == 1:
-            return self._reference
+            return self._best
         color = torch.where(self._weight > 0, self._total / self._weight.clamp_min(1e-12), 0)
-        return UvSamples(color, 1 - self._unknown)
+        detail = self._best.texels_a_pixel
+        return UvSamples(color, self._confidence, self._inside, detail, self._covered)
 
 
-def blend_samples(samples: Iterable[UvSamples]) -> UvSamples:
-    """``SampleBlend`` of all.
+def _detail(samples: UvSamples) -> float:
+    """Pixels of the photo for a texel, at most 1."""
+    return max(1.0, samples.texels_a_pixel) ** -2
 
-    Raises:
-        InputError: no samples.
-    """
-    blend = SampleBlend()
-    for each in samples:
-        blend.add(each)
-    return blend.result()
+
+def _worth(samples: UvSamples) -> float:
+    return _detail(samples) * float(samples.confidence.sum())
+
+
+def _larger(known: Tensor | None, more: Tensor | None) -> Tensor | None:
+    if known is None or more is None:
+        return more if known is None else known
+    return torch.maximum(known, more)
 
 
 @dataclass(frozen=True)

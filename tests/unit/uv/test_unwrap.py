@@ -8,7 +8,8 @@ from tests.painted_head import SIZE, shoot
 
 from facewright.core.errors import InputError
 from facewright.scene.lighting import PointLight
-from facewright.uv import Illumination, UnwrapSettings, UvSamples, blend_samples, unwrap
+from facewright.uv import Illumination, UnwrapSettings, UvSamples, unwrap
+from facewright.uv.unwrap import SampleBlend
 
 
 def unwrapped(chart, model, shot, *, lit=True, settings=None):
@@ -132,19 +133,54 @@ def test_a_highlight_that_was_not_there_is_not_taken_off(chart, miniature, truth
     assert blue["gullible"] < 0.15
 
 
+def blended(*samples):
+    blend = SampleBlend()
+    for each in samples:
+        blend.add(each)
+    return blend.result()
+
+
+def test_a_photo_twice_says_what_it_says_once(chart, miniature, truth):
+    once = unwrapped(chart, miniature, shoot(miniature, truth, 20.0))
+    hair = torch.rand(*once.confidence.shape, generator=torch.Generator().manual_seed(1))
+    once = replace(once, covered=hair)
+    twice = blended(once, once)
+    known = once.confidence[..., 0] > 0.05
+    assert torch.allclose(twice.color[known], once.color[known], atol=1e-5)
+    for name in ("confidence", "inside", "covered"):
+        assert torch.equal(getattr(twice, name), getattr(once, name)), name
+    # What a second photo covers besides is known, too.
+    assert torch.equal(
+        blended(once, replace(once, covered=torch.ones_like(hair))).covered, torch.ones_like(hair)
+    )
+
+
+def test_a_coarse_photo_does_not_blur_a_sharp_one(chart, miniature, truth):
+    sharp = replace(unwrapped(chart, miniature, shoot(miniature, truth, 0.0)), texels_a_pixel=1.2)
+    noise = 0.1 * torch.randn(*sharp.color.shape, generator=torch.Generator().manual_seed(2))
+    coarse = replace(sharp, color=(sharp.color + noise).clamp_min(0), texels_a_pixel=8.0)
+    sure = sharp.confidence[..., 0] > 0.5
+    off = [
+        float((blended(*order).color - sharp.color)[sure].abs().mean() / noise[sure].abs().mean())
+        for order in ((sharp, coarse), (coarse, sharp), (sharp, replace(coarse, texels_a_pixel=1.2)))
+    ]
+    assert max(off[:2]) < 0.05
+    assert off[2] > 0.4  # the control: as sharp, it counts as much
+
+
 def test_two_photos_know_more_than_one(chart, miniature, truth):
     left, right = (unwrapped(chart, miniature, shoot(miniature, truth, yaw)) for yaw in (-50.0, 50.0))
     darker = UvSamples(right.color * 0.7, right.confidence)  # another exposure
-    both = blend_samples([left, darker])
+    both = blended(left, darker)
     assert (both.confidence > 0.5).sum() > 1.3 * (left.confidence > 0.5).sum()
     assert relative_error(both, truth).median() < 0.03
     assert relative_error(darker, truth).median() > 0.2
-    assert blend_samples([left]) is left
+    assert blended(left) is left
     # The surest photo sets the brightness, whenever it comes; one that is not is brought to its level.
     sure = UvSamples(left.color, left.confidence)
     unsure = UvSamples(darker.color, darker.confidence * 0.6)
     for order in ((sure, unsure), (unsure, sure)):
-        assert relative_error(blend_samples(order), truth).median() < 0.03
+        assert relative_error(blended(*order), truth).median() < 0.03
 
 
 def test_wrong_use_gets_a_clear_line(chart, miniature, truth):
@@ -152,4 +188,4 @@ def test_wrong_use_gets_a_clear_line(chart, miniature, truth):
     with pytest.raises(InputError, match="the photo is"):
         unwrapped(chart, miniature, shot._replace(photo=shot.photo[:, :100]))
     with pytest.raises(InputError, match="at least one photo"):
-        blend_samples([])
+        blended()
