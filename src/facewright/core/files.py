@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +61,16 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path, *, replaceable: Callable[[Path], bool] | None = None) -> Iterator[Path]:
+def atomic_folder(
+    path: Path, *, replaceable: Callable[[Path], bool] | None = None, names: Collection[str] = ()
+) -> Iterator[Path]:
     """Give a temporary folder beside ``path``; it becomes ``path`` when the block ends without error.
 
     Args:
         path: the folder; where it is a link, what the link leads to.
-        replaceable: whether a folder with something in it may be replaced as a whole; None: never.
+        replaceable: whether a folder with something in it may be replaced; None: never.
+        names: files and folders that an earlier result may have, which go with it. Whatever else is in a
+            folder that is replaced, and is not written anew, is somebody's own and comes along.
 
     Raises:
         OutputError: the folder cannot be written, or something is there that must not be replaced; it is
@@ -79,12 +83,15 @@ def atomic_folder(path: Path, *, replaceable: Callable[[Path], bool] | None = No
         if retired.is_dir() and not target.exists():
             retired.rename(target)  # a run was killed between the two renames
         _check_replaceable(target, replaceable)
+        if retired.is_dir():
+            _bring_along(retired, target, names)  # a run was killed after them
         try:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
             yield partial
             _check_replaceable(target, replaceable)
             _put_in_place(partial, target, retired)
+            _bring_along(retired, target, names)
         except OutputError as error:  # of a file in the folder: name the place that the user knows
             raise OutputError(str(error).replace(str(partial), str(path))) from error
         finally:
@@ -106,9 +113,8 @@ def _check_replaceable(target: Path, replaceable: Callable[[Path], bool] | None)
 
 
 def _put_in_place(partial: Path, target: Path, retired: Path) -> None:
-    """Rename ``partial`` to ``target``; what was there is deleted only after that."""
+    """Rename ``partial`` to ``target``; what was there is ``retired`` after that."""
     if target.exists():
-        shutil.rmtree(retired, ignore_errors=True)
         target.rename(retired)
     try:
         partial.rename(target)
@@ -121,7 +127,21 @@ def _put_in_place(partial: Path, target: Path, retired: Path) -> None:
                     f"cannot write {target}: the former folder is kept as {retired}."
                 ) from error
         raise
-    shutil.rmtree(retired, ignore_errors=True)
+
+
+def _bring_along(retired: Path, target: Path, names: Collection[str]) -> None:
+    """Move what is somebody's own from a folder that was replaced into its successor; the rest is deleted."""
+    if retired.is_dir():
+        for own in others_in(retired, names):
+            if not (target / own).exists():
+                (retired / own).rename(target / own)
+        shutil.rmtree(retired, ignore_errors=True)
+
+
+def others_in(folder: Path, names: Collection[str]) -> list[str]:
+    """What is in a folder besides files of these names, whole or half written."""
+    known = {*names, *(f".{name}{PARTIAL}" for name in names)}
+    return sorted(path.name for path in folder.iterdir() if path.name not in known)
 
 
 def write_json(path: Path, value: object) -> None:
@@ -166,7 +186,10 @@ def only_writer(folder: Path) -> Iterator[None]:
     try:
         yield  # an OSError in here need not be about the folder
     finally:
-        Path(lock.lock_file).unlink(missing_ok=True)
+        # Before it is released: whoever waits for it would otherwise hold a name that goes. Windows deletes no
+        # open file; there the lock takes its file away itself.
+        with suppress(OSError):
+            Path(lock.lock_file).unlink()
         lock.release()
 
 
@@ -182,12 +205,11 @@ def sweep(folder: Path, names: Collection[str]) -> None:
     Raises:
         OutputError: the folder cannot be read or written to.
     """
-    known = {*names, *(f".{name}{PARTIAL}" for name in names)}
     with output_errors(folder):
         for probe in folder.glob(f".facewright-*{PARTIAL}"):
             probe.unlink(missing_ok=True)
         for left in folder.glob(f".?*{PARTIAL}"):
-            if left.is_symlink() or not left.is_dir() or any(f.name not in known for f in left.iterdir()):
+            if left.is_symlink() or not left.is_dir() or others_in(left, names):
                 continue
             target = folder / left.name[1:].removesuffix(PARTIAL).removesuffix(".replaced")
             if left.name == f".{target.name}.replaced{PARTIAL}" and not target.exists():

@@ -23,7 +23,7 @@ from facewright.evaluation.records import Unit
 
 FORMAT = "facewright-evaluation"
 FORMAT_VERSION = 1
-TABLE_JSON, TABLE_CSV, TABLE_MARKDOWN = "table.json", "table.csv", "table.md"
+TABLES = TABLE_JSON, TABLE_CSV, TABLE_MARKDOWN = "table.json", "table.csv", "table.md"
 CED_LIMIT: Mapping[str, float] = {"mm": 7.0, "%": 10.0}
 CED_STEPS = 141
 SUMMARY_COLUMNS = ("count", "mean", "median", "std", "rms", "p95")

@@ -20,6 +20,7 @@ from facewright.evaluation.regions import RegionTemplate
 from facewright.evaluation.report import (
     FORMAT,
     TABLE_JSON,
+    TABLES,
     EvaluationTable,
     PairResult,
     pool,
@@ -69,7 +70,8 @@ def evaluate_into(
     """Measure all pairs and write tables, curve and heat maps into ``out``.
 
     Args:
-        out: a new or empty folder, or that of an earlier evaluation, which is replaced.
+        out: a new or empty folder, or that of an earlier evaluation, which is replaced; files of others
+            beside it stay.
         name: of the protocol.
         pairs: from ``pair_folders`` or ``read_pairs``.
         settings: of the run.
@@ -84,7 +86,7 @@ def evaluate_into(
     if protocol.regions and template is None:
         raise InputError(f"the protocol {name!r} needs a template of the regions (region_template).")
     with (
-        atomic_folder(out, replaceable=_is_ours) as folder,
+        atomic_folder(out, replaceable=_is_ours, names=(*TABLES, CURVE, HEATMAPS)) as folder,
         ProgressBar(len(pairs), shown=progress, unit="pair") as bar,
     ):
         run = _Run(protocol, settings, template, folder)

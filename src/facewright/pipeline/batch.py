@@ -326,7 +326,7 @@ class _Run:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
         for name in self._left(task):
-            if name not in saved:
+            if name not in saved and self.kind.folder.is_only_ours(self.out / name):
                 shutil.rmtree(self.out / name, ignore_errors=True)
         told = [(index, warning) for index, head in enumerate(heads) for warning in head.warnings]
         warnings = [f"face {index + 1}: {text}" if len(heads) > 1 else text for index, text in told]

@@ -1,9 +1,10 @@
 """The folder of one result: which files belong in it, and how to tell that facewright made it."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from facewright.core.files import read_marker
+from facewright.core.files import atomic_folder, others_in, read_marker
 
 MAX_MARKER_BYTES = 8 << 20
 
@@ -15,10 +16,12 @@ class ResultFolder:
     Attributes:
         files: that it has; the last one is written last: it is the sign that a folder is whole and ours.
         digest: the entry of its notes with the SHA-256 of the file that the result was made from.
+        extras: further files that it may have.
     """
 
     files: tuple[str, ...]
     digest: str = "photo_sha256"
+    extras: tuple[str, ...] = ()
 
     def source(self, folder: Path) -> str | None:
         """SHA-256 of the file that a folder's result was made from.
@@ -29,8 +32,16 @@ class ResultFolder:
         return _source(folder / self.files[-1], self.digest)
 
     def is_ours(self, folder: Path) -> bool:
-        """Whether facewright made a folder, so that it may replace it."""
+        """Whether facewright made a folder, so that it may replace its files."""
         return self.source(folder) is not None
+
+    def is_only_ours(self, folder: Path) -> bool:
+        """Whether facewright made a folder and nothing else lies in it, so that it may be deleted."""
+        return self.is_ours(folder) and not others_in(folder, (*self.files, *self.extras))
+
+    def written(self, folder: Path) -> AbstractContextManager[Path]:
+        """``atomic_folder``, in place of an earlier result; files of others that lie beside it stay."""
+        return atomic_folder(folder, replaceable=self.is_ours, names=(*self.files, *self.extras))
 
     def is_whole(self, folder: Path, sha256: str) -> bool:
         """Whether a folder has all files of a result that was made from a file."""
@@ -52,11 +63,6 @@ REGISTRATION = ResultFolder(
     ("head.glb", "head.obj", "head.ply", "registration.npz", "overview.png", "registration.json"),
     "scan_sha256",
 )
-
-
-def is_head_folder(folder: Path) -> bool:
-    """``HEAD.is_ours``."""
-    return HEAD.is_ours(folder)
 
 
 def _source(marker: Path, key: str) -> str | None:

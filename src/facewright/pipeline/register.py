@@ -15,7 +15,7 @@ from torch import Tensor
 import facewright
 from facewright.core.assets import sha256
 from facewright.core.errors import InputError
-from facewright.core.files import atomic_file, atomic_folder, write_json
+from facewright.core.files import atomic_file, write_json
 from facewright.detection import FaceDetector, FaceLandmarker
 from facewright.evaluation.inputs import MESH_STEMS
 from facewright.evaluation.landmarks import IN_DENSE478, INNER_IN_DENSE478, read_landmarks
@@ -142,7 +142,8 @@ class RegisteredScan:
     def save(self, folder: Path | str) -> None:
         """Write head.glb, head.obj, head.ply, registration.npz, overview.png and registration.json.
 
-        The folder appears when all of it is written; an earlier result that was there is replaced.
+        The folder appears when all of it is written; an earlier result that was there is replaced;
+        files of others beside it stay.
 
         Raises:
             OutputError: the folder cannot be written, or it has files in it that are no earlier result.
@@ -152,7 +153,7 @@ class RegisteredScan:
         colors = vertex_colors(self.surface, registration, self.model)
         as_bytes = None if colors is None else (srgb_from_linear(colors) * 255 + 0.5).to(torch.uint8)
         texture = None if self.texture is None else texture_from_linear(self.texture[0])
-        with atomic_folder(Path(folder), replaceable=REGISTRATION.is_ours) as partial:
+        with REGISTRATION.written(Path(folder)) as partial:
             write_glb(partial / "head.glb", self.asset())
             write_obj(partial / "head.obj", mesh, texture, parts=self.model.parts)
             write_ply(partial / "head.ply", mesh, as_bytes)

@@ -15,7 +15,7 @@ from torch import Tensor
 import facewright
 from facewright.core.device import DeviceName, resolve_device
 from facewright.core.errors import FacewrightError, InputError
-from facewright.core.files import atomic_folder, make_writable_folder, only_writer, output_errors, write_json
+from facewright.core.files import make_writable_folder, only_writer, output_errors, write_json
 from facewright.core.names import FolderNames
 from facewright.core.progress import ProgressBar
 from facewright.export.asset import AssetLamp, HeadAsset
@@ -41,7 +41,7 @@ HEAD = "head.glb"
 PICTURES = ("render.png", "diffuse.png", "specular.png", "normals.png", "albedo.png", "sheet.png")
 FILES = (HEAD, *PICTURES, MARKER)
 RELIT, TURN = "relit.png", "turn.webp"
-RELIGHT = ResultFolder(FILES)
+RELIGHT = ResultFolder(FILES, extras=(RELIT, TURN))
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _present(out: Path) -> list[str]:
 
 def _save(relighter: Relighter, folder: Path, settings: RelightSettings) -> None:
     lighting = relighter.lighting(settings.light)
-    with atomic_folder(folder, replaceable=RELIGHT.is_ours) as partial:
+    with RELIGHT.written(folder) as partial:
         render = relighter.render(lighting)
         if relighter.photo is not None:
             write_png(partial / RELIT, texture_from_linear(relighter.photo_in(lighting).permute(1, 2, 0)))

@@ -9,7 +9,6 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from facewright.core.files import atomic_folder
 from facewright.core.progress import StageClock
 from facewright.export import (
     HeadAsset,
@@ -22,7 +21,7 @@ from facewright.export import (
 )
 from facewright.image.io import Photograph
 from facewright.models.face_model import FaceModel
-from facewright.pipeline.folders import is_head_folder
+from facewright.pipeline.folders import HEAD
 from facewright.pipeline.overview import OverviewContent, draw_overview
 from facewright.pipeline.settings import ReconstructionSettings
 from facewright.pipeline.versions import computed_with
@@ -105,14 +104,15 @@ class Reconstruction:
     def save(self, folder: Path | str) -> None:
         """Write head.glb, head.obj, head.mtl, albedo.png, specular.png, overview.png and parameters.json.
 
-        The folder appears when all of it is written; an earlier result that was there is replaced.
+        The folder appears when all of it is written; an earlier result that was there is replaced;
+        files of others beside it stay.
 
         Raises:
             OutputError: the folder cannot be written, or it has files in it that are no earlier result;
                 what was there is still there.
         """
         clock = StageClock()
-        with atomic_folder(Path(folder), replaceable=is_head_folder) as partial:
+        with HEAD.written(Path(folder)) as partial:
             with clock.stage("files"):
                 head = self.asset()
                 write_glb(partial / "head.glb", head)

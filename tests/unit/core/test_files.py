@@ -52,10 +52,26 @@ def test_folder_replaces_the_old_one_and_clears_stale_parts(tmp_path: Path) -> N
     for stale in ("head", ".head.partial", ".head.replaced.partial"):
         (tmp_path / stale).mkdir()
         (tmp_path / stale / "old").touch()
-    with files.atomic_folder(tmp_path / "head", replaceable=lambda _: True) as partial:
+    with files.atomic_folder(tmp_path / "head", replaceable=lambda _: True, names=["old"]) as partial:
         (partial / "new").touch()
     assert names(tmp_path) == ["head"]
     assert names(tmp_path / "head") == ["new"]
+
+
+def test_what_is_no_part_of_a_result_outlives_it(tmp_path: Path) -> None:
+    head, retired = tmp_path / "head", tmp_path / ".head.replaced.partial"
+    (head / "hair").mkdir(parents=True)
+    (head / "hair" / "comb.txt").write_text("mine")
+    for name in ("old", ".old.partial", "new"):
+        (head / name).write_text("earlier")
+    retired.mkdir()  # what a run leaves that is killed before it brought everything along
+    (retired / "notes.txt").write_text("mine, too")
+    with files.atomic_folder(head, replaceable=lambda _: True, names=["old"]) as partial:
+        (partial / "new").write_text("now")
+    assert names(tmp_path) == ["head"]
+    assert names(head) == ["hair", "new", "notes.txt"]
+    assert (head / "new").read_text() == "now"
+    assert (head / "hair" / "comb.txt").read_text() == "mine"
 
 
 def test_a_folder_of_others_is_never_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,6 +185,20 @@ def test_a_sweep_takes_what_a_killed_run_left_and_nothing_else(tmp_path: Path) -
     assert (tmp_path / "done" / "head.obj").read_text() == "done"
     assert (tmp_path / "lost" / "head.obj").read_text() == ".lost.replaced.partial"
     assert names(tmp_path / ".mine.partial") == ["head.obj", "thesis.txt"]
+
+
+def test_a_lock_that_cannot_be_deleted_while_it_is_held_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(self: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(errno.EACCES, "it is open")
+
+    with files.only_writer(tmp_path):
+        monkeypatch.setattr(Path, "unlink", refused)
+    monkeypatch.undo()
+    with files.only_writer(tmp_path):  # the control: it is free again
+        assert names(tmp_path) == [".facewright.lock.partial"]
+    assert names(tmp_path) == []
 
 
 def test_writable_folder(tmp_path: Path) -> None:

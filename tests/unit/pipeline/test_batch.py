@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 
 from facewright.core.errors import AssetError, HiddenFaceError, NoFaceError, OutputError
-from facewright.core.files import atomic_folder, only_writer
+from facewright.core.files import only_writer
 from facewright.image.io import Photograph
 from facewright.pipeline.batch import HELD, PHOTOS, InputKind, Summary, run_batch
-from facewright.pipeline.folders import HEAD_FILES, MARKER, is_head_folder
+from facewright.pipeline.folders import HEAD, HEAD_FILES, MARKER
 from facewright.pipeline.inputs import expand_inputs
 from facewright.pipeline.settings import BatchSettings
 
@@ -31,7 +31,7 @@ class Head:
         return ("it looks away.",) if self.text.startswith("aside") else ()
 
     def save(self, folder: Path) -> None:
-        with atomic_folder(folder, replaceable=is_head_folder) as partial:
+        with HEAD.written(folder) as partial:
             for name in HEAD_FILES:
                 (partial / name).write_text(self.text)
             if self.text == "full":
@@ -95,7 +95,9 @@ def files(out: Path) -> list[str]:
     """Files below a folder, a whole head as the name of its folder."""
     found = {path.relative_to(out) for path in out.rglob("*") if path.is_file()}
     heads = [path.parent for path in found if all(path.parent / name in found for name in HEAD_FILES)]
-    return sorted({str(path.parent if path.parent in heads else path) for path in found})
+    return sorted(
+        {str(path.parent if path.parent in heads and path.name in HEAD_FILES else path) for path in found}
+    )
 
 
 def made_from(folder: Path) -> str:
@@ -281,6 +283,20 @@ def test_heads_of_an_earlier_run_stay_listed_or_go(tmp_path: Path) -> None:
     photo(path, 2)
     assert run(out, [path]) == Summary(1, 0, 0)
     assert entries(out)["a.png"]["folders"] == ["a"]
+
+
+def test_what_a_user_put_beside_a_head_stays(tmp_path: Path) -> None:
+    path, out = photo(tmp_path / "a.png", 3), tmp_path / "out"
+    run(out, [path], all_faces=True)
+    for name in ("a", "a_face2"):
+        (out / name / "hair.blend").write_text("a day of work")
+    run(out, [path], force=True)
+    assert files(out) == ["a", "a/hair.blend", "a_face2", "a_face2/hair.blend", "report.json"]
+    assert (out / "a" / "hair.blend").read_text() == "a day of work"
+    assert entries(out)["a.png"]["folders"] == ["a"]
+    run(out, [path], all_faces=True, force=True)  # the folder that stayed is taken again
+    assert entries(out)["a.png"]["folders"] == ["a", "a_face2", "a_face3"]
+    assert (out / "a_face2" / "hair.blend").exists()
 
 
 def test_a_face_that_cannot_be_written_leaves_the_earlier_heads(tmp_path: Path) -> None:
