@@ -136,13 +136,12 @@ def reconstruct_into(
     require_weights(settings.method, Path(settings.weights) if settings.weights else None)
     target = resolve_device(device)
 
-    finder, versions = None, made_with(settings, batch)
+    finder = None
     if mediapipe:
-        from facewright.core.assets import sha256
         from facewright.detection.mediapipe import MediaPipeLandmarker
 
         finder = MediaPipeLandmarker.load(mediapipe)
-        versions["mediapipe"] = sha256(mediapipe)[:16]
+    versions = made_with(settings, batch, mediapipe)
 
     def engine() -> Engine:
         from facewright.pipeline.reconstruct import Reconstructor

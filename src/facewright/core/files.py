@@ -186,8 +186,8 @@ def only_writer(folder: Path) -> Iterator[None]:
     try:
         yield  # an OSError in here need not be about the folder
     finally:
-        # Before it is released: whoever waits for it would otherwise hold a name that goes. Windows deletes no
-        # open file; there the lock takes its file away itself.
+        # Before it is released: whoever waits for it would otherwise hold a name that goes. Windows deletes
+        # no open file; there the lock takes its file away itself.
         with suppress(OSError):
             Path(lock.lock_file).unlink()
         lock.release()

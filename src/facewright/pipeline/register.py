@@ -33,7 +33,7 @@ from facewright.pipeline.folders import REGISTRATION
 from facewright.pipeline.frame_file import frame_digest, read_frame_file
 from facewright.pipeline.inputs import content_digest
 from facewright.pipeline.register_overview import draw_registration
-from facewright.pipeline.versions import version_values
+from facewright.pipeline.versions import FINDER, HEAD, version_values
 from facewright.registration.depth_image import DepthImage
 from facewright.registration.head import RegistrationSettings, register_scan, reliable_face
 from facewright.registration.records import Registration, ScanLandmarks
@@ -282,7 +282,8 @@ def register_made_with(
         files[name] = None if path is None else sha256(path)[:16]
     chosen = {**asdict(settings), "frames": asdict(frames or RgbdSettings())}
     chosen = json.loads(json.dumps(chosen))  # tuples become lists, as in a report that was read
-    return {**version_values(), "settings": {**chosen, "texture_size": texture_size, **files}}
+    shipped = (*FINDER, *(() if model_file else (HEAD,)))
+    return {**version_values(shipped), "settings": {**chosen, "texture_size": texture_size, **files}}
 
 
 class ScanRegistrar:

@@ -1,5 +1,6 @@
 """What a result depends on besides the photo: if any of it changes, the result is made anew."""
 
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,14 +8,27 @@ from typing import TYPE_CHECKING, Any
 import facewright
 from facewright.core.assets import read_manifest, sha256
 from facewright.core.errors import AssetError
+from facewright.pipeline.methods import METHODS
 from facewright.pipeline.settings import BatchSettings, ReconstructionSettings
 
 if TYPE_CHECKING:
     import torch
 
 
-def made_with(settings: ReconstructionSettings, batch: BatchSettings) -> dict[str, Any]:
+HEAD = "base_head.safetensors"
+FINDER = ("detector.safetensors", "landmarker_first.safetensors", "landmarker_second.safetensors")
+LANDMARK_ERRORS, SEGMENTATION = "landmark_errors.safetensors", "segmentation.safetensors"
+
+
+def made_with(
+    settings: ReconstructionSettings, batch: BatchSettings, mediapipe: Path | None = None
+) -> dict[str, Any]:
     """Versions and settings as JSON values, without what does not change a result (device, force).
+
+    Args:
+        settings: of the reconstruction.
+        batch: of the run.
+        mediapipe: the model that finds faces in place of the shipped networks.
 
     Raises:
         AssetError: the manifest of the shipped files is missing or damaged, or a chosen file is missing.
@@ -23,17 +37,35 @@ def made_with(settings: ReconstructionSettings, batch: BatchSettings) -> dict[st
     for name, what in (("model", "face model"), ("weights", "weight")):
         if choices[name]:
             choices[name] = _checksum(Path(choices[name]), what)
-    return {**version_values(), "settings": choices}
+    told = {**version_values(_read_by(settings, mediapipe is None)), "settings": choices}
+    return told if mediapipe is None else {**told, "mediapipe": _checksum(mediapipe, "MediaPipe model")}
 
 
-def version_values() -> dict[str, Any]:
-    """Version of the package and checksums of the shipped files.
+def _read_by(settings: ReconstructionSettings, shipped_finder: bool) -> list[str]:
+    """The shipped files that a reconstruction reads; others may change without changing it."""
+    asset = METHODS[settings.method].asset
+    read = {
+        HEAD: not settings.model,
+        **dict.fromkeys(FINDER, shipped_finder),
+        LANDMARK_ERRORS: True,
+        SEGMENTATION: settings.uncover,
+        asset: bool(asset) and not settings.weights,
+    }
+    return [name for name, needed in read.items() if needed]
+
+
+def version_values(assets: Collection[str] | None = None) -> dict[str, Any]:
+    """Version of the package and checksums of shipped files, of all if none are named.
 
     Raises:
         AssetError: the manifest of the shipped files is missing or damaged.
     """
-    assets = {name: entry["sha256"][:16] for name, entry in sorted(read_manifest().items())}
-    return {"facewright": facewright.__version__, "assets": assets}
+    told = {
+        name: entry["sha256"][:16]
+        for name, entry in sorted(read_manifest().items())
+        if assets is None or name in assets
+    }
+    return {"facewright": facewright.__version__, "assets": told}
 
 
 def computed_with(device: "torch.device") -> dict[str, str]:
