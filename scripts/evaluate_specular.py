@@ -71,6 +71,7 @@ def neutral(model: FaceModel, identity: Tensor, name: str, step: int = 1) -> Fac
 
 def true_face(photo: StoredPhoto, model: FaceModel, step: int) -> TrueFace:
     """The truth of a photo of a shard."""
+    photo.check_head(model)
     at = photo.parameters
     points = at.pose.camera_from_head(photo.vertices[None])
     pixels = at.camera.project(points)

@@ -85,7 +85,7 @@ def prepare(options: argparse.Namespace) -> None:
         kept_out = options.kept_out // len(options.synthetic)
         if kept_out >= len(shards):
             raise InputError(f"{folder} has {len(shards)} photos: expected fewer kept out, got {kept_out}.")
-        photos.append(synthetic_photos(shards, kept_out))
+        photos.append(synthetic_photos(shards, kept_out, model))
         total += len(shards)
     if options.data is not None:
         for name, count in zip(SETS, (options.colour, options.grey), strict=True):

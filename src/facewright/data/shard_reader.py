@@ -25,6 +25,7 @@ from facewright.core.errors import InputError
 from facewright.core.files import read_marker
 from facewright.data.records import SampleMasks
 from facewright.image.color import linear_from_srgb
+from facewright.models.face_model import FaceModel
 from facewright.scene.camera import PerspectiveCamera
 from facewright.scene.lighting import PointLight, SphericalHarmonicsLight
 from facewright.scene.parameters import HeadParameters
@@ -241,8 +242,42 @@ class StoredPhoto:
             raise InputError(f"{self._name('json')} is damaged: make the shard again.")
         return told
 
+    @property
+    def model(self) -> tuple[str, str]:
+        """Name and version of the head that it shows."""
+        told = self.numbers.get("model")
+        if not isinstance(told, dict) or not {"name", "version"} <= told.keys():
+            raise InputError(f"{self._name('json')} does not say whose head it is: make the shard again.")
+        return str(told["name"]), str(told["version"])
+
+    @property
+    def grey(self) -> bool:
+        """Whether the camera wrote no colours."""
+        sensor = self.numbers.get("sensor", {})
+        if not isinstance(sensor, dict):
+            raise InputError(f"{self._name('json')} is damaged (sensor): make the shard again.")
+        return bool(sensor.get("grey", False))
+
+    def check_head(self, model: FaceModel) -> None:
+        """Refuse a photo whose coefficients mean something else.
+
+        Raises:
+            InputError: it shows another head than the model, or another version of it.
+        """
+        own = (model.name, model.version)
+        if self.model != own:
+            raise InputError(
+                f"{self.path} shows the head {' version '.join(self.model)}, expected "
+                f"{' version '.join(own)}: synthesise the photos again with that head."
+            )
+
     def points(self, name: str) -> tuple[Float[Tensor, "L 2"], Bool[Tensor, " L"]]:
         """Landmarks ``landmarks68`` or ``landmarks478`` in pixels, and which the camera sees."""
+        if self.numbers.get(name) == []:
+            raise InputError(
+                f"{self.path} has no {name}, since its head has none ({' version '.join(self.model)}): "
+                "synthesise photos of a head that has them, such as the shipped one."
+            )
         values = self._tensor(self.numbers.get(name), (-1, 2))
         return values, self._tensor(self.numbers.get(f"{name}_seen"), (len(values),)) > 0
 
@@ -253,7 +288,7 @@ class StoredPhoto:
         try:
             view, lens, lamp = told["camera_from_head"], told["camera"], told["point_light"]
             expression = list(told["expression"].values())
-            size = (int(lens["size"][0]), int(lens["size"][1]))
+            size = self._size(lens["size"])
             return HeadParameters(
                 identity=self._tensor([told["identity"]], (1, -1)),
                 expression=self._tensor([expression], (1, -1)),
@@ -271,11 +306,26 @@ class StoredPhoto:
                 else PointLight(
                     self._tensor([lamp["position"]], (1, 3)), self._tensor([lamp["intensity"]], (1, 3))
                 ),
-                # Earlier shards, all of one exponent, do not tell it.
-                shininess=None if told.get("shininess") is None else self._tensor([told["shininess"]], (1,)),
+                shininess=self._shininess(told.get("shininess")),
             )
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise InputError(f"{self._name('json')} is not whole ({error}): make the shard again.") from error
+
+    def _size(self, told: Any) -> tuple[int, int]:
+        height, width = self._tensor(told, (2,)).tolist()
+        if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
+            raise InputError(
+                f"{self._name('json')} is damaged ({height} x {width} px): make the shard again."
+            )
+        return int(height), int(width)
+
+    def _shininess(self, told: Any) -> Float[Tensor, " 1"] | None:
+        if told is None:
+            return None  # earlier shards, all of one exponent, do not tell it
+        value = self._tensor([told], (1,))
+        if not bool(value > 0):
+            raise InputError(f"{self._name('json')} is damaged (shininess {told}): make the shard again.")
+        return value
 
     def _name(self, suffix: str) -> str:
         return f"{self.path}: {self.key}.{suffix}"

@@ -139,7 +139,7 @@ class SpecularStudy:
         model = load_base_model()
         preparer = Preparer.of(model, self._size())
         shards = ShardSet.open(folder / TWIN)
-        photos = synthetic_photos(shards, len(shards) // KEPT_OUT)
+        photos = synthetic_photos(shards, len(shards) // KEPT_OUT, model)
         write_examples(folder / EXAMPLES, preparer.examples(photos), preparer.size, model, self._source())
 
     def run(self, variant: Variant, seed: int, folder: Path) -> Mapping[str, float]:

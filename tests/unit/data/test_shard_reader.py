@@ -3,7 +3,7 @@
 import io
 import json
 import tarfile
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -115,6 +115,41 @@ def test_hostile_files_are_refused(tmp_path, suffix, content, part) -> None:
     write_shard(tmp_path / "000000.tar", [("0", {suffix: content})])
     with pytest.raises(InputError, match="make the shard again"):
         getattr(ShardSet.open(tmp_path).photo(0), part)
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"size": ["a", 3]}, "parameters"),
+        ({"size": [float("inf"), 3]}, "parameters"),
+        ({"size": [-5, 10**9]}, "parameters"),
+        ({"size": [224]}, "parameters"),
+        ({"shininess": -3.0}, "parameters"),
+        ({"shininess": 0.0}, "parameters"),
+        ({"shininess": "much"}, "parameters"),
+        ({"sensor": []}, "grey"),
+        ({"model": "base"}, "model"),
+    ],
+)
+def test_hostile_numbers_are_refused(folder, tmp_path, changes, part) -> None:
+    told = dict(ShardSet.open(folder).photo(0).numbers)
+    changes = {**changes, "camera": {**told["camera"], "size": changes.get("size", (224, 224))}}
+    for name, numbers in (("whole", told), ("changed", {**told, **changes})):
+        write_shard(tmp_path / name / "000000.tar", [("0", {"json": json.dumps(numbers).encode()})])
+    getattr(ShardSet.open(tmp_path / "whole").photo(0), part)
+    with pytest.raises(InputError, match="make the shard again"):
+        getattr(ShardSet.open(tmp_path / "changed").photo(0), part)
+
+
+def test_photos_of_another_head_and_points_that_it_has_not_are_told(folder, studio, tmp_path) -> None:
+    photo = ShardSet.open(folder).photo(0)
+    photo.check_head(studio.model)
+    with pytest.raises(InputError, match="expected base version older: synthesise the photos again"):
+        photo.check_head(replace(studio.model, version="older"))
+    numbers = {**photo.numbers, "landmarks478": [], "landmarks478_seen": []}
+    write_shard(tmp_path / "000000.tar", [("0", {"json": json.dumps(numbers).encode()})])
+    with pytest.raises(InputError, match="has no landmarks478, since its head has none"):
+        ShardSet.open(tmp_path).photo(0).points("landmarks478")
 
 
 def test_a_path_that_leaves_the_archive_is_refused(tmp_path) -> None:

@@ -1,6 +1,7 @@
 """Examples that are made while a training asks for them are those that shards would have given."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,13 +44,16 @@ def test_a_streamed_example_is_that_of_a_shard(model, stream, tmp_path) -> None:
     photos = [(f"{k:09d}", photo_files(sample(studio, SEED, k), studio.model)) for k in rows.tolist()]
     write_shard(tmp_path / "000000.tar", photos)
     with torch.no_grad():
-        examples = list(Preparer.of(model, SIZE).examples(synthetic_photos(ShardSet.open(tmp_path), 0)))
+        photos = synthetic_photos(ShardSet.open(tmp_path), 0, model)
+        examples = list(Preparer.of(model, SIZE).examples(photos))
     stored = [row_of(example, HeadLayout.of(model)) for example in examples]
     for name in ("crops", "masks", "skin", "landmarks", "start", "flags"):
         assert np.array_equal(made[name], np.stack([row[name] for row in stored])), name
     told = np.stack([row["truth"] for row in stored])
     assert np.allclose(made["truth"], told, rtol=0.02, atol=2e-3)  # stored light has 8 bits
     assert not np.allclose(made["truth"][::-1], told, rtol=0.02, atol=2e-3)
+    with pytest.raises(InputError, match=r"shows the head base version \S+, expected base version other: "):
+        next(synthetic_photos(ShardSet.open(tmp_path), 0, replace(model, version="other")))
 
 
 def test_it_is_the_same_in_another_process(stream) -> None:

@@ -139,13 +139,17 @@ class Preparer:
         )
 
 
-def synthetic_photos(shards: ShardSet, kept_out: int) -> Iterator[SourcePhoto]:
-    """Photos of ``facewright synthesize``; the last ``kept_out`` of them are kept out."""
+def synthetic_photos(shards: ShardSet, kept_out: int, model: FaceModel) -> Iterator[SourcePhoto]:
+    """Photos of ``facewright synthesize``; the last ``kept_out`` of them are kept out.
+
+    Raises:
+        InputError: they show another head than the model.
+    """
     for number in range(len(shards)):
         photo = shards.photo(number)
-        grey = bool(photo.numbers.get("sensor", {}).get("grey", False))
+        photo.check_head(model)
         points = photo.points("landmarks478")[0]
-        yield _source(photo, points, grey=grey, kept_out=number >= len(shards) - kept_out)
+        yield _source(photo, points, grey=photo.grey, kept_out=number >= len(shards) - kept_out)
 
 
 def streamed_photo(photo: Sample, *, kept_out: bool) -> SourcePhoto:
