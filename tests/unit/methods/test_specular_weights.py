@@ -17,6 +17,7 @@ from facewright.methods.specular.model import SpecularNetwork
 from facewright.methods.specular.recipe import RECIPE
 from facewright.methods.specular.settings import NetworkSettings
 from facewright.methods.specular.train import SpecularTask
+from facewright.models.told_head import told_head
 from facewright.networks import resnet
 from facewright.networks.recognition import RecognitionNetwork, RecognitionNetworkSettings
 from facewright.networks.weights import write_weights
@@ -70,6 +71,15 @@ def test_what_a_run_tells_goes_along_when_its_weights_are_shipped(task, model, t
     for path in (best, shipped):
         method = SpecularMethod.load(model, weights=path)
         assert (method.camera, method.sizes) == ("weak", NETWORK)
+        for other in (replace(model, name="other"), replace(model, version="99")):
+            with pytest.raises(InputError, match="trained for the head 'base'"):
+                SpecularMethod.load(other, weights=path)
+    # The version is told to hold, too: by the file alone, as a run knows its own.
+    write_weights(shipped, weak.build(0), header | told_head(model, [model.version, "99"]))
+    SpecularMethod.load(replace(model, version="99"), weights=shipped)
+    write_weights(shipped, weak.build(0), {})
+    with pytest.raises(AssetError, match="which head"):
+        SpecularMethod.load(model, weights=shipped)
     wrong = {"training": json.dumps({"specular.render.camera": "fisheye"})}
     write_weights(shipped, weak.build(0), wrong)
     with pytest.raises(AssetError, match="fisheye"):

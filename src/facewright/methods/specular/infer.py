@@ -34,6 +34,7 @@ from facewright.methods.specular.model import (
 from facewright.methods.specular.settings import CameraKind, NetworkSettings
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
+from facewright.models.told_head import check_head
 from facewright.networks.blocks import channels_last, fold_batch_norm
 from facewright.scene.parameters import HeadParameters
 from facewright.training.checkpoint import trained_network
@@ -86,7 +87,9 @@ class SpecularMethod:
         model = model or load_base_model()
         path = weights or asset_path(WEIGHTS)
         network, header = trained_network(path, "specular", SpecularNetwork, NetworkSettings)
-        return cls.of(model, network, basis=basis, camera=_camera_of(path, header))
+        camera = _camera_of(path, header)
+        check_head(path, header, model, "specular")
+        return cls.of(model, network, basis=basis, camera=camera)
 
     @classmethod
     def of(

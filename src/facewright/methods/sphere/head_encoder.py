@@ -4,9 +4,7 @@ Axes of a sphere are eigenvectors, whose signs and turns are arbitrary: an encod
 was trained with, so that they are kept with its weights and never computed again.
 """
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +13,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from facewright.core.assets import read_safetensors
-from facewright.core.errors import AssetError, InputError
+from facewright.core.errors import InputError
 from facewright.methods.sphere.encoder import EncoderSettings, SphereEncoder
 from facewright.models.face_model import FaceModel
 from facewright.models.sphere_model import SphereModel
+from facewright.models.told_head import check_head
 from facewright.networks.weights import shipped_network
-
-HEAD = "head"  # in the header of a weight file
 
 
 @dataclass(frozen=True)
@@ -74,17 +71,6 @@ class HeadEncoder(nn.Module):
         self.axes = HeadAxes(settings.dimensions, settings.identity)
 
 
-def told_head(model: FaceModel, versions: Sequence[str]) -> dict[str, str]:
-    """Header by which a weight file says of which head it is.
-
-    Args:
-        model: the head, or another version of it in the same topology.
-        versions: in which the identity coefficients mean what they meant in training.
-    """
-    told = {"name": model.name, "versions": list(versions), "faces": _faces(model)}
-    return {HEAD: json.dumps(told)}
-
-
 def load_head_encoder(path: Path, model: FaceModel) -> HeadEncoder:
     """The encoder of a weight file, on the model's device.
 
@@ -94,20 +80,13 @@ def load_head_encoder(path: Path, model: FaceModel) -> HeadEncoder:
     """
     tensors, header = read_safetensors(path)
     network = shipped_network(path, tensors, header, HeadEncoder, HeadEncoderSettings)
-    try:
-        told = json.loads(header[HEAD])
-        name, versions, faces = str(told["name"]), [str(v) for v in told["versions"]], str(told["faces"])
-    except (LookupError, ValueError, TypeError, RecursionError) as error:
-        raise AssetError(f"{path} does not say of which head it is ({error}): ship it again.") from error
+    check_head(path, header, model)
     count = network.settings.identity
-    if model.name != name or model.version not in versions or model.identity_count != count:
+    if model.identity_count != count:
         raise InputError(
-            f"the encoder was trained for the head {name!r} with {count} identity coefficients (version "
-            f"{' or '.join(versions)}), got {model.name!r}, version {model.version}, with "
+            f"{path} was trained for the head with {count} identity coefficients, got "
             f"{model.identity_count}: use that head."
         )
-    if _faces(model) != faces:
-        raise InputError(f"{model.name!r} is in another topology than the encoder's head: use that head.")
     return network.to(model.device)
 
 
@@ -124,7 +103,3 @@ def check_axes(found: Mapping[str, Tensor], axes: HeadAxes, prefix: str = "axes.
                 "the earlier run was trained on another head or sphere, or on other axes of it: give one of "
                 "the same, or train from the recognition network."
             )
-
-
-def _faces(model: FaceModel) -> str:
-    return hashlib.sha256(model.topology.faces.cpu().contiguous().numpy().tobytes()).hexdigest()

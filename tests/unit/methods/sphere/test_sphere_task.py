@@ -27,11 +27,11 @@ from facewright.methods.sphere.head_encoder import (
     HeadEncoder,
     HeadEncoderSettings,
     load_head_encoder,
-    told_head,
 )
 from facewright.methods.sphere.infer import PersonScale, SphereMethod
 from facewright.methods.sphere.recipe import RECIPE, SphereOptions, _earlier, sphere_task
 from facewright.methods.sphere.train import NOBODY, SphereTask, SphereTraining
+from facewright.models.told_head import told_head
 from facewright.networks.weights import read_weights, write_weights
 from facewright.training.checkpoint import FORMAT
 
