@@ -61,10 +61,17 @@ class CropSet:
         who = hashlib.sha256(told.encode()).hexdigest()
         return joined_digest({"pixels": rows_digest(self.pixels), "told": who})
 
-    def plain(self, chosen: Sequence[int]) -> Float[Tensor, "B 1 112 112"]:
+    def plain(self, chosen: Sequence[int] | ndarray) -> Float[Tensor, "B 1 112 112"]:
         """Some of the crops as a network sees them, unchanged."""
-        inner = self.pixels[list(chosen), MARGIN:-MARGIN, MARGIN:-MARGIN]
-        return torch.from_numpy(inner).float()[:, None] / 255.0
+        return plain_crops(self.pixels, chosen)
+
+
+def plain_crops(
+    pixels: UInt8[ndarray, "N S S"], chosen: Sequence[int] | ndarray
+) -> Float[Tensor, "B 1 112 112"]:
+    """Crops without their margin, unchanged."""
+    inner = pixels[np.asarray(chosen), MARGIN:-MARGIN, MARGIN:-MARGIN]
+    return torch.from_numpy(inner).float()[:, None] / 255.0
 
 
 def load_crops(data: Path, cache: Path) -> CropSet:
@@ -92,7 +99,7 @@ def load_crops(data: Path, cache: Path) -> CropSet:
     if not (cache.is_file() and read_marker(sidecar, 1 << 20) == marker):
         _cut(sets, total, cache)
         write_json(sidecar, marker)
-    pixels = _mapped(cache)
+    pixels = mapped(cache)
     if pixels.shape != (total, SIDE, SIDE) or pixels.dtype != np.uint8:
         raise DatasetError(f"{cache} holds {pixels.dtype} {pixels.shape}: remove it and run again.")
     return CropSet(pixels, tuple(who for part in identities for who in part), pairs)
@@ -177,9 +184,12 @@ def crop_of(photo: FacePhoto) -> Float[Tensor, "1 1 S S"]:
     Raises:
         DatasetError: it has no such landmarks.
     """
-    points = five_points(_points_of(photo)[None])
-    grey = luma(photo.image.read().pixels)[None, None]
-    return aligned_crops(grey, points, SIZE, margin=MARGIN)
+    return crop_at(photo.image.read().pixels, _points_of(photo))
+
+
+def crop_at(photo: Float[Tensor, "3 H W"], points: Float[Tensor, "478 2"]) -> Float[Tensor, "1 1 S S"]:
+    """The grey crop of a photo (sRGB) with these landmarks, with its margin."""
+    return aligned_crops(luma(photo)[None, None], five_points(points[None]), SIZE, margin=MARGIN)
 
 
 def crop_landmarks(data: Path) -> Float[Tensor, "N 478 2"]:
@@ -188,15 +198,25 @@ def crop_landmarks(data: Path) -> Float[Tensor, "N 478 2"]:
     Raises:
         DatasetError: a folder is missing or damaged, or a photo has no 478 landmarks.
     """
+    return torch.cat(
+        [
+            points_in_crops(torch.stack([_points_of(photo) for photo in photos]))
+            for photos in (read_labelled_folder(data / name, name) for name in FOLDERS)
+        ]
+    )
+
+
+def points_in_crops(points: Float[Tensor, "N 478 2"]) -> Float[Tensor, "N 478 2"]:
+    """Landmarks of photos, in px of the crops that ``crop_at`` cuts by them."""
     template = torch.tensor(TEMPLATE) + 0.5 + MARGIN
-    found = []
-    for name in FOLDERS:
-        photos = read_labelled_folder(data / name, name)
-        points = torch.stack([_points_of(photo) for photo in photos])
-        photo_from_crop = similarity(five_points(points), template)
-        linear, shift = photo_from_crop[:, :, :2], photo_from_crop[:, None, :, 2]
-        found.append((points - shift) @ torch.linalg.inv(linear).mT)
-    return torch.cat(found)
+    photo_from_crop = similarity(five_points(points), template)
+    linear, shift = photo_from_crop[:, :, :2], photo_from_crop[:, None, :, 2]
+    return (points - shift) @ torch.linalg.inv(linear).mT
+
+
+def as_bytes(crop: Float[Tensor, "1 1 S S"]) -> UInt8[ndarray, "1 S S"]:
+    """A crop as its file keeps it."""
+    return crop[0].mul(255).add(0.5).clamp(0, 255).byte().numpy()
 
 
 def _points_of(photo: FacePhoto) -> Float[Tensor, "478 2"]:
@@ -205,7 +225,12 @@ def _points_of(photo: FacePhoto) -> Float[Tensor, "478 2"]:
     return photo.landmarks.points
 
 
-def _mapped(cache: Path) -> np.ndarray:
+def mapped(cache: Path) -> np.ndarray:
+    """An array file that stays on the disk until its rows are asked for.
+
+    Raises:
+        DatasetError: it is damaged.
+    """
     try:
         return np.load(cache, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -213,7 +238,7 @@ def _mapped(cache: Path) -> np.ndarray:
 
 
 def _map_again(cache: Path, identity: tuple[str, ...], pairs: tuple[PhotoPair, ...]) -> CropSet:
-    return CropSet(_mapped(cache), identity, pairs)
+    return CropSet(mapped(cache), identity, pairs)
 
 
 def _identities(photos: FaceSet) -> list[str]:
@@ -225,5 +250,5 @@ def _cut(sets: list[FaceSet], total: int, cache: Path) -> None:
         for photos in sets:
             bar.name(f"crops of {photos.name}")
             for photo in photos:
-                rows.append(crop_of(photo)[0].mul(255).add(0.5).clamp(0, 255).byte().numpy())
+                rows.append(as_bytes(crop_of(photo)))
                 bar.advance()

@@ -85,6 +85,22 @@ def shard_index(path: Path) -> list[tuple[str, dict[str, Place]]]:
     return found
 
 
+def shard_paths(folder: Path) -> list[Path]:
+    """The tar files of a set, in their order.
+
+    Args:
+        folder: as given to ``--out`` of ``facewright synthesize``, or one that holds tar files itself.
+
+    Raises:
+        InputError: there are none.
+    """
+    within = folder / SHARDS if (folder / SHARDS).is_dir() else folder
+    paths = sorted(path for path in within.glob("*.tar") if not path.name.startswith("."))
+    if not paths:
+        raise InputError(f"expected shards (*.tar) of facewright synthesize in {folder}, found none.")
+    return paths
+
+
 def sidecar_of(path: Path) -> Path:
     """Where a shard's sidecar lies."""
     return path.with_suffix(".json")
@@ -138,12 +154,8 @@ class ShardSet:
         """
         found: list[tuple[Path, str, Mapping[str, Place]]] = []
         for folder in folders:
-            within = folder / SHARDS if (folder / SHARDS).is_dir() else folder
-            paths = sorted(path for path in within.glob("*.tar") if not path.name.startswith("."))
-            if not paths:
-                raise InputError(f"expected shards (*.tar) of facewright synthesize in {folder}, found none.")
             start = len(found)
-            for path in paths:
+            for path in shard_paths(folder):
                 found += [(path, key, places) for key, places in shard_index(path)]
                 if limit is not None and len(found) - start >= limit:
                     del found[start + limit :]

@@ -10,8 +10,12 @@ import pytest
 import torch
 
 from facewright.core.errors import InputError
+from facewright.data.aligned_faces import MARGIN, plain_crops
+from facewright.data.known_crops import load_known_crops
 from facewright.data.shard_reader import ShardSet, shard_index
 from facewright.data.synthesis import sample
+from facewright.detection.aligned_crop import TEMPLATE, aligned_crops, five_points
+from facewright.detection.crop import luma
 from facewright.pipeline.sample_files import photo_files
 from facewright.pipeline.shards import write_shard
 
@@ -53,6 +57,23 @@ def test_a_photo_comes_back(folder, studio) -> None:
         again = known.camera.project(known.pose.camera_from_head(truth.vertices[None]))
         assert (pixels - again)[..., :2].abs().max() < 0.01
         assert (at.point_light is None) == (known.point_light is None)
+
+
+def test_crops_of_photos_whose_faces_are_known(folder, studio, tmp_path) -> None:
+    known = load_known_crops([folder], tmp_path / "known.npy")
+    assert known.head == (studio.model.name, studio.model.version)
+    for number in (2, 0):
+        truth = sample(studio, 5, number)
+        assert np.allclose(known.identity[number], truth.parameters.identity[0], atol=1e-4)
+        five = torch.from_numpy(known.landmarks[number] - MARGIN)[None]
+        assert (five_points(five)[0] - torch.tensor(TEMPLATE) - 0.5).abs().max() < 12
+        crop = aligned_crops(luma(truth.image)[None, None], five_points(truth.landmarks478[None]))
+        plain = plain_crops(known.pixels, [number])
+        assert (plain - crop).abs().max() < 0.01
+    again = load_known_crops([folder], tmp_path / "known.npy")
+    assert again.digest == known.digest
+    (tmp_path / "known.numbers.npy").unlink()  # control: cut again
+    assert load_known_crops([folder], tmp_path / "known.npy").digest == known.digest
 
 
 def test_several_folders_and_a_limit(folder) -> None:
