@@ -180,17 +180,17 @@ def _read_run(place: Path, seed: int, identity: Mapping[str, Any]) -> Run | None
             f"{path} is no run of this version, or is damaged: delete it to run it again."
         ) from None
     if made_with != identity:
-        other = _different(made_with, identity)
+        other = first_difference(made_with, identity)
         raise InputError(f"{path} was made with other settings ({other}): choose another folder with --out.")
     return None if problem and not diverged else Run(seed, metrics, problem, diverged)
 
 
-def _different(old: Any, new: Any, at: str = "") -> str:
+def first_difference(old: Any, new: Any, at: str = "") -> str:
     """The first place where two JSON values differ."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted({*old, *new}):
             if old.get(key) != new.get(key):
-                return _different(old.get(key), new.get(key), f"{at}.{key}" if at else str(key))
+                return first_difference(old.get(key), new.get(key), f"{at}.{key}" if at else str(key))
     return f"{at}: {json.dumps(old)[:60]}, now {json.dumps(new)[:60]}"
 
 

@@ -31,6 +31,7 @@ from facewright.methods.sphere.tables import TABLES
 from facewright.models.base import BASE_HEAD, load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.models.storage import load_face_model
+from facewright.pipeline.reproduce import first_difference
 from facewright.pipeline.reproduce_sphere_photos import CROPS, PhotoRuns
 from facewright.training.recipe import Scale
 
@@ -238,11 +239,11 @@ def read_space(folder: Path, told: Mapping[str, object]) -> ScanSpace:
 
 
 def _refuse_others(found: Mapping[str, object], wanted: Mapping[str, object], where: Path) -> None:
-    different = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
-    if different:
+    if found != wanted:
+        other = first_difference(dict(found), dict(wanted))
         raise InputError(
-            f"{where} was made with another {', '.join(different)} than this command asks for: choose "
-            "another --out, or delete that folder's scans, space and runs."
+            f"{where} was made with other settings ({other}): choose another --out, or delete that folder's "
+            "scans, space and runs."
         )
 
 
