@@ -105,6 +105,7 @@ def test_assets_are_listed_with_licence_and_stay_small(repository: Path) -> None
     finders = [name for name in shipped if name.startswith(("detector", "landmarker"))]
     assert sorted(finders) == [
         "detector.safetensors",
+        "landmarker_eyes.safetensors",
         "landmarker_first.safetensors",
         "landmarker_second.safetensors",
     ]

@@ -9,14 +9,21 @@ from jaxtyping import Float
 from torch import Tensor
 
 from facewright.core.assets import asset_path
-from facewright.networks.heads import LandmarkNetwork, LandmarkNetworkSettings
+from facewright.networks.heads import (
+    EyeNetwork,
+    EyeNetworkSettings,
+    LandmarkNetwork,
+    LandmarkNetworkSettings,
+)
 from facewright.networks.runtime import runner_of
 from facewright.networks.weights import read_weights
 
 from .crop import CROP_MARGIN, cut_crops, frames_from_landmarks, luma, photo_from_crop
+from .eyes import EyeLook
 from .records import DetectedFace, Landmarks
 
 FIRST, SECOND = "landmarker_first.safetensors", "landmarker_second.safetensors"
+EYES = "landmarker_eyes.safetensors"
 # Points (B, 478, 2) in px of the photo and presence (B,) of the crops of a grey photo at frames (B, 4).
 Look = Callable[[Tensor, np.ndarray], tuple[np.ndarray, np.ndarray]]
 HOPELESS = 0.3  # presence on the first look below which there is no second
@@ -26,20 +33,25 @@ class FaceLandmarker:
     """Finds dense landmarks in crops around detected faces; holds the weights of one device.
 
     The first look is quick and tells faces from what the detector took for one; the second looks closer, in a
-    crop that lies on the landmarks of the first.
+    crop that lies on the landmarks of the first. Eyes, if their network is given, are looked at once more.
     """
 
     def __init__(
-        self, first: LandmarkNetwork, second: LandmarkNetwork, device: torch.device | str = "cpu"
+        self,
+        first: LandmarkNetwork,
+        second: LandmarkNetwork,
+        device: torch.device | str = "cpu",
+        eyes: EyeNetwork | None = None,
     ) -> None:
         self.device = torch.device(device)
+        self.eyes = EyeLook(eyes, self.device) if eyes else None
         self.looks: list[Look] = [_Network(network, self.device) for network in (first, second)]
 
     @classmethod
     def load(
         cls, device: torch.device | str = "cpu", first: Path | None = None, second: Path | None = None
     ) -> "FaceLandmarker":
-        """Load the shipped weights, or those of ``first`` and ``second``.
+        """Load the shipped weights, or those of ``first`` and ``second``, then without a look at eyes.
 
         Raises:
             AssetError: a file is missing, damaged or of another version.
@@ -48,7 +60,10 @@ class FaceLandmarker:
             read_weights(path, LandmarkNetwork, LandmarkNetworkSettings)
             for path in (first or asset_path(FIRST), second or asset_path(SECOND))
         )
-        return cls(coarse, fine, device)
+        eyes = None
+        if first is None and second is None:
+            eyes = read_weights(asset_path(EYES), EyeNetwork, EyeNetworkSettings)
+        return cls(coarse, fine, device, eyes)
 
     def __call__(self, photo: Float[Tensor, "3 H W"], faces: list[DetectedFace]) -> list[Landmarks]:
         """Landmarks of each face of a photo (sRGB in [0, 1]), in the order of ``faces``."""
@@ -65,6 +80,8 @@ class FaceLandmarker:
         again = np.flatnonzero(presence > HOPELESS)
         if len(again):
             points[again], presence[again] = second(grey, frames_from_landmarks(points[again]))
+            if self.eyes is not None:
+                points[again] = self.eyes(grey, points[again])
         return [
             _record(shape, sure, face, grey)
             for shape, sure, face in zip(points, presence.tolist(), faces, strict=True)

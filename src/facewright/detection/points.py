@@ -18,6 +18,19 @@ LIDS = (
     *(263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466),
 )
 IRISES = tuple(range(468, 478))
+# Lids, the ring around them and the iris of each eye, point for point the mirror image of one another.
+EYES = (
+    (
+        *LIDS[:16],
+        *(130, 25, 110, 24, 23, 22, 26, 112, 243, 190, 56, 28, 27, 29, 30, 247),
+        *(468, 469, 470, 471, 472),
+    ),
+    (
+        *LIDS[16:],
+        *(359, 255, 339, 254, 253, 252, 256, 341, 463, 414, 286, 258, 257, 259, 260, 467),
+        *(473, 476, 475, 474, 477),
+    ),
+)
 
 
 def towards_left_eye(points: Float[Tensor, "B 478 2"]) -> Float[Tensor, "B 2"]:

@@ -108,6 +108,49 @@ class LandmarkNetwork(nn.Module):
 
 
 @dataclass(frozen=True)
+class EyeNetworkSettings:
+    """Sizes of the network that looks at eyes.
+
+    Attributes:
+        input_size: of the crop in px.
+        widths: channels of the stem and of two stages.
+        points: of an eye.
+    """
+
+    input_size: int = 48
+    widths: tuple[int, ...] = (16, 32, 64)
+    points: int = 37
+
+
+class EyeNetwork(nn.Module):
+    """The points of one eye from a square grey crop: linear in what filters of a larger network see.
+
+    So that its last layer is found in one solve.
+    """
+
+    def __init__(self, settings: EyeNetworkSettings = EyeNetworkSettings()) -> None:
+        super().__init__()
+        self.settings = settings
+        self.backbone = ResidualPyramid(settings.widths)
+        cells = (settings.input_size // 2 ** len(settings.widths)) ** 2
+        self.points = nn.Linear(sum(settings.widths[-2:]) * cells, settings.points * 2)
+
+    def seen(self, crop: Float[Tensor, "B 1 S S"]) -> Float[Tensor, "B D"]:
+        """What the points are linear in."""
+        mean, contrast = crop.mean((2, 3), keepdim=True), crop.std((2, 3), keepdim=True)
+        fine, coarse = self.backbone((crop - mean) / (contrast + 0.05))[-2:]
+        return torch.cat([coarse.flatten(1), nn.functional.avg_pool2d(fine, 2).flatten(1)], 1)
+
+    def forward(self, crop: Float[Tensor, "B 1 S S"]) -> tuple[Float[Tensor, "B N 2"]]:
+        """Points in crop units (0 = left/top edge, 1 = right/bottom edge).
+
+        Args:
+            crop: grey sRGB in [0, 1]; its mean and contrast are normalised here.
+        """
+        return (self.points(self.seen(crop)).unflatten(1, (-1, 2)),)
+
+
+@dataclass(frozen=True)
 class FaceNetworkSettings:
     """Sizes of the face detection network."""
 

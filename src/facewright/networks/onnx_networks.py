@@ -7,7 +7,7 @@ from facewright.core.errors import InputError
 
 from .backbones import ResidualPyramid
 from .blocks import ResidualBlock
-from .heads import LANDMARKS, FaceNetwork, LandmarkNetwork, Spots
+from .heads import LANDMARKS, EyeNetwork, FaceNetwork, LandmarkNetwork, Spots
 from .onnx_graph import OnnxGraph
 from .segmentation import SegmentationNetwork
 
@@ -20,11 +20,13 @@ def onnx_model(network: nn.Module) -> bytes:
     """
     if isinstance(network, LandmarkNetwork):
         return _landmark_network(network)
+    if isinstance(network, EyeNetwork):
+        return _eye_network(network)
     if isinstance(network, FaceNetwork):
         return _face_network(network)
     if isinstance(network, SegmentationNetwork):
         return _segmentation_network(network)
-    known = "a FaceNetwork, a LandmarkNetwork or a SegmentationNetwork"
+    known = "an EyeNetwork, a FaceNetwork, a LandmarkNetwork or a SegmentationNetwork"
     raise InputError(f"expected {known}, got {type(network).__name__}.")
 
 
@@ -46,6 +48,16 @@ def _landmark_network(network: LandmarkNetwork) -> bytes:
     points = graph.node("Reshape", [points, graph.constant(np.array([-1, LANDMARKS, 3]))])
     presence = graph.node("Reshape", [graph.linear(hidden, network.presence), graph.constant(np.array([-1]))])
     return graph.model(("crops", 1, size, size), [points, presence])
+
+
+def _eye_network(network: EyeNetwork) -> bytes:
+    graph, size = OnnxGraph(), network.settings.input_size
+    fine, coarse = _pyramid(graph, _normalised(graph, [2, 3], size**2), network.backbone)[-2:]
+    fine = graph.node("AveragePool", [fine], kernel_shape=[2, 2], strides=[2, 2])
+    flat = [graph.node("Flatten", [value]) for value in (coarse, fine)]
+    points = graph.linear(graph.node("Concat", flat, axis=1), network.points)
+    points = graph.node("Reshape", [points, graph.constant(np.array([-1, network.settings.points, 2]))])
+    return graph.model(("crops", 1, size, size), [points])
 
 
 def _spots(graph: OnnxGraph, value: str, layer: Spots, cells: int) -> str:

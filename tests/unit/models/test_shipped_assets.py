@@ -21,6 +21,7 @@ LOADERS: dict[str, Callable[[], object]] = {
     "base_head.safetensors": load_base_model,
     "detector.safetensors": FaceDetector.load,
     "landmark_errors.safetensors": load_landmark_errors,
+    "landmarker_eyes.safetensors": FaceLandmarker.load,
     "landmarker_first.safetensors": FaceLandmarker.load,
     "landmarker_second.safetensors": FaceLandmarker.load,
     "recognition.safetensors": shipped_features,

@@ -7,6 +7,8 @@ from torch import nn
 from facewright.core.assets import asset_path
 from facewright.core.errors import InputError
 from facewright.networks.heads import (
+    EyeNetwork,
+    EyeNetworkSettings,
     FaceNetwork,
     FaceNetworkSettings,
     LandmarkNetwork,
@@ -25,6 +27,7 @@ SEGMENTS = SegmentationNetworkSettings(input_size=32, classes=3, widths=(4, 6, 8
 CASES = [
     pytest.param(LandmarkNetwork(SMALL), (3, 1, 32, 32), id="landmarks"),
     pytest.param(LandmarkNetwork(WITH_SPOTS), (2, 1, 64, 64), id="landmarks with spots"),
+    pytest.param(EyeNetwork(EyeNetworkSettings(32, (4, 6, 8), 5)), (3, 1, 32, 32), id="eyes"),
     pytest.param(FaceNetwork(FaceNetworkSettings((4, 6, 8, 8, 8), pyramid=8)), (1, 1, 64, 96), id="faces"),
     pytest.param(FaceNetwork(), (1, 1, 32, 64), id="faces, shipped sizes"),
     pytest.param(SegmentationNetwork(SEGMENTS), (2, 3, 32, 32), id="segmentation"),
@@ -66,6 +69,7 @@ SHIPPED = {
     "detector": (FaceNetwork, FaceNetworkSettings, (64, 96)),
     "landmarker_first": (LandmarkNetwork, LandmarkNetworkSettings, (64, 64)),
     "landmarker_second": (LandmarkNetwork, LandmarkNetworkSettings, (160, 160)),
+    "landmarker_eyes": (EyeNetwork, EyeNetworkSettings, (48, 48)),
 }
 
 
