@@ -12,9 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks.harness import Timing, interleave, run, show
-from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.fitting.landmark import fit_landmarks
-from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
+from facewright.fitting.landmark_basis import LandmarkBasis, basis_of_found
 from facewright.fitting.photometric import PhotometricFitSettings, refine_photometric
 from facewright.fitting.point_light import PointLightPrior
 from facewright.fitting.settings import LandmarkFitSettings
@@ -51,7 +50,7 @@ def dense_step(basis: LandmarkBasis, batch: int) -> Tensor:
 def benchmark(seconds: float) -> list[Timing]:
     """Time the fits."""
     model = load_base_model()
-    basis = landmark_basis(model, load_landmark_errors())
+    basis = basis_of_found(model)
     timings: list[Timing] = []
     for batch in (BATCH, 1):
         points = drawn_landmarks(basis, batch)
@@ -79,7 +78,7 @@ def _photometric(seconds: float) -> list[Timing]:
     pixels = np.array(Image.open(demo_portraits()["astronaut"]).convert("RGB"))
     photo = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
     points = detect(photo)[0].points[None]
-    basis = landmark_basis(model, load_landmark_errors())
+    basis = basis_of_found(model)
     fit = fit_landmarks(model, points, (photo.shape[1], photo.shape[2]), basis=basis)
     shipped = PhotometricFitSettings(point_light=PointLightPrior())  # as `facewright reconstruct`
     return interleave(

@@ -15,9 +15,8 @@ import numpy as np
 import torch
 
 from facewright.data.datasets.kept_out import is_kept_out
-from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.fitting.landmark import fit_landmarks
-from facewright.fitting.landmark_basis import landmark_basis
+from facewright.fitting.landmark_basis import basis_of_found
 from facewright.fitting.settings import LandmarkFitSettings
 from facewright.models.base import load_base_model
 from fit_evaluation.found_faces import found_faces
@@ -88,7 +87,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100_000, help="faces of each set at most")
     arguments = parser.parse_args()
     model = load_base_model()
-    basis = landmark_basis(model, load_landmark_errors())
+    basis = basis_of_found(model)
     faces = kept_out_faces(arguments.data, arguments.count, model.expression_names)
     parts = [
         fit_landmarks(model, part, SIZE, basis=basis, settings=LandmarkFitSettings())
@@ -115,6 +114,17 @@ def main() -> None:
         f"mean difference {(expression - faces.activations).abs().mean():.3f}; least: "
         + ", ".join(f"{model.expression_names[row]} {found[row]:.2f}" for row in least)
     )
+    rows = {name: number for number, name in enumerate(model.expression_names)}
+    glances = {"upwards": ("eyeLookUp", "eyeLookDown"), "outwards": ("eyeLookOut", "eyeLookIn")}
+    told = []
+    for way, (one, other) in glances.items():
+        both = [
+            each[:, rows[f"{one}Left"]] - each[:, rows[f"{other}Left"]]
+            for each in (expression, faces.activations)
+        ]
+        told.append(f"{way} {torch.corrcoef(torch.stack(both))[0, 1]:.2f}")
+    blinks = found[rows["eyeBlinkLeft"]], found[rows["eyeBlinkRight"]]
+    print(f"gaze of the left eye: {', '.join(told)}; blinks {blinks[0]:.2f}, {blinks[1]:.2f}")
 
 
 if __name__ == "__main__":

@@ -18,14 +18,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.evaluation.geometry_metrics import kept_faces
 from facewright.evaluation.inputs import read_sample
 from facewright.evaluation.landmarks import landmarks_from_rows
 from facewright.evaluation.protocols import PROTOCOLS
 from facewright.evaluation.records import FaceSample
 from facewright.fitting.landmark import fit_landmarks
-from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
+from facewright.fitting.landmark_basis import LandmarkBasis, basis_of_found
 from facewright.fitting.photometric import refine_photometric
 from facewright.fitting.records import FaceFit
 from facewright.image.io import photograph_of
@@ -133,7 +132,7 @@ def main() -> None:
     parser.add_argument("--photometric", action="store_true", help="also let the shape follow the shading")
     arguments = parser.parse_args()
     model = load_base_model()
-    basis = landmark_basis(model, load_landmark_errors())
+    basis = basis_of_found(model)
     folders = arguments.scans or sorted(path.parent for path in (arguments.data / "scans").glob("*/scan.*"))
     folders = [folder for folder in dict.fromkeys(folders) if folder.suffix == ""]
     results = [found for folder in folders if (found := evaluate(folder, model, basis, arguments))]

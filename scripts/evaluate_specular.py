@@ -24,12 +24,11 @@ from torch import Tensor
 from facewright.core.errors import FacewrightError, InputError
 from facewright.data.dressing import dressed
 from facewright.data.shard_reader import ShardSet, StoredPhoto
-from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.evaluation.landmarks import FaceLandmarks, landmarks_from_rows
 from facewright.evaluation.protocols.now import NowSettings, measure_now
 from facewright.evaluation.records import FaceSample
 from facewright.fitting.landmark import fit_landmarks
-from facewright.fitting.landmark_basis import landmark_basis
+from facewright.fitting.landmark_basis import basis_of_found
 from facewright.methods.specular.infer import SpecularMethod
 from facewright.methods.specular.rendering import Rendering, render
 from facewright.methods.specular.settings import RenderSettings
@@ -196,7 +195,7 @@ def main() -> None:
     torch.set_num_threads(1)
     model = load_base_model()
     other = dressed(load_face_model(options.shard_model), model)
-    basis = landmark_basis(model, load_landmark_errors())
+    basis = basis_of_found(model)
     finder = ShippedFinder.load(torch.device("cpu"))
     method = SpecularMethod.load(model, weights=options.weights, basis=basis)
     shards = ShardSet.open(options.shards)

@@ -253,6 +253,7 @@ LOADED = (  # whatever a reconstruction reads
     "base_head.safetensors",
     "detector.safetensors",
     "landmark_errors.safetensors",
+    "landmark_expressions.safetensors",
     "landmarker_eyes.safetensors",
     "landmarker_first.safetensors",
     "landmarker_second.safetensors",

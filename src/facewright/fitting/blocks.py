@@ -65,6 +65,7 @@ def _photos(observed: Observed, own: Int64[Tensor, " N"], person: Int64[Tensor, 
         distance=observed.distance[own],
         turn=observed.turn[own],
         radius=observed.radius[own],
+        expressions=observed.expressions.rows(own),
     )
 
 

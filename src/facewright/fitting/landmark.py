@@ -88,6 +88,7 @@ def fit_landmarks(
     person = _persons(groups, len(landmarks), landmarks.device)
     state = start(basis, rays, weights, person)
     observed = observe(basis, rays, weights, person, state.translation[:, 2].clone(), settings.common_errors)
+    state = replace(state, expression=observed.expressions.centre.clamp(0, 1))
     state = in_blocks(lambda seen, begun: _iterate(basis, seen, begun, settings), observed, state)
     return _result(model, basis, state, (landmarks, person), photo_camera(focal, principal, sizes), sizes)
 
@@ -106,8 +107,8 @@ def _iterate(basis: LandmarkBasis, observed: Observed, state: State, settings: L
         # Where expressions met their bounds the combination may have failed: then the plain step is next.
         change = best.scaled(trusted, person).plus(step.scaled(1 - trusted, person))
         trial = change.applied(state)
-        before = linear.cost + prior_cost(basis, state, person, settings)
-        after = trial_cost(basis, observed, trial, linear) + prior_cost(basis, trial, person, settings)
+        before = linear.cost + prior_cost(observed, state, settings)
+        after = trial_cost(basis, observed, trial, linear) + prior_cost(observed, trial, settings)
         better = group_sum(before - after, person, persons) >= 0
         better = better & torch.isfinite(group_sum(after, person, persons))
         state = state.where(better, trial, person)
@@ -139,8 +140,8 @@ def follow(
         linear = linearize(basis, observed, state, settings, own_only=True)
         step = _following_step(basis, state, linear.system, damping, pose_only=pose_only)
         trial = step.applied(state)
-        before = linear.cost + prior_cost(basis, state, person, settings)
-        after = trial_cost(basis, observed, trial, linear) + prior_cost(basis, trial, person, settings)
+        before = linear.cost + prior_cost(observed, state, settings)
+        after = trial_cost(basis, observed, trial, linear) + prior_cost(observed, trial, settings)
         better = after <= before
         state = State(
             torch.where(better[:, None, None], trial.rotation, state.rotation),
@@ -198,14 +199,13 @@ def damped_step(
     return Step(torch.cat([own[:, :6], own[:, 6:].clamp(lower, upper)], 1), shared)
 
 
-def prior_cost(
-    basis: LandmarkBasis, state: State, person: Int64[Tensor, " B"], settings: LandmarkFitSettings
-) -> Float[Tensor, " B"]:
+def prior_cost(observed: Observed, state: State, settings: LandmarkFitSettings) -> Float[Tensor, " B"]:
     """Prior energy; a person's identity is shared out over the person's photos."""
+    person = observed.person
     photos = torch.bincount(person, minlength=len(state.identity)).to(state.identity.dtype)
     identity = settings.identity_strength * (state.identity**2).sum(1) / photos
     return identity[person] + expression_energy(
-        basis.expressions, settings.expression_strength, state.expression
+        observed.expressions, settings.expression_strength, state.expression
     )
 
 

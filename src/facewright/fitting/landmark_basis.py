@@ -7,17 +7,18 @@ precomputed: a step costs a small matrix product instead of a dense ``J^T J`` fo
 stays exact, so the solution does.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from facewright.core.errors import InputError
-from facewright.detection.landmark_errors import LandmarkErrors
+from facewright.detection.landmark_errors import LandmarkErrors, load_landmark_errors
 from facewright.detection.points import IRISES, LIDS, LIPS
 from facewright.fitting.common_errors import ErrorTables, error_tables
-from facewright.fitting.priors import ExpressionBelief, expression_belief, opposed_pairs
+from facewright.fitting.landmark_expressions import LandmarkExpressions, load_landmark_expressions
+from facewright.fitting.priors import LEAST_STD, ExpressionBelief, expression_belief, opposed_pairs
 from facewright.fitting.records import LANDMARK_SET
 from facewright.geometry.spread import spread_points
 from facewright.models.contour import ContourLines, contour_lines
@@ -31,6 +32,8 @@ CONTOUR_GROUPS = 3
 DENSE, TELLING_REST = 478, 0.35
 TELLING = ((LIPS, 1.5), (LIDS, 2.0), (IRISES, 1.0))
 NORMAL_NEIGHBOURS = 30
+# A fit hears of the same landmarks a second time; so much less sure is what they told of expressions.
+SEEN_TWICE = 1.2
 AXIS_PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 
 
@@ -50,13 +53,14 @@ class LandmarkBasis:
             B of the identity.
         cross_gram: expression against identity.
         own_gram: expression alone.
-        expressions: the prior of the model's.
+        expressions: what is expected of the model's of any photo.
         size_direction: identity coefficients that make the mean head larger.
         size_offset: mm; what they leave of growing by a factor of 2, as a shift.
         opposed: expressions that undo one another, in pairs.
         telling: weight of each landmark where expressions alone are asked: lips and lids move with little
             else, but brows, cheeks and jaw also keep what identity missed.
         errors: what the landmarks' errors have in common; None: each errs on its own.
+        told: what landmarks tell of the model's expressions; None: the same is expected of all photos.
     """
 
     mean: Float[Tensor, "3 N"]
@@ -75,6 +79,7 @@ class LandmarkBasis:
     opposed: Int64[Tensor, "Q 2"]
     telling: Float[Tensor, " L"]
     errors: ErrorTables | None = None
+    told: LandmarkExpressions | None = None
 
     @property
     def count(self) -> int:
@@ -85,15 +90,27 @@ class LandmarkBasis:
         """Landmarks and contour candidates of heads, mm, head frame, axis by axis."""
         return self.mean + (coefficients @ self.basis).unflatten(-1, (3, -1))
 
+    def expected(self, points: Float[Tensor, "B L 2"], weights: Float[Tensor, "B L"]) -> ExpressionBelief:
+        """What is expected of the expressions of faces with such landmarks (any unit, y down)."""
+        if self.told is None:
+            return self.expressions.rows(torch.zeros(len(points), dtype=torch.int64, device=points.device))
+        centre, std = self.told.told(points, weights)
+        return replace(self.expressions, centre=centre, std=(SEEN_TWICE * std).clamp_min(LEAST_STD))
+
 
 def landmark_basis(
-    model: FaceModel, errors: LandmarkErrors | None = None, *, name: str = LANDMARK_SET
+    model: FaceModel,
+    errors: LandmarkErrors | None = None,
+    told: LandmarkExpressions | None = None,
+    *,
+    name: str = LANDMARK_SET,
 ) -> LandmarkBasis:
     """Reduce a face model to a landmark set; many times a fit's work, so keep it when fitting in a loop.
 
     Args:
         model: face model.
         errors: of the landmarker that will be fitted to; None: each landmark errs on its own.
+        told: what landmarks tell of expressions, of which the model's are known by name; None: nothing.
         name: of the landmark set.
 
     Raises:
@@ -115,6 +132,10 @@ def landmark_basis(
     basis = (full_basis[:, corners] * weights[..., None]).sum(2)
     group = _groups(mean[:count], landmarks.contour, lines)
     gram = _gram_tables(basis[:, :count], group)
+    prior, named = model.expression_prior, set(told.names if told else ()) & set(model.expression_names)
+    if told is not None and named:
+        told = told.of(model.expression_names, prior)
+        prior = replace(prior, correlation=told.correlation)
     size_direction, size_offset = _size(mean[:count], basis[:identity_count, :count])
     return LandmarkBasis(
         mean=mean.T.contiguous(),
@@ -127,13 +148,26 @@ def landmark_basis(
         shared_gram=gram[:, :identity_count, :identity_count].contiguous(),
         cross_gram=gram[:, identity_count:, :identity_count].contiguous(),
         own_gram=gram[:, identity_count:, identity_count:].contiguous(),
-        expressions=expression_belief(model.expression_prior),
+        expressions=expression_belief(prior),
         size_direction=size_direction,
         size_offset=size_offset,
         opposed=opposed_pairs(model.expression_names).to(mean.device),
         telling=_telling(count).to(mean),
         errors=None if errors is None else error_tables(errors, basis[:, :count], group, lines.index),
+        told=told if named else None,
     )
+
+
+def basis_of_found(model: FaceModel, *, by_another: bool = False) -> LandmarkBasis:
+    """``landmark_basis`` for landmarks of the shipped landmarker, with all that is known of them.
+
+    Args:
+        model: face model.
+        by_another: another landmarker finds the same 478 points.
+    """
+    errors = load_landmark_errors()
+    errors = errors.of_another_landmarker() if by_another else errors
+    return landmark_basis(model, errors, load_landmark_expressions())
 
 
 def _telling(count: int) -> Tensor:

@@ -71,12 +71,13 @@ def observe(
         distance: first estimate, mm.
         common_errors: how large they are taken to be, 1 as measured.
     """
+    expected = basis.expected(rays, weights)
     if basis.errors is None:
         turn, radius = torch.eye(2).to(rays).expand(len(rays), 2, 2), torch.zeros_like(distance)
-        return Observed(rays.mT.contiguous(), weights, person, distance, turn, radius)
+        return Observed(rays.mT.contiguous(), weights, person, distance, turn, radius, expected)
     turn, radius = upright_frames(rays)
     seen = rays.mT - turn @ basis.errors.mean * radius[:, None, None]
-    return Observed(seen, weights, person, distance, turn, common_errors * radius * distance)
+    return Observed(seen, weights, person, distance, turn, common_errors * radius * distance, expected)
 
 
 def linearize(
@@ -118,7 +119,7 @@ def linearize(
         grouped = _group_weighing(basis, observed, own_place, weight, normals)
         arm = own_place - state.translation[..., None]
         system = without_errors(basis.errors, observed, (state.rotation, arm), system, grouped)
-    system = _with_expression_prior(basis, state, system, weighing)
+    system = _with_expression_prior(observed, state, system, weighing)
     return Linearized(system, cost, weight, normals, rows, factor, pull, image, chosen, scale)
 
 
@@ -325,10 +326,10 @@ def _sum_cross(outer: Float[Tensor, "*B 3 3"]) -> Float[Tensor, "*B 3"]:
 
 
 def _with_expression_prior(
-    basis: LandmarkBasis, state: State, system: ArrowSystem, weighing: LandmarkFitSettings
+    observed: Observed, state: State, system: ArrowSystem, weighing: LandmarkFitSettings
 ) -> ArrowSystem:
     strength = weighing.expression_strength
-    curvature, pull = expression_prior_terms(basis.expressions, strength, state.expression)
+    curvature, pull = expression_prior_terms(observed.expressions, strength, state.expression)
     own = system.own.clone()
     own[:, 6:, 6:] += curvature
     descent = system.own_descent.clone()

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from facewright.fitting.priors import ExpressionBelief
+
 
 @dataclass(frozen=True)
 class Observed:
@@ -17,6 +19,7 @@ class Observed:
         distance: mm; turns ray differences into mm at the head.
         turn: image_from_upright, the frame of the landmarks' common errors.
         radius: mm; their unit, times how large they are taken to be.
+        expressions: what is expected of each photo's.
     """
 
     rays: Float[Tensor, "B 2 L"]
@@ -25,3 +28,4 @@ class Observed:
     distance: Float[Tensor, " B"]
     turn: Float[Tensor, "B 2 2"]
     radius: Float[Tensor, " B"]
+    expressions: ExpressionBelief

@@ -1,6 +1,6 @@
 """What is known of faces before a photo is seen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int64
@@ -27,23 +27,29 @@ OPPOSED = (
 
 @dataclass(frozen=True)
 class ExpressionBelief:
-    """The prior of a model's expressions in independent directions of unit spread.
+    """What is expected of the expressions of some photos, or of any photo (then B = 1).
 
     Attributes:
-        whitening: ``(activations - centre) @ whitening`` has unit covariance and stays near each expression.
-        centre: mean activations.
+        root: ``(activations - centre) / std @ root`` has unit covariance and stays near each expression.
+        centre: likeliest activations.
+        std: how far off they may be.
     """
 
-    whitening: Float[Tensor, "E E"]
-    centre: Float[Tensor, " E"]
+    root: Float[Tensor, "E E"]
+    centre: Float[Tensor, "B E"]
+    std: Float[Tensor, "B E"]
+
+    def rows(self, rows: Int64[Tensor, " N"]) -> "ExpressionBelief":
+        """What is expected of some of the photos."""
+        return replace(self, centre=self.centre[rows], std=self.std[rows])
 
 
 def expression_belief(prior: ExpressionPrior) -> ExpressionBelief:
     """Prepare a prior for fitting; expressions that go together are pulled towards doing so."""
     values, vectors = torch.linalg.eigh(prior.correlation.double())
     root = (vectors * values.clamp_min(LEAST_SHARE).rsqrt()) @ vectors.mT
-    whitening = root / prior.std.double().clamp_min(LEAST_STD)[:, None]
-    return ExpressionBelief(whitening.to(prior.std.dtype), prior.mean)
+    std = prior.std.clamp_min(LEAST_STD)
+    return ExpressionBelief(root.to(std), prior.mean[None], std[None])
 
 
 def expression_prior_terms(
@@ -51,7 +57,8 @@ def expression_prior_terms(
 ) -> tuple[Float[Tensor, "B E E"], Float[Tensor, "B E"]]:
     """Curvature (of the Gaussian that lies on the Student prior at given activations) and descent."""
     weight, pull = _whitened(belief, strength, expression)
-    return (belief.whitening * weight[:, None]) @ belief.whitening.mT, pull @ belief.whitening.mT
+    whitening = belief.root / belief.std[:, :, None]
+    return (whitening * weight[:, None]) @ whitening.mT, (pull @ belief.root.mT) / belief.std
 
 
 def expression_prior_along(
@@ -62,7 +69,7 @@ def expression_prior_along(
 ) -> tuple[Float[Tensor, "B D D"], Float[Tensor, "B D"]]:
     """``expression_prior_terms`` along a few directions, without the whole curvature."""
     weight, pull = _whitened(belief, strength, expression)
-    along = directions @ belief.whitening
+    along = (directions / belief.std[:, None]) @ belief.root
     return (along * weight[:, None]) @ along.mT, (along @ pull[..., None])[..., 0]
 
 
@@ -70,16 +77,20 @@ def _whitened(
     belief: ExpressionBelief, strength: float, expression: Float[Tensor, "B E"]
 ) -> tuple[Float[Tensor, "B E"], Float[Tensor, "B E"]]:
     """Weight and descent in the independent directions."""
-    deviation = (expression - belief.centre) @ belief.whitening
+    deviation = _deviation(belief, expression)
     weight = strength / (1 + deviation**2 / FREEDOM)
     return weight, -weight * deviation
+
+
+def _deviation(belief: ExpressionBelief, expression: Float[Tensor, "B E"]) -> Float[Tensor, "B E"]:
+    return ((expression - belief.centre) / belief.std) @ belief.root
 
 
 def expression_energy(
     belief: ExpressionBelief, strength: float, expression: Float[Tensor, "B E"]
 ) -> Float[Tensor, " B"]:
     """Energy of the Student prior; near its centre that of a Gaussian with the prior's covariance."""
-    deviation = (expression - belief.centre) @ belief.whitening
+    deviation = _deviation(belief, expression)
     return strength * FREEDOM * torch.log1p(deviation**2 / FREEDOM).sum(1)
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from facewright.fitting.landmark_basis import LandmarkBasis
+from facewright.fitting.orthographic import orthographic_pose
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,12 @@ def start(
 
     **Source:** DeMenthon & Davis 1995, the first iteration of POS.
     """
-    rotation, scale, offset = _orthographic_pose(basis, rays, weights)
+    rotation, scale, offset = _basis_pose(basis, rays, weights)
     depth = 1 / scale
     translation = torch.cat([offset * depth[:, None], depth[:, None]], 1)
     persons, batch = int(person.max()) + 1, len(rays)
     identity = rays.new_zeros(persons, basis.identity_count)
-    expression = basis.expressions.centre.clamp(0, 1).expand(batch, -1).clone()
+    expression = basis.expressions.centre.clamp(0, 1).repeat(batch, 1)
     return State(rotation, translation, identity, expression)
 
 
@@ -77,7 +78,7 @@ def default_focal(
         rule: default distance (mm), and least focal length as a fraction of the longer side.
     """
     (landmarks, weights), (distance, least) = observed, rule
-    scale = _orthographic_pose(basis, landmarks, weights)[1]
+    scale = _basis_pose(basis, landmarks, weights)[1]
     longer = landmarks.new_tensor([max(size) for size in sizes])
     assumed = torch.maximum(scale * distance, least * longer)
     if focal is None:
@@ -86,23 +87,8 @@ def default_focal(
     return torch.where(torch.isfinite(focal) & (focal > 0), focal, assumed)
 
 
-def _orthographic_pose(
+def _basis_pose(
     basis: LandmarkBasis, image: Float[Tensor, "B L 2"], weights: Float[Tensor, "B L"]
 ) -> tuple[Float[Tensor, "B 3 3"], Float[Tensor, " B"], Float[Tensor, "B 2"]]:
-    """Rotation, scale (image units per mm) and image position of the head's origin."""
-    points = basis.mean[:, : basis.count].T
-    weights = weights * (~basis.contour)
-    share = (weights / weights.sum(1, keepdim=True))[..., None]
-    image_mean = (share * image).sum(1, keepdim=True)
-    point_mean = (share * points).sum(1, keepdim=True)
-    centred, offset = points - point_mean, image - image_mean
-    spread = (share * centred).mT @ centred
-    spread = spread + 1e-4 * torch.diag_embed(spread.diagonal(dim1=1, dim2=2))
-    affine = torch.linalg.solve(spread, (share * centred).mT @ offset).mT  # (B, 2, 3)
-    u, singular, vh = torch.linalg.svd(affine, full_matrices=False)
-    rows = u @ vh
-    rotation = torch.cat([rows, torch.linalg.cross(rows[:, :1], rows[:, 1:])], 1)
-    # The depth of a face is poorly seen: the larger singular value is the one in the image plane.
-    scale = singular.mean(-1)
-    origin = image_mean - scale[:, None, None] * (point_mean @ rows.mT)
-    return rotation, scale.clamp_min(1e-9), origin[:, 0]
+    """That of the mean head's landmarks, the contour's left out."""
+    return orthographic_pose(basis.mean[:, : basis.count].T, image, weights * (~basis.contour))

@@ -85,7 +85,7 @@ def best_combination(
     # (B, D, D) and (B, D) of the photos' own energies, then those of each person's identity.
     expressions = torch.stack([direction.own[:, 6:] for direction in directions], 1)
     matrix, right = expression_prior_along(
-        basis.expressions, settings.expression_strength, state.expression, expressions
+        observed.expressions, settings.expression_strength, state.expression, expressions
     )
     matrix = matrix + quadratic_form(basis, observed, linear, motions)
     right = right + torch.stack([(motion * linear.pull).sum((1, 2)) for motion in motions], 1)

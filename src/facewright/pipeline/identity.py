@@ -15,10 +15,9 @@ from facewright.core.errors import FacewrightError, HiddenFaceError, InputError,
 from facewright.core.progress import ProgressBar
 from facewright.data.datasets.record import FaceSet, PhotoPair
 from facewright.data.datasets.youtube_faces import ClipPair
-from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.evaluation.identity_metrics import Metric, Verification, pair_similarity, verify
 from facewright.fitting.landmark import fit_landmarks
-from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
+from facewright.fitting.landmark_basis import LandmarkBasis, basis_of_found
 from facewright.image.io import Photograph, read_photo
 from facewright.methods.base import IdentityMethod, Method
 from facewright.models.base import load_base_model
@@ -101,8 +100,7 @@ class IdentityReader:
         """
         target = resolve_device(device)
         model = load_base_model().to(target)
-        errors = load_landmark_errors()
-        basis = landmark_basis(model, errors if finder is None else errors.of_another_landmarker())
+        basis = basis_of_found(model, by_another=finder is not None)
         loaded = load_method(method, model, basis, weights)
         sphere = sphere_model(model, model.regions[FACE])
         return cls(model, sphere, finder or ShippedFinder.load(target), basis, loaded)

@@ -14,11 +14,11 @@ from facewright.core.errors import HiddenFaceError
 from facewright.core.lazy import LazySequence
 from facewright.core.progress import StageClock
 from facewright.detection import Landmarks
-from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.detection.segmentation import FaceSegmenter
+from facewright.fitting.closed_lids import close_lids
 from facewright.fitting.closed_lips import close_lips
 from facewright.fitting.landmark import fit_landmarks
-from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
+from facewright.fitting.landmark_basis import LandmarkBasis, basis_of_found
 from facewright.fitting.photometric import PhotometricFitSettings, refine_photometric
 from facewright.fitting.photometric_shape import ShapeSettings
 from facewright.fitting.point_light import PointLightPrior
@@ -112,8 +112,7 @@ class Reconstructor:
         settings = settings or ReconstructionSettings()
         target = device if isinstance(device, torch.device) else resolve_device(device)
         model = (load_face_model(Path(settings.model)) if settings.model else load_base_model()).to(target)
-        errors = load_landmark_errors()
-        basis = landmark_basis(model, errors if finder is None else errors.of_another_landmarker())
+        basis = basis_of_found(model, by_another=finder is not None)
         weights = Path(settings.weights) if settings.weights else None
         method = load_method(settings.method, model, basis, weights)
         chart = HeadChart.of(model, settings.texture_size)
@@ -239,6 +238,7 @@ class Reconstructor:
                 )
         if self.seam is not None:
             fit = close_lips(self.model, self.seam, fit)
+        fit = close_lids(self.model, self.basis, fit)
         singles = [fit.select(index) for index in range(len(faces))]
         with clock.stage("texture"):
             parameters = [single.parameters for single in singles]

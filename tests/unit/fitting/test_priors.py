@@ -64,7 +64,7 @@ def test_near_its_centre_the_prior_is_the_gaussian_with_its_covariance():
 def test_expressions_that_always_go_together_do_not_break_the_prior():
     same = ExpressionPrior(torch.zeros(2), torch.ones(2), torch.ones(2, 2))
     belief = expression_belief(same)
-    assert torch.isfinite(belief.whitening).all()
+    assert torch.isfinite(belief.root).all()
     assert expression_energy(belief, 1.0, torch.tensor([[0.2, 0.0]])) < 1.0
 
 

@@ -11,6 +11,7 @@ from facewright.detection.landmarker import FaceLandmarker
 from facewright.detection.recognition import shipped_features
 from facewright.detection.segmentation import FaceSegmenter
 from facewright.detection.skin import SkinModel
+from facewright.fitting.landmark_expressions import load_landmark_expressions
 from facewright.methods.specular.infer import NetworkSettings, SpecularNetwork
 from facewright.methods.sphere.head_encoder import load_head_encoder
 from facewright.models.base import load_base_model
@@ -21,6 +22,7 @@ LOADERS: dict[str, Callable[[], object]] = {
     "base_head.safetensors": load_base_model,
     "detector.safetensors": FaceDetector.load,
     "landmark_errors.safetensors": load_landmark_errors,
+    "landmark_expressions.safetensors": load_landmark_expressions,
     "landmarker_eyes.safetensors": FaceLandmarker.load,
     "landmarker_first.safetensors": FaceLandmarker.load,
     "landmarker_second.safetensors": FaceLandmarker.load,

@@ -13,10 +13,9 @@ from torch import Tensor
 from facewright.core.assets import asset_path
 from facewright.core.errors import AssetError, InputError
 from facewright.detection.crop import cut_color_crops, frames_from_landmarks
-from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.fitting.face_probe import FaceProbe
 from facewright.fitting.landmark import fit_landmarks, with_parameters
-from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
+from facewright.fitting.landmark_basis import LandmarkBasis, basis_of_found
 from facewright.fitting.multi_image import person_mean
 from facewright.fitting.records import FaceFit
 from facewright.methods.specular.frames import (
@@ -114,7 +113,7 @@ class SpecularMethod:
                 f"expression, diffuse, specular), got one with {own}: use the shipped head."
             )
         folded = channels_last(fold_batch_norm(network)).to(model.device).eval()
-        basis = basis or landmark_basis(model, load_landmark_errors())
+        basis = basis or basis_of_found(model)
         return cls(model, basis, FaceProbe.of(model), folded, sizes, camera)
 
     def reconstruct(

@@ -13,13 +13,12 @@ from facewright.core.log import logger
 from facewright.data.records import Sample
 from facewright.data.shard_reader import ShardSet, StoredPhoto
 from facewright.detection.crop import cut_color_crops, frames_from_landmarks, luma
-from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.detection.landmarker import FaceLandmarker
 from facewright.detection.segmentation import CLASSES, FaceSegmenter
 from facewright.detection.skin import SkinModel, without_colors
 from facewright.fitting.face_probe import JAW
 from facewright.fitting.landmark import fit_landmarks
-from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
+from facewright.fitting.landmark_basis import LandmarkBasis, basis_of_found
 from facewright.image.color import is_grey_photo, linear_from_srgb, luminance
 from facewright.methods.specular.examples import FACE, MOUTH, Example
 from facewright.methods.specular.frames import crop_from_photo_px, head_in_crop
@@ -79,7 +78,7 @@ class Preparer:
     @classmethod
     def of(cls, model: FaceModel, size: int) -> "Preparer":
         """With the shipped landmarker and what is known of its errors."""
-        return cls(model, landmark_basis(model, load_landmark_errors()), FaceLandmarker.load(), size)
+        return cls(model, basis_of_found(model), FaceLandmarker.load(), size)
 
     def examples(self, photos: Iterable[SourcePhoto]) -> Iterator[Example]:
         """Examples of photos; those in which the landmarker sees no face are left out with a word."""

@@ -12,9 +12,8 @@ from facewright.core.assets import asset_path
 from facewright.core.errors import InputError
 from facewright.detection.aligned_crop import aligned_crops, five_points
 from facewright.detection.crop import luma
-from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.fitting.landmark import fit_landmarks, refit_known
-from facewright.fitting.landmark_basis import LandmarkBasis, landmark_basis
+from facewright.fitting.landmark_basis import LandmarkBasis, basis_of_found
 from facewright.fitting.multi_image import person_mean
 from facewright.fitting.photometric import PhotometricFitSettings, refine_photometric
 from facewright.fitting.point_light import PointLightPrior
@@ -111,7 +110,7 @@ class SphereMethod:
         network = network.to(model.device).eval()
         axes = network.axes
         decoder = Decoder.of(model, axes.deviations, float(axes.scale))
-        basis = basis or landmark_basis(model, load_landmark_errors())
+        basis = basis or basis_of_found(model)
         return cls(model, decoder, axes.to_head, basis, network.encoder)
 
     def encode(
