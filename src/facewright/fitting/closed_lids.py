@@ -17,6 +17,8 @@ LID_PAIRS = {"Right": ((160, 144), (159, 145), (158, 153)), "Left": ((387, 373),
 # Blink that landmarks tell of from which on lids draw together, and at which they have met. The teacher's
 # labels call lids that touch 0.6 and more.
 SHUT = (0.44, 0.54)
+# Sine of yaw over which the two eyes come to be judged as one: of a head that looks aside one eye is hidden.
+ASIDE = (0.4, 0.6)
 
 
 def close_lids(model: FaceModel, basis: LandmarkBasis, fit: FaceFit) -> FaceFit:
@@ -31,20 +33,22 @@ def close_lids(model: FaceModel, basis: LandmarkBasis, fit: FaceFit) -> FaceFit:
     if basis.told is None or not all(f"eyeBlink{side}" in row for side in LID_PAIRS):
         return fit
     told = basis.expected(fit.detected_px, torch.ones_like(fit.detected_px[..., 0])).centre
+    blinks = told[:, [row[f"eyeBlink{side}"] for side in LID_PAIRS]]
+    aside = smoothstep(fit.parameters.pose.rotation[:, :1, 2].abs(), ASIDE)
+    shut = smoothstep(torch.lerp(blinks, blinks.mean(1, keepdim=True), aside), SHUT)
     expression = fit.parameters.expression.clone()
     moves = model.landmark_points(model.expression_basis, LANDMARK_SET)
     rest = model.landmark_points(model.vertices(fit.parameters.identity), LANDMARK_SET)
     mean = model.landmark_points(model.mean, LANDMARK_SET)
-    for side, pairs in LID_PAIRS.items():
+    for number, (side, pairs) in enumerate(LID_PAIRS.items()):
         blink, opened = row[f"eyeBlink{side}"], _gaps(moves, pairs)  # mm for each activation
         met = _gaps(mean, pairs) + opened[blink]
         gap = _gaps(rest, pairs) + expression @ opened
-        share = smoothstep(told[:, blink], SHUT)
-        excess = torch.where(gap > met, (gap - met) * share, gap - met)
-        for number in [blink, *([row[f"eyeSquint{side}"]] if f"eyeSquint{side}" in row else [])]:
-            before = expression[:, number].clone()
-            expression[:, number] = (before - excess / opened[number]).clamp(0, 1)
-            excess = excess + (expression[:, number] - before) * opened[number]
+        excess = torch.where(gap > met, (gap - met) * shut[:, number], gap - met)
+        for column in [blink, *([row[f"eyeSquint{side}"]] if f"eyeSquint{side}" in row else [])]:
+            before = expression[:, column].clone()
+            expression[:, column] = (before - excess / opened[column]).clamp(0, 1)
+            excess = excess + (expression[:, column] - before) * opened[column]
     if torch.equal(expression, fit.parameters.expression):
         return fit
     return with_parameters(model, replace(fit.parameters, expression=expression), fit.detected_px, fit)

@@ -10,6 +10,7 @@ from facewright.fitting.landmark import fit_landmarks, with_parameters
 from facewright.fitting.landmark_basis import landmark_basis
 from facewright.fitting.landmark_expressions import load_landmark_expressions
 from facewright.fitting.records import LANDMARK_SET
+from facewright.geometry.rotation import rotation_from_axis_angle
 from facewright.models.base import load_base_model
 
 
@@ -60,6 +61,21 @@ def test_lids_of_a_shut_eye_meet_and_those_of_the_other_stay(head, basis):
     )
     half = close_lids(head, told_to_blink(head, basis, 0.49, 0.1), fit)
     assert met + 0.5 < opening(half.landmarks_head, "Left") < opening(fit.landmarks_head, "Left") - 0.5
+
+
+def test_of_a_head_that_looks_aside_no_eye_winks(head, basis):
+    fit = fitted(head, basis, eyeBlinkLeft=0.3, eyeBlinkRight=0.3)
+    winking = told_to_blink(head, basis, 0.6, 0.1)
+    pose = fit.parameters.pose
+    turn = rotation_from_axis_angle(torch.tensor([[0.0, 1.0, 0.0]]))
+    aside = replace(fit.parameters, pose=replace(pose, rotation=pose.rotation @ turn))
+    turned = with_parameters(head, aside, fit.detected_px, fit)
+    for basis_told, closes in ((winking, False), (told_to_blink(head, basis, 0.7, 0.5), True)):
+        after = close_lids(head, basis_told, turned).landmarks_head
+        for side in LID_PAIRS:
+            assert (opening(after, side) < opening(turned.landmarks_head, side) - 1) == closes
+    after = close_lids(head, winking, fit).landmarks_head
+    assert opening(after, "Left") < opening(after, "Right") - 1
 
 
 def test_lids_do_not_pass_one_another(head, basis):
