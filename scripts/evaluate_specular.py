@@ -1,6 +1,9 @@
-"""Print how near the specular method and the fit to landmarks come to known heads of another generator.
+"""Print how near the specular method and two fits come to known heads of another generator.
 
     python scripts/evaluate_specular.py --weights FILE --shards DIR --shard-model FILE [--count 200]
+
+The fits: that to landmarks, whose albedo is the mean head's; and, of ``--photometric`` of the photos, evenly
+spread, what ``facewright reconstruct`` makes of them, the fit to landmarks and pixels.
 
 ``--shards``: of ``facewright synthesize synthetic-celeba --model FILE``, whose mesh and statistics
 the shipped head does not share. Faces are found and their landmarks located by the shipped networks.
@@ -8,7 +11,9 @@ the shipped head does not share. Faces are found and their landmarks located by 
 Shape: protocol "now" of ``facewright evaluate`` (neutral heads; landmarks, then the best rigid motion and
 scale; median and mean distance of the true face's vertices to the found surface, mm). Albedo: mean absolute
 difference of linear RGB over the seen pixels of the face; and the same after each head's mean is made that of
-the truth. Highlights: correlation over the face's pixels with those that were drawn, in photos with a lamp.
+the truth. Specular map, where the true one varies (ICT-FaceKit has none): correlation over these pixels. In
+photos with a lamp: correlation of highlights with those that were drawn, and the absolute difference of the
+exponents' logarithms.
 """
 
 import argparse
@@ -21,7 +26,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from facewright.core.assets import asset_path, sha256
 from facewright.core.errors import FacewrightError, InputError
+from facewright.core.files import atomic_file
 from facewright.data.dressing import dressed
 from facewright.data.shard_reader import ShardSet, StoredPhoto
 from facewright.evaluation.landmarks import FaceLandmarks, landmarks_from_rows
@@ -29,21 +36,27 @@ from facewright.evaluation.protocols.now import NowSettings, measure_now
 from facewright.evaluation.records import FaceSample
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import basis_of_found
-from facewright.methods.specular.infer import SpecularMethod
+from facewright.image.io import photograph_from_array
+from facewright.methods.specular.infer import WEIGHTS, SpecularMethod
 from facewright.methods.specular.rendering import Rendering, render
 from facewright.methods.specular.settings import RenderSettings
-from facewright.models.base import load_base_model
+from facewright.models.base import BASE_HEAD, load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.models.storage import load_face_model
 from facewright.pipeline.finder import ShippedFinder
+from facewright.pipeline.reconstruct import Reconstructor
+from facewright.pipeline.settings import ReconstructionSettings
 from facewright.render.interpolate import interpolate
 from facewright.render.rasterize import rasterize
 from facewright.scene.parameters import HeadParameters
 
 NEAR = 0.15  # of the photo's side: a find whose landmarks are further off on average is another face
 LEAST_PIXELS = 300
+LEAST_SPREAD = 1e-3  # of a specular map that is one
 BATCH = 32  # photos that are fitted together
-Errors = dict[str, dict[str, float]]  # of the fit to landmarks and of the method, by their names; {}: no face
+TEXELS = 64  # of texture maps, which nobody looks at
+LANDMARKS, PIXELS, METHOD = "landmark fit", "photometric fit", "specular"
+Errors = dict[str, dict[str, float]]  # of each way to a head that was gone, by its name; {}: no face
 
 
 @dataclass(frozen=True)
@@ -83,8 +96,15 @@ def true_face(photo: StoredPhoto, model: FaceModel, step: int) -> TrueFace:
     return TrueFace(scan, both[..., :3], both[..., 3], photo.specular, photo.masks.face)
 
 
-def picture_errors(found: Rendering, truth: TrueFace, lamp: bool) -> dict[str, float]:
-    """Albedo and highlights over the pixels of the face that both show."""
+def correlation(one: Tensor, other: Tensor) -> float:
+    """0 where one of both does not vary."""
+    return float(torch.corrcoef(torch.stack([one, other]))[0, 1].nan_to_num(0.0))
+
+
+def picture_errors(
+    found: Rendering, gloss: Float[Tensor, "H W"], truth: TrueFace, lamp: bool
+) -> dict[str, float]:
+    """Albedo, specular map and highlights over the pixels of the face that both show."""
     seen = truth.face & found.skin[0]
     if int(seen.sum()) < LEAST_PIXELS:
         return {}
@@ -95,17 +115,25 @@ def picture_errors(found: Rendering, truth: TrueFace, lamp: bool) -> dict[str, f
         "albedo, mean removed": float((scaled - known).abs().mean()),
         "lit variance": float(found.lit[0][seen].var(0).sum()),
     }
+    if float(truth.gloss[seen].std()) > LEAST_SPREAD:
+        errors["specular map correlation"] = correlation(gloss[seen], truth.gloss[seen])
     if lamp:
-        pair = torch.stack([found.gloss[0][seen].mean(-1), truth.highlights[seen].mean(-1)])
-        errors["highlight correlation"] = float(torch.corrcoef(pair)[0, 1].nan_to_num(0.0))
+        drawn, true = found.gloss[0][seen].mean(-1), truth.highlights[seen].mean(-1)
+        errors["highlight correlation"] = correlation(drawn, true)
     return errors
 
 
 def errors_of(model: FaceModel, at: HeadParameters, photo: StoredPhoto, truth: TrueFace) -> dict[str, float]:
     """All errors of one head."""
-    lamp = photo.parameters.point_light is not None
+    known = photo.parameters
+    lamp = known.point_light is not None
     drawn = render(model, at, RenderSettings(size=photo.image.shape[-1]))
-    errors = picture_errors(drawn, truth, lamp)
+    gloss = model.specular_albedo(at.specular)[..., None]
+    errors = picture_errors(
+        drawn, interpolate(drawn.fragments, model.topology.faces, gloss)[0, ..., 0], truth, lamp
+    )
+    if lamp:
+        errors["exponent, logarithm"] = float((at.exponent / known.exponent).log().abs())
     try:
         shape = measure_now(neutral(model, at.identity, "found"), truth.scan, NowSettings())
     except FacewrightError as error:
@@ -130,20 +158,53 @@ def seen_faces(
     return kept, torch.stack(points) if points else torch.zeros(0, 478, 2)
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """What is compared with what.
+
+    Attributes:
+        method: with the weights that are measured.
+        engine: as ``facewright reconstruct`` has it.
+        other: model of the photos' heads.
+        fitted: numbers of the photos of which the engine makes heads.
+        step: every so many-th true vertex is measured.
+    """
+
+    method: SpecularMethod
+    engine: Reconstructor
+    other: FaceModel
+    fitted: frozenset[int]
+    step: int
+
+
+def reconstructed(engine: Reconstructor, photo: StoredPhoto) -> HeadParameters | None:
+    """The head that ``facewright reconstruct`` finds; None, with a word, if it makes none."""
+    pixels = (photo.image.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
+    try:
+        return engine.reconstruct(photograph_from_array(pixels, photo.key))[0].parameters
+    except FacewrightError as error:
+        print(f"{photo.key}: {error}")
+        return None
+
+
 def errors_of_photos(
-    method: SpecularMethod, other: FaceModel, photos: dict[int, StoredPhoto], points: Tensor, step: int
+    measurement: Measurement, photos: dict[int, StoredPhoto], points: Tensor
 ) -> dict[int, Errors]:
-    """All errors of the fit to landmarks and of the method, of each photo by its number."""
+    """All errors of both fits and of the method, of each photo by its number."""
+    method = measurement.method
     sizes = [(photo.image.shape[-2], photo.image.shape[-1]) for photo in photos.values()]
     fit = fit_landmarks(method.model, points, sizes, basis=method.basis)
     result = method.reconstruct([photo.image for photo in photos.values()], points)
     found: dict[int, Errors] = {}
     for number, (row, photo) in enumerate(photos.items()):
-        truth = true_face(photo, other, step)
+        truth = true_face(photo, measurement.other, measurement.step)
         heads = {
-            "landmark fit": replace(fit.select(number).parameters, point_light=None),
-            "specular": result.select(number).parameters,
+            LANDMARKS: replace(fit.select(number).parameters, point_light=None),
+            METHOD: result.select(number).parameters,
         }
+        fitted = reconstructed(measurement.engine, photo) if row in measurement.fitted else None
+        if fitted is not None:
+            heads[PIXELS] = fitted
         found[row] = {name: errors_of(method.model, head, photo, truth) for name, head in heads.items()}
     return found
 
@@ -151,32 +212,45 @@ def errors_of_photos(
 def kept_errors(path: Path | None, asked: dict[str, str]) -> dict[int, Errors]:
     """What a run that was stopped has measured; its first line says what was asked.
 
+    A last line that the run did not end is taken off the file.
+
     Raises:
         InputError: the file is of another run.
     """
     if path is None:
         return {}
-    if not path.exists():
-        path.write_text(json.dumps(asked) + "\n", encoding="utf-8")
-    first, *lines = path.read_text(encoding="utf-8").splitlines()
-    if json.loads(first) != asked:
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    whole = text[: text.rfind("\n") + 1] or json.dumps(asked) + "\n"
+    if whole != text:
+        with atomic_file(path) as partial:
+            partial.write_text(whole, encoding="utf-8")
+    first, *lines = whole.splitlines()
+    try:
+        told = json.loads(first)
+        measured = dict(json.loads(line) for line in lines)
+    except ValueError as error:
+        raise InputError(f"{path} is no file of --keep ({error}): give another one.") from None
+    if told != asked:
         raise InputError(f"{path} is of a run with {first}: expected {json.dumps(asked)}; give another file.")
-    return dict(json.loads(line) for line in lines)
+    return measured
 
 
 def told(measured: dict[int, Errors]) -> None:
-    """Print the means so far."""
+    """Print the means so far, beside each fit over the photos of which it made a head."""
     found = [errors for errors in measured.values() if errors]
-    for key in dict.fromkeys(key for errors in found for key in errors["specular"]):
-        fit, own = (
-            np.array([errors[name][key] for errors in found if key in errors[name]] or [np.nan])
-            for name in ("landmark fit", "specular")
-        )
-        change = f" ({own.mean() / fit.mean() - 1:+.1%})" if fit.mean() > 0 else ""
-        print(
-            f"{key:22s} landmark fit {fit.mean():.4f}, specular {own.mean():.4f}{change}, n = {len(own)}",
-            flush=True,
-        )
+    for key in dict.fromkeys(key for errors in found for key in errors[METHOD]):
+        for fit in (LANDMARKS, PIXELS):
+            pairs = [
+                (errors[fit][key], errors[METHOD][key])
+                for errors in found
+                if key in errors.get(fit, {}) and key in errors[METHOD]
+            ]
+            if pairs:
+                other, own = np.mean(pairs, axis=0)
+                change = f" ({own / other - 1:+.1%})" if other > 0 else ""
+                print(
+                    f"{key:25s} {fit} {other:.4f}, specular {own:.4f}{change}, n = {len(pairs)}", flush=True
+                )
 
 
 def main() -> None:
@@ -186,29 +260,58 @@ def main() -> None:
     )
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--shards", type=Path, required=True)
-    parser.add_argument("--shard-model", type=Path, required=True)
+    parser.add_argument(
+        "--shard-model", type=Path, help="of the photos' heads; the shipped head if not given"
+    )
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--scan-step", type=int, default=12, help="every so many-th true vertex is measured")
+    parser.add_argument(
+        "--photometric", type=int, default=200, help="photos that are fitted as `facewright reconstruct` does"
+    )
     parser.add_argument("--keep", type=Path, help="file of what was measured; a stopped run goes on from it")
     parser.add_argument("--verbose", action="store_true", help="the means so far after every batch")
     options = parser.parse_args()
+    try:
+        measure(options)
+    except FacewrightError as error:
+        raise SystemExit(f"evaluate_specular: {error}") from None
+
+
+def spread(rows: list[int], count: int) -> list[int]:
+    """So many of them, evenly spread, or all."""
+    return [rows[k] for k in np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)]
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Measure what is not measured yet."""
     torch.set_num_threads(1)
     model = load_base_model()
-    other = dressed(load_face_model(options.shard_model), model)
+    other = dressed(load_face_model(options.shard_model), model) if options.shard_model else model
     basis = basis_of_found(model)
     finder = ShippedFinder.load(torch.device("cpu"))
     method = SpecularMethod.load(model, weights=options.weights, basis=basis)
     shards = ShardSet.open(options.shards)
-    rows = np.linspace(0, len(shards) - 1, min(options.count, len(shards))).astype(int).tolist()
-    asked = {name: str(getattr(options, name)) for name in ("weights", "shards", "count", "scan_step")}
-    measured = kept_errors(options.keep, asked)
+    rows = spread(list(range(len(shards))), options.count)
+    measurement = Measurement(
+        method,
+        Reconstructor.load(ReconstructionSettings(texture_size=TEXELS), torch.device("cpu")),
+        other,
+        frozenset(spread(rows, options.photometric)),
+        options.scan_step,
+    )
+    asked = {name: str(getattr(options, name)) for name in ("shards", "count", "scan_step", "photometric")}
+    files = {
+        "weights": options.weights or asset_path(WEIGHTS),
+        "shard_model": options.shard_model or asset_path(BASE_HEAD),
+    }
+    measured = kept_errors(options.keep, asked | {name: sha256(path) for name, path in files.items()})
     missing = [row for row in rows if row not in measured]
     for first in range(0, len(missing), BATCH):
         numbers = missing[first : first + BATCH]
         photos, points = seen_faces(finder, {row: shards.photo(row) for row in numbers})
         new: dict[int, Errors] = {row: {} for row in numbers}
         if photos:
-            new |= errors_of_photos(method, other, photos, points, options.scan_step)
+            new |= errors_of_photos(measurement, photos, points)
         measured |= new
         if options.keep is not None:
             with options.keep.open("a", encoding="utf-8") as file:
