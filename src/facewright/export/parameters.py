@@ -112,7 +112,7 @@ def read_parameters(path: Path) -> SavedParameters:
             camera=_read_camera(fields.group("camera")),
             light=light,
             point_light=point_light,
-            # Absent from files of facewright 0.1.0.dev0 before it was kept.
+            # Absent from files that were written before it was kept.
             shininess=None
             if coefficients.raw.get("shininess") is None
             else torch.tensor([coefficients.positive("shininess")]),
