@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from facewright.core.device import DeviceName, resolve_device
-from facewright.core.errors import HiddenFaceError
+from facewright.core.errors import HiddenFaceError, InputError
 from facewright.core.lazy import LazySequence
 from facewright.core.progress import StageClock
 from facewright.detection import Landmarks
@@ -106,12 +106,18 @@ class Reconstructor:
 
         Raises:
             AssetError: a model or weight file is missing or damaged.
-            InputError: the model of the settings has no dense landmarks, or there is no such method.
+            InputError: the model of the settings has no dense landmarks or no identity, or there is no such
+                method.
             UnavailableError: the device is not there.
         """
         settings = settings or ReconstructionSettings()
         target = device if isinstance(device, torch.device) else resolve_device(device)
         model = (load_face_model(Path(settings.model)) if settings.model else load_base_model()).to(target)
+        if not model.identity_count:
+            raise InputError(
+                f"expected a face model with identity components, got {model.name!r} without any: a fit "
+                "could not tell people apart."
+            )
         basis = basis_of_found(model, by_another=finder is not None)
         weights = Path(settings.weights) if settings.weights else None
         method = load_method(settings.method, model, basis, weights)
@@ -193,7 +199,7 @@ class Reconstructor:
                 for row in error.faces:
                     told = (
                         f"too little of the face lies in {faces[chosen[row]].name}: expected a face that is "
-                        "mostly in the photo; --no-photometric makes a rougher head of it."
+                        f"mostly in the photo{self._rougher()}."
                     )
                     results[chosen[row]] = HiddenFaceError(told, [chosen[row]])
                     del faces[chosen[row]]
@@ -208,6 +214,10 @@ class Reconstructor:
             return self._head(photos[index], result) if isinstance(result, _Fitted) else result
 
         return LazySequence(len(found), head)
+
+    def _rougher(self) -> str:
+        """What makes a head where the pixels do not; methods of papers always look at them."""
+        return "" if self.method else "; --no-photometric makes a rougher head of it"
 
     def _fit_one_person(
         self, pixels: Sequence[Tensor], faces: list[_Seen], clock: StageClock
@@ -236,9 +246,10 @@ class Reconstructor:
                 fit = refine_photometric(
                     self.model, pixels, fit, groups=groups, basis=self.basis, settings=how, covers=covers
                 )
-        if self.seam is not None:
-            fit = close_lips(self.model, self.seam, fit)
-        fit = close_lids(self.model, self.basis, fit)
+        with clock.stage("lips and lids"):
+            if self.seam is not None:
+                fit = close_lips(self.model, self.seam, fit)
+            fit = close_lids(self.model, self.basis, fit)
         singles = [fit.select(index) for index in range(len(faces))]
         with clock.stage("texture"):
             parameters = [single.parameters for single in singles]

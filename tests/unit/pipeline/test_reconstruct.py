@@ -130,8 +130,22 @@ def test_a_weak_face_leaves_the_others_of_its_photo(engine: Reconstructor) -> No
     heads = engine.reconstruct(photo(3, 2), all_faces=True)
     assert [float(head.detected_px[0, 0]) for head in heads] == [hidden_x[0], hidden_x[2]]
     assert [sum("left out" in warning for warning in head.warnings) for head in heads] == [1, 0]
-    with pytest.raises(HiddenFaceError, match=r"11\.png"):
+    with pytest.raises(HiddenFaceError, match=r"11\.png.*; --no-photometric makes a rougher head"):
         engine.reconstruct(photo(1, 1))
+
+
+def test_what_a_method_does_not_take_is_not_advised(
+    engine: Reconstructor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hidden(*_: object, **__: object) -> None:
+        raise HiddenFaceError("hardly", [0])
+
+    points = engine.finder.points[:1]  # pyright: ignore[reportAttributeAccessIssue]
+    teller = Teller(stages.fit_landmarks(engine.model, points, [(600, 800)], basis=engine.basis))
+    monkeypatch.setattr(stages, "head_texture", hidden)
+    with pytest.raises(HiddenFaceError) as told:
+        replace(engine, method=teller).reconstruct(photo(1))
+    assert str(told.value).endswith("expected a face that is mostly in the photo.")
 
 
 def test_faces_that_are_left_aside_are_told(engine: Reconstructor) -> None:
@@ -216,11 +230,14 @@ def test_seconds_of_heads_add_up_to_the_time_that_was_spent(
     monkeypatch.setattr("facewright.core.progress.time.perf_counter", tick)
     for head in engine.reconstruct(photo(3), all_faces=True):  # each stage takes one tick
         assert head.seconds == pytest.approx(
-            {"detection": 1 / 3, "landmark fit": 1, "photometric fit": 1, "texture": 1}
+            {"detection": 1 / 3, "landmark fit": 1, "photometric fit": 1, "lips and lids": 1, "texture": 1}
         )
     for head in engine.reconstruct_together([photo(1), photo(1)]):
         assert isinstance(head, Reconstruction)
-        assert head.seconds == {"detection": 1, "landmark fit": 0.5, "photometric fit": 0.5, "texture": 0.5}
+        assert head.seconds.pop("detection") == 1
+        assert head.seconds == dict.fromkeys(
+            ("landmark fit", "photometric fit", "lips and lids", "texture"), 0.5
+        )
 
 
 def test_the_residual_is_that_of_the_fit(engine: Reconstructor) -> None:
@@ -274,6 +291,9 @@ def test_another_model_is_read_from_its_file(engine: Reconstructor, tmp_path: Pa
     assert made_with(settings, BatchSettings()) != before  # other contents under the same name
     with pytest.raises(InputError, match="--to-base"):
         Reconstructor.load(settings, torch.device("cpu"), finder=engine.finder)
+    save_face_model(path, replace(engine.model, identity_basis=engine.model.identity_basis[:0]), origin)
+    with pytest.raises(InputError, match=r"identity components, got .* without any"):
+        Reconstructor.load(settings, torch.device("cpu"), finder=engine.finder)
 
 
 @dataclass
@@ -310,7 +330,7 @@ def test_a_method_finds_heads_in_place_of_the_fit(
     assert torch.equal(head.parameters.diffuse, other.parameters.diffuse)
     assert teller.asked == [(1, [1234.0])]
     assert shininess == [33.0]
-    assert {"teller", "detection", "texture"} == set(head.seconds)
+    assert {"teller", "detection", "lips and lids", "texture"} == set(head.seconds)
 
 
 def test_a_method_without_weights_says_how_to_get_them(
