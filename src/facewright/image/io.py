@@ -5,7 +5,7 @@ import math
 import re
 import struct
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,20 +164,51 @@ def photograph_from_array(pixels: np.ndarray, name: str = "photo") -> Photograph
         raise ImageError(f"{expected}; got shape {pixels.shape}.")
     if pixels.dtype != np.uint8 and not np.issubdtype(pixels.dtype, np.floating):
         raise ImageError(f"{expected}; got {pixels.dtype}.")
+
+    def strip(first: int, last: int) -> Tensor:
+        values = pixels[first:last].astype(np.float32)
+        if pixels.dtype == np.uint8:
+            values /= np.float32(255)
+        elif not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
+            raise ImageError(f"{expected}; got values from {values.min():g} to {values.max():g}.")
+        return torch.from_numpy(values.transpose(2, 0, 1))
+
+    return _from_strips(strip, (pixels.shape[0], pixels.shape[1]), name)
+
+
+def photograph_from_tensor(pixels: Tensor, name: str = "photo") -> Photograph:
+    """Take a picture that is already in memory, on its device.
+
+    Args:
+        pixels: (3, H, W) RGB, floating point in [0, 1], sRGB.
+        name: used in messages.
+
+    Raises:
+        ImageError: another shape, type or range.
+    """
+    if pixels.ndim != 3 or pixels.shape[0] != 3 or not pixels.is_floating_point():
+        told = f"{tuple(pixels.shape)} {pixels.dtype}"
+        raise ImageError(f"expected a tensor (3, H, W) of floats in [0, 1], sRGB; got {told}.")
+
+    def strip(first: int, last: int) -> Tensor:
+        values = pixels[:, first:last].float()
+        low, high = float(values.min()), float(values.max())
+        if not (low >= 0 and high <= 1):
+            raise ImageError(f"expected a tensor of values in [0, 1], sRGB; got {low:g} to {high:g}.")
+        return values
+
+    return _from_strips(strip, (pixels.shape[1], pixels.shape[2]), name)
+
+
+def _from_strips(strip: Callable[[int, int], Tensor], size: tuple[int, int], name: str) -> Photograph:
+    """A picture in memory at the size that it is worked on, of its strips of rows (C, h, W) in [0, 1]."""
     limits = PhotoLimits()
-    size = (pixels.shape[0], pixels.shape[1])
     _check_size(name, size, limits)
     factor = max(1, max(size) // limits.working_side)
-    strips = []
-    for first, last in _strips(size, factor):
-        strip = pixels[first:last].astype(np.float32)
-        if pixels.dtype == np.uint8:
-            strip /= np.float32(255)
-        elif not (np.isfinite(strip).all() and strip.min() >= 0 and strip.max() <= 1):
-            raise ImageError(f"{expected}; got values from {strip.min():g} to {strip.max():g}.")
-        planes = torch.from_numpy(strip.transpose(2, 0, 1))
-        strips.append(avg_pool2d(planes, factor, ceil_mode=True) if factor > 1 else planes)
-    tensor = torch.cat(strips, dim=1).expand(3, -1, -1)
+    parts = [strip(first, last) for first, last in _strips(size, factor)]
+    if factor > 1:
+        parts = [avg_pool2d(part, factor, ceil_mode=True) for part in parts]
+    tensor = (torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]).expand(3, -1, -1)
     if max(tensor.shape) > limits.working_side:
         fitted = _fitted(size, limits.working_side)
         tensor = interpolate(tensor[None], fitted, mode="bilinear", align_corners=False, antialias=True)[0]
@@ -200,13 +231,7 @@ def photograph_of(photo: Path | str | np.ndarray | Tensor | Photograph) -> Photo
     if isinstance(photo, np.ndarray):
         return photograph_from_array(photo)
     if isinstance(photo, Tensor):
-        if photo.ndim != 3 or photo.shape[0] != 3 or not photo.is_floating_point():
-            told = f"{tuple(photo.shape)} {photo.dtype}"
-            raise ImageError(f"expected a tensor (3, H, W) of floats in [0, 1], sRGB; got {told}.")
-        low, high = float(photo.min()), float(photo.max())
-        if not (low >= 0 and high <= 1):
-            raise ImageError(f"expected a tensor of values in [0, 1], sRGB; got {low:g} to {high:g}.")
-        return Photograph(photo.float(), (photo.shape[1], photo.shape[2]))
+        return photograph_from_tensor(photo)
     if not isinstance(photo, str | Path):
         told = type(photo).__name__
         raise ImageError(f"expected a photo as a path, an array, a tensor or a Photograph, got a {told}.")

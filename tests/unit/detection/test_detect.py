@@ -14,7 +14,7 @@ from torch.nn import functional
 from facewright.core.errors import AssetError
 from facewright.detection import DetectionSettings, FaceDetector, FaceLandmarker, Landmarks, detect
 from facewright.detection.crop import frames_from_landmarks
-from facewright.image.io import photograph_of
+from facewright.image.io import Photograph, photograph_of
 
 # Mirror partners of eye corners, mouth corners, nose tip and irises.
 LEFT_RIGHT = ((33, 263), (133, 362), (61, 291), (1, 1), (468, 473), (13, 13), (152, 152))
@@ -137,7 +137,7 @@ def test_face_filling_or_cut_by_the_border_is_found(networks: dict, astronaut: T
 def test_nothing_is_found_where_nothing_is(networks: dict, size: tuple[int, int]):
     generator = torch.Generator().manual_seed(3)
     for photo in (torch.zeros(3, *size), torch.ones(3, *size), torch.rand(3, *size, generator=generator)):
-        assert detect(photo, **networks) == []
+        assert detect(Photograph(photo, size), **networks) == []
 
 
 def test_only_what_may_be_a_face_is_looked_at_twice(astronaut: Tensor):

@@ -341,3 +341,20 @@ def test_a_photo_in_any_form_is_the_same_photo(tmp_path: Path) -> None:
     for wrong in (read.pixels[None], (255 * read.pixels).to(torch.uint8), read.pixels * 2):
         with pytest.raises(ImageError, match="expected"):
             photograph_of(wrong)
+
+
+@pytest.mark.parametrize("size", [(0, 0), (24, 0), (1, 1), (12000, 12000)])
+def test_tensors_have_the_limits_of_arrays(size: tuple[int, int]) -> None:
+    for empty in (torch.zeros(1).expand(3, *size), np.broadcast_to(np.float32(0), (*size, 3))):
+        with pytest.raises(ImageError, match=r"million pixels|on the shorter side"):
+            photograph_of(empty)
+
+
+def test_a_large_tensor_is_reduced_as_an_array_is() -> None:
+    pixels = np.random.default_rng(2).integers(0, 256, (24, 6144, 3), dtype=np.uint8)
+    array = photograph_of(pixels)
+    tensor = photograph_of(torch.from_numpy(pixels).permute(2, 0, 1).double() / 255)
+    assert tensor.size == array.size == (24, 6144)
+    assert tensor.scale == array.scale == 2
+    assert tensor.pixels.dtype == torch.float32
+    torch.testing.assert_close(tensor.pixels, array.pixels, atol=1e-6, rtol=0)
