@@ -1,5 +1,6 @@
 """The specular method's tables on the synthetic twin of its data."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -10,18 +11,27 @@ from typing import cast, get_args
 from facewright.core.device import DeviceName
 from facewright.core.errors import InputError, UnavailableError
 from facewright.core.files import read_marker
+from facewright.data.protocols import photo_protocol
 from facewright.data.shard_reader import ShardSet
 from facewright.detection.landmarker import FIRST, SECOND
 from facewright.detection.recognition import FILE as RECOGNITION
 from facewright.detection.recognition import shipped_features
 from facewright.evaluation.ablation import AblationTable, Variant
-from facewright.methods.specular.examples import INDEX, MAX_INDEX, Examples, digest_of, write_examples
+from facewright.methods.specular.examples import (
+    FORMAT,
+    INDEX,
+    MAX_INDEX,
+    Examples,
+    digest_of,
+    write_examples,
+)
 from facewright.methods.specular.prepare import Preparer, synthetic_photos
 from facewright.methods.specular.recipe import RECIPE
 from facewright.methods.specular.scales import SpecularTraining, training_of, without
 from facewright.methods.specular.tables import TABLES
 from facewright.methods.specular.train import SpecularTask
 from facewright.models.base import BASE_HEAD, load_base_model
+from facewright.pipeline.reproduce import first_difference
 from facewright.pipeline.synthesize import SynthesisSettings, synthesize_into
 from facewright.pipeline.versions import version_values
 from facewright.training.loop import train
@@ -90,7 +100,7 @@ class SpecularStudy:
         """Scale, schedule, losses, data, and the files that the numbers depend on."""
         told = {k: value for k, value in asdict(self._schedule()).items() if k not in ("seed", "device")}
         training = asdict(self._training())
-        assets = _checksums(BASE_HEAD, RECOGNITION)
+        assets = _checksums(BASE_HEAD, RECOGNITION, SECOND)  # whose backbone "mini" starts from
         return {
             "scale": self.scale,
             "schedule": told,
@@ -111,8 +121,10 @@ class SpecularStudy:
 
     def _source(self) -> Mapping[str, object]:
         """What the twin's examples are prepared from."""
+        told = {"protocol": PROTOCOL, "count": self._count(), "seed": TWIN_SEED, "format": FORMAT}
+        drawn = asdict(photo_protocol(PROTOCOL).settings)
         assets = _checksums(BASE_HEAD, FIRST, SECOND)
-        return {"protocol": PROTOCOL, "count": self._count(), "seed": TWIN_SEED, "assets": assets}
+        return json.loads(json.dumps({**told, "settings": drawn, "assets": assets}))
 
     def prepare(self, folder: Path) -> None:
         """Synthesise the twin and cut its crops, unless examples were given or it is there.
@@ -131,8 +143,8 @@ class SpecularStudy:
             found = {name: there.get(name) for name in wanted}
             if found != wanted:
                 raise InputError(
-                    f"{folder / EXAMPLES} was prepared from {found}, expected {wanted}: choose another "
-                    "folder with --out."
+                    f"{folder / EXAMPLES} was prepared from other photos "
+                    f"({first_difference(found, wanted)}): choose another folder with --out."
                 )
             return
         synthesize_into(folder / TWIN, SynthesisSettings(PROTOCOL, self._count(), TWIN_SEED), 1)

@@ -250,8 +250,13 @@ def _told(settings: SynthesisSettings, protocol: PhotoProtocol | ScanProtocol) -
         # Another device rounds differently, and a GPU does in another batch.
         "device": settings.device,
         "batch": None if settings.device == "cpu" else settings.batch or DEVICE_BLOCK,
-        "settings": json.loads(json.dumps(asdict(protocol))),
+        "settings": _as_json(protocol),
+        **({} if isinstance(protocol, PhotoProtocol) else {"sampling": _as_json(SamplingSettings())}),
     }
+
+
+def _as_json(settings: PhotoProtocol | ScanProtocol | SamplingSettings) -> dict[str, Any]:
+    return json.loads(json.dumps(asdict(settings)))
 
 
 def _same_settings(out: Path, told: Mapping[str, Any]) -> None:

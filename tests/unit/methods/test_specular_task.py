@@ -87,6 +87,12 @@ def test_folders_of_something_else_are_refused(model, folder, tmp_path):
     (broken / "crops.npy").write_bytes((folder / "crops.npy").read_bytes()[:500])
     with pytest.raises(InputError, match="crops"):
         Examples([broken], model)
+    told = json.loads((folder / INDEX).read_text())
+    (broken / INDEX).write_text(json.dumps({**told, "format": "facewright specular examples 1"}))
+    with pytest.raises(InputError, match=r"specular examples 1', expected .*prepare it again"):
+        Examples([broken], model)
+    drawn_examples(broken, model)  # which is possible
+    Examples([broken], model)
     (broken / INDEX).write_text("{")
     with pytest.raises(InputError, match="no whole examples"):
         Examples([broken], model)

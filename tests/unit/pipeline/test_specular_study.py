@@ -2,18 +2,20 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from facewright.core.errors import InputError
+from facewright.data.protocols import PHOTO_PROTOCOLS, photo_protocol
 from facewright.evaluation.ablation import Variant
 from facewright.methods.specular.examples import INDEX, Examples
 from facewright.methods.specular.tables import TABLES
 from facewright.models.base import load_base_model
 from facewright.pipeline import reproduce_specular
 from facewright.pipeline.reproduce import reproduce
-from facewright.pipeline.reproduce_specular import EXAMPLES, SpecularStudy
+from facewright.pipeline.reproduce_specular import EXAMPLES, PROTOCOL, SpecularStudy
 
 COUNT = 5
 
@@ -58,8 +60,28 @@ def test_examples_of_another_twin_are_refused(prepared, monkeypatch, name, value
         monkeypatch.setattr(reproduce_specular, "TWIN_SEED", value)
     else:
         monkeypatch.setattr(SpecularStudy, name, lambda _: value)
-    with pytest.raises(InputError, match=r"was prepared from .* expected .*--out"):
+    with pytest.raises(InputError, match=r"was prepared from other photos \(.*, now .*--out"):
         SpecularStudy("mini", steps=1).prepare(prepared)
+
+
+def test_photos_of_other_distributions_and_examples_of_another_format_are_other_data(
+    prepared, monkeypatch
+) -> None:
+    protocol = photo_protocol(PROTOCOL)
+    studies = [SpecularStudy("mini", steps=1)]
+    before = studies[0].settings()["data"]
+    with monkeypatch.context() as patch:
+        drawn = replace(protocol.settings, shininess=(20.0, 20.0))
+        patch.setitem(PHOTO_PROTOCOLS, PROTOCOL, replace(protocol, settings=drawn))
+        studies.append(SpecularStudy("mini", steps=1))
+        with pytest.raises(InputError, match=r"other photos \(source\.settings\.shininess"):
+            studies[1].prepare(prepared)
+    monkeypatch.setattr(reproduce_specular, "FORMAT", "facewright specular examples 9")
+    studies.append(SpecularStudy("mini", steps=1))
+    with pytest.raises(InputError, match=r"other photos \(source\.format"):
+        studies[2].prepare(prepared)
+    for study in studies[1:]:
+        assert study.settings()["data"] != before
 
 
 def test_examples_that_do_not_say_of_what_they_are_are_refused(prepared, tmp_path) -> None:
@@ -81,7 +103,7 @@ def test_runs_of_other_heads_networks_and_examples_are_not_mixed(prepared, tmp_p
     with pytest.raises(InputError, match="other settings"):
         reproduce(studies[1], "1", tmp_path / "out", 1)
     shipped = reproduce_specular.version_values()["assets"]
-    for name in (reproduce_specular.BASE_HEAD, reproduce_specular.RECOGNITION):
+    for name in (reproduce_specular.BASE_HEAD, reproduce_specular.RECOGNITION, reproduce_specular.SECOND):
         changed = {"assets": {**shipped, name: "another"}}
         monkeypatch.setattr(reproduce_specular, "version_values", lambda changed=changed: changed)
         with pytest.raises(InputError, match=rf"other settings \(settings\.assets\.{name}"):

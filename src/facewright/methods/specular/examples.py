@@ -22,7 +22,8 @@ from facewright.scene.lighting import PointLight, SphericalHarmonicsLight
 from facewright.scene.parameters import HeadParameters
 from facewright.scene.pose import Pose
 
-FORMAT = "facewright specular examples 2"
+KIND = "facewright specular examples"
+FORMAT = f"{KIND} 2"
 INDEX = "examples.json"
 MAX_INDEX = 1 << 16
 MAX_SIDE = 512  # px of a crop
@@ -283,6 +284,8 @@ def _mapped(path: Path) -> ndarray:
 def _opened(folder: Path, model: tuple[str, str], width: int) -> tuple[int, dict[str, ndarray]]:
     """Side of the crops of a folder, and its arrays."""
     told = read_marker(folder / INDEX, MAX_INDEX) or {}
+    if _ours(folder) and told["format"] != FORMAT:
+        raise InputError(f"{folder} is of {told['format']!r}, expected {FORMAT!r}: prepare it again.")
     if told.get("format") != FORMAT:
         raise InputError(
             f"{folder} holds no whole examples of the specular method: expected a folder that "
@@ -361,8 +364,8 @@ def write_examples(
 
 
 def _ours(folder: Path) -> bool:
-    """Whether a folder holds examples."""
-    return (read_marker(folder / INDEX, MAX_INDEX) or {}).get("format") == FORMAT
+    """Whether a folder holds examples, of this format or another."""
+    return str((read_marker(folder / INDEX, MAX_INDEX) or {}).get("format")).startswith(KIND)
 
 
 def row_of(example: Example, layout: HeadLayout) -> dict[str, ndarray]:
