@@ -1,5 +1,6 @@
 """Crops as other photos of the same face might have come out: moved, lit, blurred, noisy, partly hidden."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional
 
+from facewright.core.ranges import check_range
 from facewright.detection.aligned_crop import SIZE
 
 
@@ -37,6 +39,11 @@ class AugmentationSettings:
     noise: float = 0.03
     occlusion: float = 0.3
     border: float = 0.4
+
+    def __post_init__(self) -> None:
+        check_range(self, 0, math.inf, "shift", "roll", "noise")
+        check_range(self, 0, 1, "scale", "light", "blur", "occlusion", "border")
+        check_range(self, 1, SIZE, "coarsest")
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """How long, how fast and on what a network is trained."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 from facewright.core.device import DeviceName
 from facewright.core.errors import InputError
+from facewright.core.ranges import check_range
 
 ScheduleName = Literal["constant", "cosine", "thirds"]
 OptimizerName = Literal["adam", "adamw", "sgd"]
@@ -52,13 +54,10 @@ class TrainingSettings:
     device: DeviceName = "auto"
 
     def __post_init__(self) -> None:
-        for name, least in (("steps", 1), ("batch", 1), ("accumulate", 1), ("warmup", 0), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"expected {name} of at least {least}, got {getattr(self, name)}.")
-        for name in ("evaluate_every", "checkpoint_every", "journal_every", "clip", "weight_decay"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"expected {name} of at least 0, got {getattr(self, name)}.")
-        if not self.learning_rate > 0 or not 0 <= self.ema < 1:
+        check_range(self, 1, math.inf, "steps", "batch", "accumulate")
+        check_range(self, 0, math.inf, "warmup", "seed", "clip", "weight_decay")
+        check_range(self, 0, math.inf, "evaluate_every", "checkpoint_every", "journal_every")
+        if not 0 < self.learning_rate < math.inf or not 0 <= self.ema < 1:
             raise InputError(
                 f"expected a learning rate above 0 and an ema in [0, 1), got {self.learning_rate} and "
                 f"{self.ema}."

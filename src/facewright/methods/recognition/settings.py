@@ -1,11 +1,14 @@
 """What the recognition network is trained on and how."""
 
+import math
 from dataclasses import dataclass, field
 
+from facewright.core.ranges import check_range
 from facewright.data.crop_augmentation import AugmentationSettings
 from facewright.networks.recognition import RecognitionNetworkSettings
 
 ALL_FOLDS = tuple(range(10))
+LEAST_SCALE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,10 @@ class MarginSettings:
     angle: float = 0.0
     cosine: float = 0.25
     ramp: int = 1000
+
+    def __post_init__(self) -> None:
+        check_range(self, LEAST_SCALE, math.inf, "scale")
+        check_range(self, 0, math.inf, "angle", "cosine", "ramp")
 
 
 @dataclass(frozen=True)
@@ -45,3 +52,7 @@ class RecognitionSettings:
     network: RecognitionNetworkSettings = field(default_factory=RecognitionNetworkSettings)
     margin: MarginSettings = field(default_factory=MarginSettings)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+
+    def __post_init__(self) -> None:
+        check_range(self, 1, math.inf, "batch")
+        check_range(self, 0, 1, "share")

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from facewright.core.ranges import check_range
 from facewright.image.color import LUMA_WEIGHTS
 from facewright.methods.segmentation.crops import ROOM
 from facewright.methods.segmentation.labels import ANY, BIT
@@ -47,6 +48,10 @@ class AugmentSettings:
     coarsest: float = 0.25
     noise: float = 0.06
     jpeg: float = 0.3
+
+    def __post_init__(self) -> None:
+        check_range(self, 0, math.inf, "roll", "scale", "shift", "gain", "tint", "gamma", "noise")
+        check_range(self, 0, 1, "patch", "grey", "soft", "jpeg", "coarsest")
 
 
 def viewed(

@@ -1,5 +1,6 @@
 """The task of learning segmentation: exact labels of synthetic photos, half-known ones of real photos."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from facewright.core.errors import InputError
+from facewright.core.ranges import check_range
 from facewright.core.tensor_records import device_of, on_device
 from facewright.detection.segmentation import CLASSES
 from facewright.methods.segmentation.augment import AugmentSettings, covered, photographed, unchanged, viewed
@@ -46,6 +48,11 @@ class SegmentationSettings:
     real_weight: float = 0.5
     small_weight: float = 3.0
     coarse_steps: int = 0
+
+    def __post_init__(self) -> None:
+        check_range(self, 1, math.inf, "batch")
+        check_range(self, 0, 1, "real")
+        check_range(self, 0, math.inf, "real_weight", "small_weight", "coarse_steps")
 
 
 @dataclass(frozen=True)
@@ -101,8 +108,10 @@ class SegmentationTask:
 
     def build(self, seed: int) -> nn.Module:
         """A fresh network."""
-        torch.manual_seed(seed)
-        return channels_last(SegmentationNetwork(self.options.network))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = SegmentationNetwork(self.options.network)
+        return channels_last(network)
 
     def batch(self, seed: int, step: int, part: int, parts: int) -> SegmentationBatch:
         """Crops of a step, synthetic and real."""

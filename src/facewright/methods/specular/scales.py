@@ -1,7 +1,9 @@
 """What the specular method is trained with, at each scale."""
 
+import math
 from dataclasses import dataclass, field, replace
 
+from facewright.core.ranges import check_range
 from facewright.methods.specular.settings import (
     LossSettings,
     LossWeights,
@@ -58,6 +60,12 @@ class SpecularTraining:
     evaluated_trained: int = 0
     landmarker_start: bool = False
     face_alone: bool = False
+
+    def __post_init__(self) -> None:
+        check_range(self, 1, math.inf, "batch", "render_every", "render_rows", "evaluated")
+        check_range(self, 0, math.inf, "render_from", "noise", "evaluated_trained")
+        check_range(self, 0, 1, "photos", "grey", "patch")
+        check_range(self, 1, EVALUATION_BATCH, "evaluated_drawn")
 
     @classmethod
     def full(cls) -> "SpecularTraining":
@@ -117,7 +125,8 @@ def training_of(scale: Scale, steps: int, *, identity: bool = False) -> Specular
 
     Args:
         scale: "full" is the paper's.
-        steps: of the training; the mouth counts after a quarter of them as in the paper, in "small" at once.
+        steps: of the training; the mouth counts after a quarter of them, at the latest from the paper's step
+            on, so that a run may be made longer than the paper's; in "small" at once.
         identity: with the identity loss, as "full" always has it.
     """
     training = {
@@ -127,7 +136,7 @@ def training_of(scale: Scale, steps: int, *, identity: bool = False) -> Specular
     }[scale]()
     losses = training.losses
     if scale != "small":
-        losses = replace(losses, mouth_start=steps // MOUTH_FROM)
+        losses = replace(losses, mouth_start=min(steps // MOUTH_FROM, LossSettings().mouth_start))
     if identity:
         losses = replace(losses, weights=replace(losses.weights, identity=LossWeights().identity))
     return replace(training, losses=losses)

@@ -1,13 +1,17 @@
 """All switches of the specular method: its camera, gamma, network and losses."""
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from facewright.core.errors import InputError
+from facewright.core.ranges import check_range
 
 CameraKind = Literal["perspective", "scaled", "weak"]
 GammaKind = Literal["srgb", "display", "albedo"]
 UniformKind = Literal["lit", "albedo"]
+LEAST_PROBABILITY = 1e-3
+LARGEST = 4096  # px of a picture
 LOSSES = ("identity", "photo", "landmark", "mouth", "regularisation", "uniform")
 
 
@@ -32,6 +36,9 @@ class LossWeights:
     mouth: float = 1.3e-3
     regularisation: float = 5.0e-4
     uniform: float = 5.0
+
+    def __post_init__(self) -> None:
+        check_range(self, 0, math.inf, *(one.name for one in fields(self)))
 
     def without(self, name: str) -> "LossWeights":
         """The same weights without one loss: an ablation of tables 1 and 2.
@@ -70,6 +77,11 @@ class LossSettings:
     uniform_power: Literal[1, 2] = 2
     reference_size: int = 224
 
+    def __post_init__(self) -> None:
+        check_range(self, 0, math.inf, "eta", "strong_landmarks", "mouth_start")
+        check_range(self, LEAST_PROBABILITY, 1, "skin_threshold")
+        check_range(self, 1, math.inf, "reference_size")
+
 
 @dataclass(frozen=True)
 class RenderSettings:
@@ -89,6 +101,9 @@ class RenderSettings:
     camera: CameraKind = "perspective"
     gamma: GammaKind = "srgb"
     lamp_diffuse: bool = True
+
+    def __post_init__(self) -> None:
+        check_range(self, 1, LARGEST, "size")
 
     @classmethod
     def of_paper(cls) -> "RenderSettings":
@@ -158,6 +173,14 @@ class SupervisionWeights:
     light: float = 1.0
     lamp: float = 0.5
     shininess: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_range(self, 0, math.inf, *(one.name for one in fields(self)))
+
+    @classmethod
+    def none(cls) -> "SupervisionWeights":
+        """No term at all, to which some can be added."""
+        return cls(**{one.name: 0.0 for one in fields(cls)})
 
     def used(self) -> dict[str, float]:
         """Weights that are not 0."""

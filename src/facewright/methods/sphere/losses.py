@@ -1,11 +1,13 @@
 """Losses of stage 2, each a function of its own, and their weights."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from facewright.core.ranges import check_range
 from facewright.geometry.laplacian import uniform_laplacian
 from facewright.methods.sphere.codes import orthonormality_loss
 from facewright.models.face_model import FaceModel
@@ -51,6 +53,9 @@ class SphereWeights:
     residual: float = 0.02
     orthonormal: float = 1.0
     basis: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_range(self, 0, math.inf, *(one.name for one in fields(self)))
 
 
 def point_loss(points: Float[Tensor, "B L 2"], targets: Float[Tensor, "B L 2"]) -> Float[Tensor, " B"]:

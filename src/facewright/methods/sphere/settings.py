@@ -1,9 +1,11 @@
 """All switches of stage 1: the basis that is learned from scans."""
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from facewright.core.errors import InputError
+from facewright.core.ranges import check_range
 
 ModelName = Literal["PCA", "Linear", "Sphere-Linear", "SFM"]
 StartName = Literal["pca", "random"]
@@ -25,6 +27,9 @@ class Stage1Weights:
     softmax: float = 1.0
     centre: float = 3.0
     orthonormality: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_range(self, 0, math.inf, *(one.name for one in fields(self)))
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Stage 2 as a task of the training loop: the encoder and the basis learn from photographs."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from facewright.core.errors import InputError
+from facewright.core.ranges import check_range
 from facewright.core.row_file import joined_digest, rows_digest
 from facewright.core.tensor_records import Movable, device_of, map_tensors
 from facewright.data.aligned_faces import (
@@ -112,8 +114,10 @@ class SphereTraining:
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.labelled <= 1:
-            raise InputError(f"expected a share of labelled photos from 0 to 1, got {self.labelled}.")
+        check_range(self, 0, 1, "labelled", "share")
+        check_range(self, 1, math.inf, "batch", "draw_every")
+        check_range(self, 0, math.inf, "warm_up", "margin_ramp", "drawn", "meshes", "margin_scale", "margin")
+        check_range(self, 0, math.inf, "scale_share", "trunk_rate", "class_rate")
 
 
 @dataclass(frozen=True)

@@ -154,6 +154,18 @@ def test_batches_depend_on_their_arguments_alone(crops) -> None:
     assert ((one.images >= 0) & (one.images <= 1)).all()
 
 
+def test_building_a_network_leaves_the_caller_s_random_numbers(crops) -> None:
+    task = SegmentationTask(crops, TINY)
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    first, same, other = (task.build(seed).state_dict() for seed in (0, 0, 1))
+    assert torch.equal(torch.rand(1), expected)
+    name = next(name for name, value in first.items() if value.ndim > 1)
+    assert torch.equal(first[name], same[name])
+    assert not torch.equal(first[name], other[name])
+
+
 def test_first_steps_see_smaller_crops(crops) -> None:
     task = SegmentationTask(crops, replace(TINY, network=WHOLE, coarse_steps=2))
     assert [task.batch(0, step, 0, 1).images.shape[-1] for step in range(4)] == [32, 32, 64, 64]
