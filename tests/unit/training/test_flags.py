@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 import pytest
 import tyro
 
-from facewright.methods.specular.recipe import RECIPE
+from facewright.methods.specular.recipe import RECIPE, _training
 from facewright.methods.specular.scales import SpecularTraining, training_of
+from facewright.methods.specular.settings import SupervisionWeights
 from facewright.pipeline.training import RECIPES, training_recipe
 from facewright.training.flags import changed, with_flags
 
@@ -79,8 +80,26 @@ def test_every_switch_of_the_specular_method_is_a_flag() -> None:
         parsed(training_recipe(method).options, *(["--crops", "."] if method == "segmentation" else []))
 
 
+@pytest.mark.parametrize(
+    ("scale", "line", "used"),
+    [
+        ("full", [], None),
+        ("full", ["--supervision-shape", "2"], {"shape": 2.0}),
+        ("full", ["--supervision-shape", "0"], None),
+        ("mini", ["--supervision", "on", "--supervision-shape", "2"], SupervisionWeights(shape=2.0).used()),
+        ("small", [], SupervisionWeights().used()),
+        ("small", ["--supervision", "off"], None),
+        ("small", ["--supervision", "off", "--supervision-albedo", "3"], {"albedo": 3.0}),
+    ],
+)
+def test_one_term_of_the_truth_is_switched_on_alone_and_all_are_switched_off(scale, line, used) -> None:
+    training = _training(parsed(RECIPE.options, *line), scale, RECIPE.scales[scale])
+    assert (training.supervision and training.supervision.used()) == used
+
+
 def test_the_mouth_counts_from_a_share_of_the_steps() -> None:
     assert [training_of("full", steps).losses.mouth_start for steps in (200_000, 20_000)] == [50_000, 5_000]
+    assert training_of("full", 300_000).losses.mouth_start == 50_000  # a run that is made longer goes on
     assert training_of("mini", 400).losses.mouth_start == 100
     assert training_of("small", 6000).losses.mouth_start == 0
     assert training_of("full", 8).losses.weights == SpecularTraining().losses.weights

@@ -1,6 +1,6 @@
 """How ``facewright train specular`` trains."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from facewright.core.assets import asset_path
@@ -8,12 +8,13 @@ from facewright.data.protocols import photo_protocol
 from facewright.detection.recognition import FILE, NetworkFeatures
 from facewright.methods.specular.examples import Examples
 from facewright.methods.specular.scales import SpecularTraining, training_of
+from facewright.methods.specular.settings import SupervisionWeights
 from facewright.methods.specular.streamed import ExampleStream
 from facewright.methods.specular.train import SpecularTask
 from facewright.models.base import load_base_model
 from facewright.networks.recognition import RecognitionNetwork, RecognitionNetworkSettings
 from facewright.training.checkpoint import trained_network
-from facewright.training.flags import changed, with_flags
+from facewright.training.flags import OnOff, changed, with_flags
 from facewright.training.recipe import Recipe, Scale
 from facewright.training.settings import TrainingSettings
 
@@ -35,11 +36,26 @@ class SpecularOptions:
     shipped one if not given."""
     imagenet: Path | None = None
     """Of scale full: weights of a ResNet-50 to start from, safetensors with torchvision's names."""
+    supervision: OnOff | None = None
+    """All terms on the truth of synthetic photos, or none, as in the paper; the scale's if not given. Where
+    there are none, --supervision-shape 1 and the like switch on that term alone."""
+
+
+def _training(options: SpecularOptions, scale: Scale, settings: TrainingSettings) -> SpecularTraining:
+    training = training_of(scale, settings.steps, identity=options.identity)
+    if options.supervision is not None:
+        told = SupervisionWeights() if options.supervision == "on" else None
+        training = replace(training, supervision=told)
+    terms = [getattr(options, f"supervision_{one.name}", None) for one in fields(SupervisionWeights)]
+    if training.supervision is None and any(term is not None for term in terms):
+        training = replace(training, supervision=SupervisionWeights.none())
+    training = changed(replace(training, batch=settings.batch), options)
+    nothing = training.supervision is not None and not training.supervision.used()
+    return replace(training, supervision=None) if nothing else training
 
 
 def _task(options: SpecularOptions, scale: Scale, settings: TrainingSettings) -> SpecularTask:
-    training = training_of(scale, settings.steps, identity=options.identity)
-    training = changed(replace(training, batch=settings.batch), options)
+    training = _training(options, scale, settings)
     files = {} if options.imagenet is None else {"imagenet": options.imagenet}
     recognition = None
     if training.losses.weights.identity > 0:
