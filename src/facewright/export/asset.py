@@ -113,12 +113,15 @@ def head_asset(
 
 
 def asset_of_fit(model: FaceModel, parameters: HeadParameters, albedo: Float[Tensor, "H W 3"]) -> HeadAsset:
-    """The head of a fit (B = 1) with its albedo map (linear RGB); its own gloss where a lamp told of it."""
-    own = parameters
-    specular = own.specular[0] if own.point_light is not None else None
+    """The head of a fit (B = 1) with its albedo map (linear RGB); its own gloss where a lamp told of it.
+
+    Without highlights nothing in the photo told how wide they are, either.
+    """
+    own, lit = parameters, parameters.point_light is not None
     texture = texture_from_linear(albedo)
+    specular = own.specular[0] if lit else None
     asset = head_asset(model, own.identity[0], own.expression[0], texture, specular=specular)
-    return asset if own.shininess is None else replace(asset, shininess=float(own.shininess))
+    return replace(asset, shininess=float(own.shininess)) if lit and own.shininess is not None else asset
 
 
 def check_head(head: HeadAsset) -> None:

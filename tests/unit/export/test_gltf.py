@@ -12,7 +12,11 @@ import torch
 from PIL import Image
 
 from facewright.core.errors import InputError
-from facewright.export import AssetLamp, glb_of, head_asset
+from facewright.export import AssetLamp, asset_of_fit, glb_of, head_asset
+from facewright.scene.camera import PerspectiveCamera
+from facewright.scene.lighting import PointLight, SphericalHarmonicsLight
+from facewright.scene.parameters import HeadParameters
+from facewright.scene.pose import Pose
 
 DTYPES = {5126: "<f4", 5123: "<u2", 5125: "<u4"}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
@@ -231,6 +235,27 @@ def test_narrow_highlights_are_smooth_skin(asset):
     assert found[1]["skin"] ** 4 == pytest.approx(2 / 12, rel=1e-3)
     assert found[2]["skin"] < found[0]["skin"] < found[1]["skin"]
     assert found[1]["eye"] == found[2]["eye"] == found[0]["eye"]
+
+
+def test_without_a_lamp_no_photo_told_how_wide_highlights_are(miniature):
+    def nothing(count):
+        return torch.zeros(1, count)
+
+    fit = HeadParameters(
+        identity=nothing(miniature.identity_count),
+        expression=nothing(miniature.expression_count),
+        diffuse=nothing(miniature.diffuse_count),
+        specular=nothing(miniature.specular_count),
+        pose=Pose(torch.eye(3)[None], nothing(3)),
+        camera=PerspectiveCamera(torch.ones(1), nothing(2), (4, 4)),
+        light=SphericalHarmonicsLight(torch.zeros(1, 9, 3)),
+        point_light=PointLight(nothing(3), torch.ones(1, 3)),
+        shininess=torch.tensor([40.0]),
+    )
+    albedo = torch.full((8, 8, 3), 0.5)
+    assert asset_of_fit(miniature, fit, albedo).shininess == 40.0
+    dark = asset_of_fit(miniature, replace(fit, point_light=None), albedo)
+    assert (dark.shininess, dark.gloss) == (None, None)
 
 
 def test_gloss_varies_over_the_skin(miniature, texture):
