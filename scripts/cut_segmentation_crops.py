@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from facewright.core.errors import InputError
+from facewright.core.errors import FacewrightError, InputError
 from facewright.core.progress import ProgressBar
 from facewright.data.datasets.kept_out import is_kept_out
 from facewright.data.datasets.labelled_folders import FolderName, read_labelled_folder
@@ -68,6 +68,14 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=2700, help="photos of each set for training")
     parser.add_argument("--kept-out", type=int, default=200, help="photos of each set for the evaluation")
     options = parser.parse_args()
+    try:
+        cut_all(options)
+    except FacewrightError as error:
+        raise SystemExit(f"cut_segmentation_crops: {error}") from None
+
+
+def cut_all(options: argparse.Namespace) -> None:
+    """Cut what is not there yet."""
     torch.set_num_threads(1)
     cuts: list[tuple[str, int, Callable[[int], Crops]]] = []
     for folder in options.synthetic:

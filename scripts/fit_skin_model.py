@@ -113,6 +113,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write here instead of into the package")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if not options.crops.is_dir():
+        parser.error(f"expected a folder of scripts/cut_segmentation_crops.py, found none at {options.crops}")
     rng = np.random.default_rng(options.seed)
     names = sorted(path.name for path in options.crops.iterdir() if not path.name.startswith("."))
     seen = [name for name in names if not name.endswith(KEPT_OUT)]
@@ -138,7 +140,8 @@ def main() -> None:
         if found:
             measured[name.removesuffix(KEPT_OUT)] = figures(model, found)
     print(json.dumps(measured, indent=1))
-    command = f"python scripts/fit_skin_model.py --seed {options.seed}"
+    told = {name: getattr(options, name) for name in ("crops", "seed", "most", "real")}
+    command = " ".join(["python scripts/fit_skin_model.py", *(f"--{name} {told[name]}" for name in told)])
     notes = {"licence": LICENCE, "command": command, "metrics": json.dumps(measured)}
     path = options.out or assets_folder() / FILE
     model.save(path, {**notes, "grey_below": str(GREY)})
