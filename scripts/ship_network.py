@@ -80,6 +80,22 @@ def sphere_encoder(path: Path) -> Shipped:
     return network, {"data": data, **header}
 
 
+def specular(path: Path) -> Shipped:
+    """The network of a run of ``facewright train specular``, and its header with the data."""
+    network, header = trained_network(path, "specular", SpecularNetwork, NetworkSettings)
+    sources = json.loads(header["settings"]).get("specular.data", [])
+    sets = [one for source in sources for one in source["sets"]]
+    if not sets:
+        return network, header
+    told = [
+        f"{one['photos']} photos of {one['name']}" + (f" (seed {one['seed']})" if "seed" in one else "")
+        for one in sets
+    ]
+    kept = sum(one.get("kept_out", 0) for one in sets)
+    data = f"{', '.join(told)}; kept out: {kept} synthetic photos, a tenth of the people of the others"
+    return network, {"data": f"examples of scripts/prepare_specular.py: {data}", **header}
+
+
 def head_of(name: str, checkpoint: Path, file: Path | None) -> dict[str, str]:
     """Header by which a network says of which head it is, and in which versions.
 
@@ -124,7 +140,7 @@ TASKS = {
         path, "segmentation", SegmentationNetwork, SegmentationNetworkSettings
     ),
     "sphere_encoder": sphere_encoder,
-    "specular": lambda path: trained_network(path, "specular", SpecularNetwork, NetworkSettings),
+    "specular": specular,
 }
 
 

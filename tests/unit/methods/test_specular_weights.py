@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 import tyro
-from tests.unit.methods.drawn_examples import NETWORK, SIZE, TRAINING
+from tests.unit.methods.drawn_examples import NETWORK, SIZE, TRAINING, drawn_examples
 
 from facewright.core.assets import read_safetensors, write_safetensors
 from facewright.core.errors import AssetError, InputError
@@ -84,6 +84,28 @@ def test_what_a_run_tells_goes_along_when_its_weights_are_shipped(task, model, t
     write_weights(shipped, weak.build(0), wrong)
     with pytest.raises(AssetError, match="fisheye"):
         SpecularMethod.load(model, weights=shipped)
+
+
+def test_a_run_tells_its_data_where_the_examples_do(model, task, tmp_path, monkeypatch):
+    assert "data" not in task.settings()  # examples that say nothing change no run's identity
+    folder = drawn_examples(tmp_path / "examples", model)
+    told = json.loads((folder / INDEX).read_text())
+    sets = [
+        {"name": "synthetic-celeba", "seed": 1, "photos": 14, "kept_out": 4},
+        {"name": "faces_in_colour", "photos": 7},
+    ]
+    (folder / INDEX).write_text(json.dumps({**told, "source": {"sets": sets, "segmentation": "outline"}}))
+    own = SpecularTask(model, Examples([folder], model), TRAINING)
+    best, shipped = tmp_path / "best.safetensors", tmp_path / "shipped.safetensors"
+    identity = identity_of(own, TrainingSettings(steps=1, batch=6), 1)
+    write_best(best, own.build(0), best_header(own, identity, RunState(), {"command": "facewright train"}))
+    line = ["ship_network", "specular", "--checkpoint", str(best), "--to", str(shipped), "--licence", "ours"]
+    monkeypatch.setattr(sys, "argv", line)
+    ship()
+    assert read_safetensors(shipped)[1]["data"] == (
+        "examples of scripts/prepare_specular.py: 14 photos of synthetic-celeba (seed 1), 7 photos of "
+        "faces_in_colour; kept out: 4 synthetic photos, a tenth of the people of the others"
+    )
 
 
 def test_the_command_takes_a_recognition_network_of_one_s_own(folder, tmp_path):

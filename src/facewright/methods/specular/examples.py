@@ -237,6 +237,12 @@ class Examples:
         }
         self.flags = np.concatenate(flags)
 
+    @property
+    def sources(self) -> list[object]:
+        """What ``write_examples`` was told that each folder was prepared from, as far as it was told."""
+        told = [(read_marker(folder / INDEX, MAX_INDEX) or {}).get("source") for folder in self._source[0]]
+        return [each for each in told if each]
+
     @cached_property
     def digest(self) -> str:
         """Of everything that they hold, to tell them from others."""

@@ -160,7 +160,8 @@ class SpecularTask:
         """What a checkpoint must have been trained with to go on from it."""
         told = {"model": [self.model.name, self.model.version], "examples": self.examples.digest}
         seen = {"photographs": len(self.photographs), "synthetic": len(self.synthetic)}
-        return {**asdict(self.training), **told, **seen, "kept_out": len(self.held), **self.digests}
+        made = {"data": data} if (data := self.examples.sources) else {}
+        return {**asdict(self.training), **told, **made, **seen, "kept_out": len(self.held), **self.digests}
 
     def build(self, seed: int) -> SpecularNetwork:
         """A network with random features; its heads give the start."""
