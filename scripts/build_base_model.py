@@ -48,6 +48,7 @@ from base_model.subdivision import AdaptiveMesh
 from base_model.surface_fit import linear_points
 from base_model.uv_chart import texture_chart
 from facewright.core.assets import record_asset
+from facewright.core.files import atomic_file
 
 VERSION = "7"
 SEED = 20261121
@@ -315,10 +316,12 @@ def _face_part(raw: RawHead, mesh: AdaptiveMesh) -> np.ndarray:
 def _stage(
     arguments: argparse.Namespace, name: str, make: Callable[[], dict[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
-    """Result of a slow step, kept in the work folder."""
-    path = arguments.work / name
+    """Result of a slow step, kept in the work folder; another version or seed does not take it up."""
+    path = arguments.work / f"{VERSION}_{SEED}_{name}"
     if not path.exists():
-        np.savez(path, **make())  # pyright: ignore[reportArgumentType]
+        made = make()
+        with atomic_file(path) as partial, partial.open("wb") as stream:
+            np.savez(stream, **made)  # pyright: ignore[reportArgumentType]
     with np.load(path, allow_pickle=False) as stored:
         return dict(stored)
 
