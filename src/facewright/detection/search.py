@@ -51,20 +51,22 @@ def detect(
     faces = detector.search(grey, replace(settings, max_faces=settings.max_faces + SPARE_FACES))
     found = landmarker.locate(grey.to(landmarker.device), faces)
     sure = [face for face in found if face.confidence >= settings.min_confidence]
-    chosen = _main_face_first(_distinct(sure, settings.max_overlap))[: settings.max_faces]
+    chosen = main_face_first(distinct(sure, settings.max_overlap))[: settings.max_faces]
     # Of a photo that was read before, pixels are those of the record's picture.
     scale = 1.0 if isinstance(photo, Photograph) else read.scale
     return [replace(face, points=face.points * scale, box=face.box * scale) for face in chosen]
 
 
-def _main_face_first(faces: list[Landmarks]) -> list[Landmarks]:
+def main_face_first(faces: list[Landmarks]) -> list[Landmarks]:
+    """Faces by size x score."""
+
     def weight(face: Landmarks) -> float:
         return float((face.box[2:] - face.box[:2]).prod().sqrt()) * face.score
 
     return sorted(faces, key=weight, reverse=True)
 
 
-def _distinct(faces: list[Landmarks], max_overlap: float) -> list[Landmarks]:
+def distinct(faces: list[Landmarks], max_overlap: float) -> list[Landmarks]:
     """Of finds whose landmarks came to lie on one face only the surest."""
     kept: list[Landmarks] = []
     for face in sorted(faces, key=lambda face: face.presence * face.score, reverse=True):

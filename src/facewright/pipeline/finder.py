@@ -9,6 +9,7 @@ from torch import Tensor
 
 from facewright.core.errors import NoFaceError
 from facewright.detection import DetectionSettings, FaceDetector, FaceLandmarker, Landmarks, detect
+from facewright.detection.turned import find_turned
 from facewright.image.io import Photograph
 
 # Takes a photo (3, H, W), sRGB in [0, 1], and returns its faces, the main one first.
@@ -43,12 +44,12 @@ class ShippedFinder:
 
 
 def find_faces(finder: Finder, photo: Photograph) -> list[Landmarks]:
-    """Faces of a photo, the main one first.
+    """Faces of a photo, the main one first; where none is upright, those that lie on their side.
 
     Raises:
         NoFaceError: there is none.
     """
-    faces = finder(photo.pixels)
+    faces = finder(photo.pixels) or find_turned(finder, photo.pixels)
     if faces:
         return faces
     told = f"no face was found in {photo.name}"
