@@ -26,7 +26,7 @@ lint: .venv/.ready
 	$(BIN)/lint-imports
 
 test: lint tests/gltf_readers/node_modules
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
 
 # The Khronos glTF-Validator and three.js, where npm is there; their tests say so and skip where it is not.
 tests/gltf_readers/node_modules: tests/gltf_readers/package.json
