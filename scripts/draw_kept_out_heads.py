@@ -38,6 +38,21 @@ def kept_out_photos(data: Path, count: int, seed: int) -> list[np.ndarray]:
     return chosen
 
 
+def add_photo_options(parser: argparse.ArgumentParser) -> None:
+    """Which photos a sheet shows."""
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--photos", type=Path, nargs="*", help="these photos instead of kept-out people")
+    parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def asked_photos(options: argparse.Namespace) -> list[np.ndarray]:
+    """Photos (H, W, 3) uint8 of ``add_photo_options``."""
+    if options.photos:
+        return [np.array(Image.open(path).convert("RGB")) for path in options.photos]
+    return kept_out_photos(options.data, options.count, options.seed)
+
+
 def row_of(head: Reconstruction) -> np.ndarray:
     """The panels of one person (PANEL, 6 PANEL, 3) uint8."""
     low, high = head.detected_px.min(0).values, head.detected_px.max(0).values
@@ -62,16 +77,10 @@ def row_of(head: Reconstruction) -> np.ndarray:
 def main() -> None:
     """Read the options, reconstruct and draw."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--photos", type=Path, nargs="*", help="these photos instead of kept-out people")
-    parser.add_argument("--count", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
+    add_photo_options(parser)
     parser.add_argument("--out", type=Path, default=Path("build/kept_out_heads.png"))
     options = parser.parse_args()
-    if options.photos:
-        photos = [np.array(Image.open(path).convert("RGB")) for path in options.photos]
-    else:
-        photos = kept_out_photos(options.data, options.count, options.seed)
+    photos = asked_photos(options)
     engine, rows, residuals = Reconstructor.load(), [], []
     for number, pixels in enumerate(photos):
         try:

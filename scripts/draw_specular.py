@@ -15,7 +15,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from draw_kept_out_heads import kept_out_photos
+from draw_kept_out_heads import add_photo_options, asked_photos
 from facewright.core.errors import FacewrightError
 from facewright.detection.crop import cut_color_crops, frames_from_landmarks
 from facewright.image.color import srgb_from_linear
@@ -56,18 +56,12 @@ def row_of(
 def main() -> None:
     """Read the options, reconstruct and draw."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--photos", type=Path, nargs="*", help="these photos instead of kept-out people")
-    parser.add_argument("--count", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
+    add_photo_options(parser)
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--light", choices=sorted(PRESETS), default="left")
     parser.add_argument("--out", type=Path, default=Path("build/specular.png"))
     options = parser.parse_args()
-    if options.photos:
-        photos = [np.array(Image.open(path).convert("RGB")) for path in options.photos]
-    else:
-        photos = kept_out_photos(options.data, options.count, options.seed)
+    photos = asked_photos(options)
     weights = None if options.weights is None else str(options.weights)
     engine = Reconstructor.load(
         ReconstructionSettings(method="specular", weights=weights, texture_size=TEXELS)
