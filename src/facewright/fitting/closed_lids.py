@@ -16,9 +16,10 @@ from facewright.models.face_model import FaceModel
 LID_PAIRS = {"Right": ((160, 144), (159, 145), (158, 153)), "Left": ((387, 373), (386, 374), (385, 380))}
 # Blink that landmarks tell of from which on lids draw together, and at which they have met. The teacher's
 # labels call lids that touch 0.6 and more.
-SHUT = (0.44, 0.54)
+SHUT = (0.46, 0.56)
 # Sine of yaw over which the two eyes come to be judged as one: of a head that looks aside one eye is hidden.
 ASIDE = (0.4, 0.6)
+WINK = (0.1, 0.25)  # by how much blinks differ where each eye is judged by itself; people seldom wink
 
 
 def close_lids(model: FaceModel, basis: LandmarkBasis, fit: FaceFit) -> FaceFit:
@@ -35,7 +36,8 @@ def close_lids(model: FaceModel, basis: LandmarkBasis, fit: FaceFit) -> FaceFit:
     told = basis.expected(fit.detected_px, torch.ones_like(fit.detected_px[..., 0])).centre
     blinks = told[:, [row[f"eyeBlink{side}"] for side in LID_PAIRS]]
     aside = smoothstep(fit.parameters.pose.rotation[:, :1, 2].abs(), ASIDE)
-    shut = smoothstep(torch.lerp(blinks, blinks.mean(1, keepdim=True), aside), SHUT)
+    alike = 1 - smoothstep((blinks[:, :1] - blinks[:, 1:]).abs(), WINK)
+    shut = smoothstep(torch.lerp(blinks, blinks.mean(1, keepdim=True), torch.maximum(aside, alike)), SHUT)
     expression = fit.parameters.expression.clone()
     moves = model.landmark_points(model.expression_basis, LANDMARK_SET)
     rest = model.landmark_points(model.vertices(fit.parameters.identity), LANDMARK_SET)

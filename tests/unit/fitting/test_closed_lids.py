@@ -59,7 +59,7 @@ def test_lids_of_a_shut_eye_meet_and_those_of_the_other_stay(head, basis):
     assert opening(shut.landmarks_head, "Right") == pytest.approx(
         opening(fit.landmarks_head, "Right"), abs=0.1
     )
-    half = close_lids(head, told_to_blink(head, basis, 0.49, 0.1), fit)
+    half = close_lids(head, told_to_blink(head, basis, 0.51, 0.1), fit)
     assert met + 0.5 < opening(half.landmarks_head, "Left") < opening(fit.landmarks_head, "Left") - 0.5
 
 
