@@ -4,8 +4,8 @@
 
 Landmarks are those that the shipped detector and landmarker find. Error: mean distance between fitted and
 detected points, contour left out, as a part of the distance between the outer eye corners (33 and 263).
-The fit is that of `facewright reconstruct --no-photometric`; where its last step, closing lips and lids of closed
-mouths and eyes, costs some of its nearness, what the landmarks alone give is printed beside it.
+The fit is that of `facewright reconstruct --no-photometric`; where its last step, closing lips and lids of
+closed mouths and eyes, costs some of its nearness, what the landmarks alone give is printed beside it.
 Expressions: correlation over the photos of fitted activations and the teacher's, of those that photos show.
 """
 

@@ -16,8 +16,14 @@ if TYPE_CHECKING:
 
 
 HEAD = "base_head.safetensors"
-FINDER = ("detector.safetensors", "landmarker_first.safetensors", "landmarker_second.safetensors")
-LANDMARK_ERRORS, SEGMENTATION = "landmark_errors.safetensors", "segmentation.safetensors"
+FINDER = (
+    "detector.safetensors",
+    "landmarker_first.safetensors",
+    "landmarker_second.safetensors",
+    "landmarker_eyes.safetensors",
+)
+OF_LANDMARKS = ("landmark_errors.safetensors", "landmark_expressions.safetensors")
+SEGMENTATION = "segmentation.safetensors"
 
 
 def made_with(
@@ -47,7 +53,7 @@ def _read_by(settings: ReconstructionSettings, shipped_finder: bool) -> list[str
     read = {
         HEAD: not settings.model,
         **dict.fromkeys(FINDER, shipped_finder),
-        LANDMARK_ERRORS: True,
+        **dict.fromkeys(OF_LANDMARKS, True),
         SEGMENTATION: settings.uncover,
         asset: bool(asset) and not settings.weights,
     }

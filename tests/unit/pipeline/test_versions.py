@@ -10,7 +10,7 @@ from facewright.core.errors import AssetError
 from facewright.pipeline.reconstruct import Reconstructor
 from facewright.pipeline.register import ScanRegistrar, register_made_with
 from facewright.pipeline.settings import BatchSettings, ReconstructionSettings
-from facewright.pipeline.versions import made_with
+from facewright.pipeline.versions import OF_LANDMARKS, made_with
 from facewright.registration.head import RegistrationSettings
 
 CPU = torch.device("cpu")
@@ -54,7 +54,7 @@ def test_files_of_a_users_own_take_the_place_of_shipped_ones(read: set[str], tmp
     own.write_bytes(b"weights")
     settings = ReconstructionSettings(texture_size=64, uncover=False, method="specular", weights=str(own))
     told = made_with(settings, BatchSettings(), own)
-    assert set(told["assets"]) == {"base_head.safetensors", "landmark_errors.safetensors"}
+    assert set(told["assets"]) == {"base_head.safetensors", *OF_LANDMARKS}
     assert told["mediapipe"] == assets.sha256(own)[:16]
     read.clear()
     Reconstructor.load(ReconstructionSettings(texture_size=64, uncover=False), CPU, finder=lambda _: [])
