@@ -20,6 +20,7 @@ from facewright.uv.chart import UvChart
 from facewright.uv.unwrap import UvSamples
 
 LEAST_BLOCKS = 32  # seen blocks that make a median
+LEAST_BARE = 0.01  # of what lies around, that bare skin goes on there
 OFFSET = 0.02  # added to linear colours before the logarithm, so that black is finite
 
 
@@ -167,6 +168,18 @@ def _evened(
     return ratio - settings.even * skin * enlarge(away, factor, ratio.shape[-2:])
 
 
+def _around_bare(
+    coarse: Tensor, bare: Tensor, hairy: Tensor, settings: CompletionSettings
+) -> tuple[Tensor, Tensor]:
+    """Colour of the bare skin close by, and its share (0 to 1) in what is seen there; of two sets of weights.
+
+    Bare skin among hair goes on where a highlight hides a bit of it, and no further over the scalp.
+    """
+    radius, everywhere = settings.border, torch.ones_like(bare)
+    near, other = (blur(each, radius, everywhere) for each in (bare, hairy))
+    return blur(coarse, radius, bare), near / (near + other + LEAST_BARE)
+
+
 def _carried_over(
     ratio: Tensor,
     confidence: Tensor,
@@ -188,17 +201,21 @@ def _carried_over(
     total, shares = torch.zeros_like(coarse), torch.full_like(weight, 1e-6)
     for area in areas:
         share = avg_pool2d(_planes(area), settings.coarse, ceil_mode=True)
-        inside = share[0, 0] > 0.5
+        inside, bare = share[0, 0] > 0.5, torch.zeros_like(hairy)
         if int((shown[-1] & inside & hairy).sum()) >= LEAST_BLOCKS:
-            inside = inside & hairy  # bare skin among hair stays where it is seen
-        own = weight * inside + settings.reach
+            inside, bare = inside & hairy, inside & ~hairy
+        known = weight * inside
+        own = known + settings.reach
         distant = torch.zeros_like(coarse[:, :, :1, :1])
         for chosen in (*(seen & inside for seen in shown), shown[0] & first, shown[0]):
             if int(chosen.sum()) >= LEAST_BLOCKS:
                 distant = coarse[0][:, chosen].median(1).values[None, :, None, None]
                 break
-        mixed = (coarse * (own - settings.reach) + distant * settings.reach) / own
+        mixed = (coarse * known + distant * settings.reach) / own
+        filled = push_pull(mixed, own)
+        if bool(bare.any()):
+            filled = torch.lerp(filled, *_around_bare(coarse, weight * bare, known, settings))
         soft = blur(share, settings.border, torch.ones_like(share))
-        total += soft * push_pull(mixed, own)
+        total += soft * filled
         shares += soft
     return enlarge(total / shares, settings.coarse, ratio.shape[-2:])

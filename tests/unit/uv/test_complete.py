@@ -142,6 +142,22 @@ def test_a_scalp_that_no_photo_shows_has_the_hair_that_it_shows_and_no_high_fore
     assert unknown > known + 0.1
 
 
+def test_a_highlight_on_a_high_forehead_is_filled_with_the_forehead_and_not_with_hair(chart, skin, model_map):
+    rows, columns = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
+    face, scalp = skin * (rows >= 100)[..., None], skin * (rows < 100)[..., None]
+    hair = (rows < 50)[..., None] * scalp
+    burnt = (rows >= 82) & (rows < 90) & (columns % 32 >= 12) & (columns % 32 < 20)
+    sure = torch.where(burnt, 0.0, 1.0)[..., None]
+    seen = torch.where(hair > 0.5, 0.1 * model_map, model_map)
+    filled = complete(chart, UvSamples(seen * sure, sure), model_map, [face, scalp], hair=hair)
+    inside = burnt & (scalp[..., 0] == 1)
+    assert int(inside.sum()) > 50
+    torch.testing.assert_close(filled[inside], model_map[inside], atol=0.1, rtol=0)
+    # Control: were it all hair, they would be filled with hair.
+    dark = complete(chart, UvSamples(0.1 * model_map * sure, sure), model_map, [face, scalp], hair=scalp)
+    assert (dark[inside] - model_map[inside]).abs().max() > 0.2
+
+
 def test_highlights_are_damped(chart, skin, model_map):
     sure = torch.ones(SIZE, SIZE, 1)
     shiny = model_map.clone()
