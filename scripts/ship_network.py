@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from facewright.core.assets import assets_folder, read_safetensors, record_asset
@@ -16,8 +15,6 @@ from facewright.methods.specular.settings import NetworkSettings
 from facewright.methods.sphere.encoder import EncoderSettings
 from facewright.methods.sphere.head_encoder import HeadEncoder, HeadEncoderSettings
 from facewright.models.base import load_base_model
-from facewright.models.face_model import FaceModel
-from facewright.models.sphere_model import FACE
 from facewright.models.storage import load_face_model
 from facewright.models.told_head import told_head
 from facewright.networks.heads import FaceNetwork, LandmarkNetwork
@@ -31,12 +28,8 @@ NETWORKS = {
     "landmarker_first": lambda: LandmarkNetwork(SETTINGS["first"]),
     "landmarker_second": lambda: LandmarkNetwork(SETTINGS["second"]),
 }
-SAME = 0.05  # of what random coefficients do, by which versions of a head may differ
-# Networks that belong to a head: their task, and the coefficients that they give.
-HEADS = {
-    "sphere_encoder": ("sphere", ("identity",)),
-    "specular": ("specular", ("identity", "expression", "diffuse", "specular")),
-}
+# Networks that belong to a head: the task that trains them.
+HEADS = {"sphere_encoder": "sphere", "specular": "specular"}
 Shipped = tuple[nn.Module, dict[str, str]]
 
 
@@ -77,6 +70,8 @@ def sphere_encoder(path: Path) -> Shipped:
         f"{told['sphere.photos']} photos, landmarks by MediaPipe; "
         f"{kept_out_text(told['sphere.kept_out_folds'])}"
     )
+    if "sphere.synthetic" in told:
+        data += "; shapes from synthetic photos"
     return network, {"data": data, **header}
 
 
@@ -97,41 +92,18 @@ def specular(path: Path) -> Shipped:
 
 
 def head_of(name: str, checkpoint: Path, file: Path | None) -> dict[str, str]:
-    """Header by which a network says of which head it is, and in which versions.
+    """Header by which a network says of which head it is.
 
     Args:
         name: of the network, one of ``HEADS``.
         checkpoint: of its training.
         file: the head that it was trained on; the shipped one if None.
     """
-    task, kinds = HEADS[name]
-    told = json.loads(read_safetensors(checkpoint)[1]["settings"])[f"{task}.model"]
-    base = load_base_model()
-    head = load_face_model(file) if file else base
+    told = json.loads(read_safetensors(checkpoint)[1]["settings"])[f"{HEADS[name]}.model"]
+    head = load_face_model(file) if file else load_base_model()
     if [head.name, head.version] != told:
-        raise SystemExit(f"trained on {told}, got {head.name} {head.version}: give --trained-head FILE.")
-    versions = [head.version]
-    if head.name == base.name and head.version != base.version:
-        if not torch.equal(head.topology.faces, base.topology.faces):
-            raise SystemExit("the shipped head has another topology: train again.")
-        for kind in kinds:
-            size, change = change_of(head, base, kind)
-            print(f"random {kind}: {size:.3g} from the mean, in the shipped head {change:.3g} elsewhere")
-            if change > SAME * size:
-                raise SystemExit(f"the {kind} means something else in the shipped head: train again.")
-        versions.append(base.version)
-    return told_head(head, versions)
-
-
-def change_of(head: FaceModel, base: FaceModel, kind: str) -> tuple[float, float]:
-    """What random coefficients do to the face of a head, and how far another version of it is from that."""
-    bases = [getattr(model, f"{kind}_basis") for model in (head, base)]
-    if bases[0].shape != bases[1].shape:
-        raise SystemExit(f"the shipped head has another number of coefficients of {kind}: train again.")
-    drawn = torch.randn(100, len(bases[0]), generator=torch.Generator().manual_seed(0))
-    moves = [(drawn @ each.flatten(1)).unflatten(1, each.shape[1:])[:, head.regions[FACE]] for each in bases]
-    size, change = (float(x.square().mean().sqrt()) for x in (moves[0], moves[1] - moves[0]))
-    return size, change
+        raise SystemExit(f"trained on {told}, got {head.name} {head.version}: give --head FILE.")
+    return told_head(head)
 
 
 TASKS = {
@@ -155,7 +127,7 @@ def main() -> None:
     parser.add_argument("--metrics", type=json.loads, help="JSON of measured figures beside the run's own")
     parser.add_argument("--to", type=Path, help="write here instead of into the package")
     parser.add_argument(
-        "--trained-head", type=Path, help="file of the head that it was trained on, if not the shipped one"
+        "--head", type=Path, help="file of the head that it was trained on, if not the shipped one"
     )
     options = parser.parse_args()
     if read_safetensors(options.checkpoint)[1].get("format") != FORMAT:
@@ -170,7 +142,7 @@ def main() -> None:
     if options.metrics is not None:
         notes["metrics"] = json.dumps(json.loads(notes.get("metrics", "{}")) | options.metrics)
     if options.name in HEADS:
-        notes |= head_of(options.name, options.checkpoint, options.trained_head)
+        notes |= head_of(options.name, options.checkpoint, options.head)
     path = options.to or assets_folder() / f"{options.name}.safetensors"
     write_weights(path, network, notes)
     if options.to is None:

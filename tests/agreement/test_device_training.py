@@ -29,7 +29,8 @@ from facewright.methods.specular.settings import (
 )
 from facewright.methods.specular.train import SpecularTask
 from facewright.methods.sphere.encoder import EncoderSettings
-from facewright.methods.sphere.train import SphereTask, SphereTraining
+from facewright.methods.sphere.photo_settings import SphereTraining
+from facewright.methods.sphere.train import SphereTask
 from facewright.models.base import load_base_model
 from facewright.models.sphere_model import sphere_model
 from facewright.networks.recognition import RecognitionNetwork, RecognitionNetworkSettings

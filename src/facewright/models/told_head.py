@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from facewright.core.errors import AssetError, InputError
@@ -11,14 +11,9 @@ from facewright.models.face_model import FaceModel
 HEAD = "head"  # in the header of a weight file
 
 
-def told_head(model: FaceModel, versions: Sequence[str]) -> dict[str, str]:
-    """Header by which a weight file says of which head it is.
-
-    Args:
-        model: the head, or another version of it in the same topology.
-        versions: in which the coefficients mean what they meant in training.
-    """
-    told = {"name": model.name, "versions": list(versions), "faces": _faces(model)}
+def told_head(model: FaceModel) -> dict[str, str]:
+    """Header by which a weight file says of which head it is."""
+    told = {"name": model.name, "version": model.version, "faces": _faces(model)}
     return {HEAD: json.dumps(told)}
 
 
@@ -34,21 +29,21 @@ def check_head(path: Path, header: Mapping[str, str], model: FaceModel, task: st
 
     Raises:
         AssetError: the file does not say of which head it is.
-        InputError: it is of another head than the model, or of a version that is not told to hold.
+        InputError: it is of another head than the model, or of another version of it.
     """
     try:
         if HEAD in header or task is None:
             told = json.loads(header[HEAD])
-            name, versions, faces = str(told["name"]), [str(v) for v in told["versions"]], str(told["faces"])
+            name, version, faces = (str(told[key]) for key in ("name", "version", "faces"))
         else:
             told = json.loads(header.get("training", header["settings"]))
-            name, *versions = map(str, told[f"{task}.model"])
+            name, version = map(str, told[f"{task}.model"])
             faces = None
     except (LookupError, ValueError, TypeError, RecursionError) as error:
         raise AssetError(f"{path} does not say of which head it is ({error}): ship it again.") from error
-    if model.name != name or model.version not in versions:
+    if (model.name, model.version) != (name, version):
         raise InputError(
-            f"{path} was trained for the head {name!r} (version {' or '.join(versions)}), got "
+            f"{path} was trained for the head {name!r} (version {version}), got "
             f"{model.name!r}, version {model.version}: use that head."
         )
     if faces is not None and _faces(model) != faces:

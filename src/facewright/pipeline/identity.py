@@ -47,7 +47,7 @@ class Threshold:
 THRESHOLDS: dict[str, Threshold] = {
     "fit": Threshold(0.422, 66.4, 4322),
     "specular": Threshold(0.511, 64.0, 880),
-    "sphere": Threshold(0.248, 86.1, 880),
+    "sphere": Threshold(0.223, 87.2, 880),
 }
 
 

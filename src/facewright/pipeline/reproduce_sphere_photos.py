@@ -16,8 +16,9 @@ from facewright.data.aligned_faces import FOLDERS, CropSet, crop_landmarks, load
 from facewright.evaluation.identity_metrics import Metric, pair_similarity, verify
 from facewright.methods.sphere.encoder import EncoderSettings
 from facewright.methods.sphere.losses import SphereWeights
+from facewright.methods.sphere.photo_settings import SphereTraining
 from facewright.methods.sphere.recipe import RECIPE, RECOGNITION
-from facewright.methods.sphere.train import SphereNetworks, SphereTask, SphereTraining
+from facewright.methods.sphere.train import SphereNetworks, SphereTask
 from facewright.models.sphere_model import SphereModel
 from facewright.networks.recognition import RecognitionNetwork, RecognitionNetworkSettings
 from facewright.networks.weights import read_weights
@@ -116,7 +117,8 @@ class PhotoRuns:
         )
         trunk = read_weights(asset_path(RECOGNITION), RecognitionNetwork, RecognitionNetworkSettings)
         held = self._features.get("start")  # of all runs the same: what the shipped recognition sees
-        task = SphereTask(sphere, self.crops, self.landmarks, how, trunk.state_dict(), features=held)
+        start = {f"trunk.{name}": values for name, values in trunk.state_dict().items()}
+        task = SphereTask(sphere, self.crops, self.landmarks, how, start, features=held)
         result = train(task, settings, folder, progress=False)
         if task.features is not None:
             self._features["start"] = task.features

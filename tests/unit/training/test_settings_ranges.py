@@ -17,8 +17,8 @@ from facewright.methods.specular.settings import (
     SupervisionWeights,
 )
 from facewright.methods.sphere.losses import SphereWeights
+from facewright.methods.sphere.photo_settings import SphereTraining
 from facewright.methods.sphere.settings import Stage1Weights
-from facewright.methods.sphere.train import SphereTraining
 from facewright.training.settings import TrainingSettings
 
 NAN, ENDLESS = float("nan"), float("inf")

@@ -103,7 +103,8 @@ class SphereEncoder(nn.Module):
     """A recognition network whose features also make a face.
 
     ``mixing`` is what training changes the basis by: A becomes (I + mixing) A, so that every mesh stays one
-    of the frozen model's.
+    of the frozen model's. ``likeness`` is what all else that is seen adds to the identity; it is nothing
+    where no shapes are known.
 
     **Source:** a backbone as recognition has it with linear heads, section 4 of the paper and its code.
     **Differs:** an axis and an angle for the quaternion; grey light (9 numbers), since crops are grey; the
@@ -122,18 +123,29 @@ class SphereEncoder(nn.Module):
         self.level = nn.LayerNorm(settings.hidden)
         self.heads = nn.Linear(settings.hidden, sum(head_sizes(settings).values()))
         self.mixing = nn.Parameter(torch.zeros(settings.dimensions, settings.dimensions))
+        self.likeness = nn.Parameter(torch.zeros(settings.dimensions, settings.hidden))
         nn.init.zeros_(self.spread.bias)
         nn.init.zeros_(self.heads.weight)
         nn.init.zeros_(self.heads.bias)
 
     def forward(self, grey: Float[Tensor, "B 1 112 112"], *, frozen_trunk: bool = False) -> EncoderOutputs:
         """Raw outputs for grey crops, sRGB luma in [0, 1]; a frozen trunk gets no gradient."""
+        features, hidden = self.look(grey, frozen_trunk=frozen_trunk)
+        return EncoderOutputs(self.identity(features, hidden), self.heads(hidden))
+
+    def identity(self, features: Float[Tensor, "B F"], hidden: Float[Tensor, "B H"]) -> Float[Tensor, "B D"]:
+        """The code that ``look`` leads to, in standard deviations."""
+        return self.spread(self.code(features)) + hidden @ self.likeness.T
+
+    def look(
+        self, grey: Float[Tensor, "B 1 112 112"], *, frozen_trunk: bool = False
+    ) -> tuple[Float[Tensor, "B F"], Float[Tensor, "B H"]]:
+        """Features of recognition, and the hidden units that tell everything else."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen_trunk):
             features, flat = self.trunk.look(grey)
         # The trunk takes brightness and contrast out; light needs them.
         seen = torch.cat([grey.mean((2, 3)), grey.std((2, 3))], 1)
-        hidden = torch.relu(self.level(self.hidden(torch.cat([flat, 4 * seen], 1))))
-        return EncoderOutputs(self.spread(self.code(features)), self.heads(hidden))
+        return features, torch.relu(self.level(self.hidden(torch.cat([flat, 4 * seen], 1))))
 
 
 def mean_outputs(first: EncoderOutputs, second: EncoderOutputs) -> EncoderOutputs:

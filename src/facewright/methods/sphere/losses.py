@@ -26,6 +26,7 @@ class SphereWeights:
 
     Attributes:
         landmark: px of the crop, eq. 11.
+        truth: mean squared distance (mm^2) to the neutral face, where that is known.
         pixel: Laplace loss of the luma, eq. 13.
         identity: margin softmax of the direction.
         centre: ratio of the spread within people to that between them, eq. 7, on scale times direction.
@@ -41,6 +42,7 @@ class SphereWeights:
     """
 
     landmark: float = 10.0
+    truth: float = 1.0
     pixel: float = 1.0
     identity: float = 2.0
     centre: float = 4.0
@@ -117,12 +119,14 @@ class MeshTerms:
         smooth: likewise, less the mean of the neighbours.
         odd: likewise, less the mirrored.
         rest: the mean head's own Laplacian and asymmetry, in that order.
+        vertices: of the region.
     """
 
     basis: Float[Tensor, "D V 3"]
     smooth: Float[Tensor, "D V 3"]
     odd: Float[Tensor, "D V 3"]
     rest: Float[Tensor, "2 V 3"]
+    vertices: int
 
     @classmethod
     def of(cls, sphere: SphereModel, step: int = 4) -> "MeshTerms":
@@ -138,7 +142,9 @@ class MeshTerms:
         bent = (laplacian @ flat / degree.clamp_min(1)[:, None]).unflatten(1, (-1, 3)).permute(1, 0, 2)
         odd = shapes - mirrored(shapes, model.mirror)
         bent, odd = bent[:, rows], odd[:, rows]
-        return cls(shapes[:-1, rows], bent[:-1], odd[:-1], torch.stack([bent[-1], odd[-1]]))
+        return cls(
+            shapes[:-1, rows], bent[:-1], odd[:-1], torch.stack([bent[-1], odd[-1]]), int(sphere.region.sum())
+        )
 
     def costs(self, codes: Float[Tensor, "B D"]) -> dict[str, Float[Tensor, ""]]:
         """Smoothness, symmetry and residual, mm, of meshes with these codes, eq. 17, 18 and 19."""

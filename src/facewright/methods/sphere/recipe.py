@@ -11,7 +11,8 @@ from facewright.core.assets import asset_path, read_safetensors
 from facewright.core.errors import AssetError, InputError
 from facewright.data.aligned_faces import folds_kept_out
 from facewright.methods.sphere.encoder import EncoderSettings
-from facewright.methods.sphere.train import SphereTask, SphereTraining, load_sphere_task
+from facewright.methods.sphere.photo_settings import SphereTraining
+from facewright.methods.sphere.train import SphereTask, load_sphere_task
 from facewright.models.base import load_base_model
 from facewright.models.sphere_model import FACE, SphereModel, load_sphere_model, sphere_model
 from facewright.networks.recognition import RecognitionNetwork, RecognitionNetworkSettings
@@ -35,7 +36,7 @@ class SphereOptions:
     """Array file of all crops; written by the first run (about a minute and a half of one core, 260 MB)."""
     sphere: Path | None = None
     """A Sphere Face Model of stage 1; the shipped head with orthonormal axes over the face if not given.
-    What is trained on it then needs it as the head: ``scripts/ship_network.py --trained-head FILE`` and
+    What is trained on it then needs it as the head: ``scripts/ship_network.py --head FILE`` and
     ``--model FILE``."""
     recognition: Path | None = None
     """Weights of the recognition network to start from; the shipped ones if not given. Refused where
@@ -44,6 +45,12 @@ class SphereOptions:
     """Folds of the verification pairs whose people no batch shows; only those may be asked afterwards."""
     labelled: float = 0.25
     """P, the share of a batch that is held to landmarks alone; the rest has identities."""
+    synthetic: tuple[Path, ...] = ()
+    """Sets of ``facewright synthesize`` of the same head, whose true faces teach shapes; their crops are kept
+    beside the others (4 minutes for 9,000 photos)."""
+    encoder: Path | None = None
+    """Weights of an encoder, of any version of the head, to start from instead of recognition's: how it tells
+    identities is learned anew, from ``--synthetic``, too; the basis stays."""
     earlier: Path | None = None
     """best.safetensors of an earlier run on the same people: keep its basis and train the encoder on (the
     paper's inference encoder)."""
@@ -78,6 +85,10 @@ def sphere_task(options: SphereOptions, scale: Scale, settings: TrainingSettings
         freeze_basis=options.earlier is not None,
         network=EncoderSettings.of_paper(sphere) if scale == "full" else network,
     )
+    if options.encoder is not None and not options.synthetic:
+        raise InputError("--encoder needs --synthetic: how identities are told is learned from known shapes.")
+    if options.synthetic and scale != "full":  # shapes need more of what recognition sees than people do
+        own = replace(own, network=replace(own.network, bottleneck=own.network.features))
     if scale == "mini":
         own = replace(own, warm_up=20, margin_ramp=20)
     if scale == "full":
@@ -86,14 +97,21 @@ def sphere_task(options: SphereOptions, scale: Scale, settings: TrainingSettings
         weights = replace(own.weights, identity=LATE_IDENTITY)
         own = changed(replace(own, warm_up=0, margin_ramp=0, weights=weights), options)
         earlier = _earlier(options.earlier, sphere)
-        return load_sphere_task(sphere, options.data, options.crops, own, networks=earlier)
-    own = changed(own, options)
-    trunk = None
-    if scale != "full":
+        return load_sphere_task(
+            sphere, options.data, options.crops, own, networks=earlier, synthetic=options.synthetic
+        )
+    start: dict[str, Tensor] | None = None
+    if options.encoder is not None:
+        own = replace(own, warm_up=0, margin_ramp=0, freeze_basis=True)
+        _refuse_known_people(options.encoder, options.kept_out_folds)
+        start = _seeing_parts(options.encoder)
+    elif scale != "full":
         path = options.recognition or asset_path(RECOGNITION)
         _refuse_known_people(path, options.kept_out_folds)
-        trunk = read_weights(path, RecognitionNetwork, RecognitionNetworkSettings).state_dict()
-    return load_sphere_task(sphere, options.data, options.crops, own, trunk)
+        trunk = read_weights(path, RecognitionNetwork, RecognitionNetworkSettings)
+        start = {f"trunk.{name}": values for name, values in trunk.state_dict().items()}
+    own = changed(own, options)
+    return load_sphere_task(sphere, options.data, options.crops, own, start, synthetic=options.synthetic)
 
 
 def _refuse_known_people(recognition: Path, kept_out_folds: Sequence[int]) -> None:
@@ -106,6 +124,16 @@ def _refuse_known_people(recognition: Path, kept_out_folds: Sequence[int]) -> No
             f"{recognition} kept out {told}: it may have seen the people of fold {seen[0]}. Train "
             f"recognition with --kept-out-folds {wanted}, and give its weights with --recognition."
         )
+
+
+def _seeing_parts(path: Path) -> dict[str, Tensor]:
+    """All of an encoder but what says in which axes of which head identities are."""
+    tensors, _ = read_safetensors(path)
+    told = ("encoder.code.", "encoder.spread.", "encoder.likeness", "encoder.mixing")
+    parts = {n: v.float() for n, v in tensors.items() if n.startswith("encoder.") and not n.startswith(told)}
+    if not parts:
+        raise AssetError(f"{path}: expected weights of the sphere's encoder, found another file.")
+    return {name.removeprefix("encoder."): values for name, values in parts.items()}
 
 
 def _earlier(path: Path, sphere: SphereModel) -> dict[str, Tensor]:

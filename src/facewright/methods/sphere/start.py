@@ -1,12 +1,15 @@
 """Where stage 2 starts: people that recognition can already tell apart lie apart on the sphere."""
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, UInt8
+from numpy import ndarray
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from facewright.data.aligned_faces import plain_crops
 from facewright.methods.sphere.encoder import SphereEncoder
 
+CHUNK = 256  # crops that are looked at together
 SHRINKAGE = 0.3  # of the covariance within people, towards that of a ball
 LENGTH = 20.0  # mm times root of vertices of each independent number
 NORM = 0.6  # of the people's directions, which are learnt at any length
@@ -63,3 +66,18 @@ def start_from_people(
         return normalize(
             directions.new_zeros(count, sizes.dimensions).index_add_(0, people, directions), dim=1
         )
+
+
+def seen_in(
+    encoder: SphereEncoder, pixels: UInt8[ndarray, "N S S"], rows: Int64[ndarray, " P"], flipped: bool
+) -> tuple[Float[Tensor, "P F"], Float[Tensor, "P H"]]:
+    """Features and hidden units of some crops or their mirror images; some seconds for each 1,000."""
+    encoder.eval()
+    found = []
+    with torch.no_grad():
+        for first in range(0, len(rows), CHUNK):
+            crops = plain_crops(pixels, rows[first : first + CHUNK])
+            found.append(encoder.look(crops.flip(3) if flipped else crops))
+    encoder.train()
+    features, hidden = zip(*found, strict=True)
+    return torch.cat(features), torch.cat(hidden)

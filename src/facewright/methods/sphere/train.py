@@ -1,8 +1,7 @@
 """Stage 2 as a task of the training loop: the encoder and the basis learn from photographs."""
 
-import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from facewright.core.errors import InputError
-from facewright.core.ranges import check_range
 from facewright.core.row_file import joined_digest, rows_digest
 from facewright.core.tensor_records import Movable, device_of, map_tensors
 from facewright.data.aligned_faces import (
@@ -23,10 +21,12 @@ from facewright.data.aligned_faces import (
     kept_out_pairs,
     load_crops,
     people_of_folds,
+    plain_crops,
     trained_people,
 )
-from facewright.data.crop_augmentation import AugmentationSettings, changed
+from facewright.data.crop_augmentation import changed
 from facewright.data.datasets.kept_out import is_kept_out
+from facewright.data.known_crops import KnownCrops, load_known_crops
 from facewright.evaluation.identity_metrics import pair_similarity, spread, verify
 from facewright.fitting.face_probe import FaceProbe
 from facewright.fitting.records import select_rows
@@ -35,15 +35,16 @@ from facewright.methods.sphere.confidence import SIDE, ConfidenceNetwork, laplac
 from facewright.methods.sphere.drawing import draw_grey
 from facewright.methods.sphere.encoder import (
     Decoder,
-    EncoderSettings,
+    EncoderOutputs,
     SphereEncoder,
     SphereHead,
     mean_outputs,
 )
 from facewright.methods.sphere.head_encoder import HeadAxes, check_axes
+from facewright.methods.sphere.known import KnownFaces, face_errors, shape_figures
+from facewright.methods.sphere.likeness_start import Examples, start_from_shapes
 from facewright.methods.sphere.losses import (
     MeshTerms,
-    SphereWeights,
     expression_cost,
     mean_of,
     orthonormality,
@@ -51,7 +52,8 @@ from facewright.methods.sphere.losses import (
     reliability,
     scale_kl,
 )
-from facewright.methods.sphere.start import NORM, start_from_people
+from facewright.methods.sphere.photo_settings import SphereTraining
+from facewright.methods.sphere.start import NORM, seen_in, start_from_people
 from facewright.models.sphere_model import SphereModel
 from facewright.networks.recognition import MarginSoftmax
 from facewright.training.batches import part_of
@@ -65,82 +67,30 @@ Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class SphereTraining:
-    """All that the training depends on, beside the photos and the schedule.
-
-    Attributes:
-        kept_out_folds: of the verification pairs; nobody in them is seen in training.
-        batch: crops a step.
-        labelled: P, the share of a batch from the photos with landmarks; the rest has identities.
-        all_landmarks: whether photos of the second kind, too, are held to their landmarks (ours have some).
-        warm_up: steps on photos with landmarks alone; the trunk stays as it is in them.
-        margin_scale: of the cosines.
-        margin: taken from the cosine to the own person.
-        margin_ramp: steps after the warm-up over which the margin is raised from 0.
-        reliable: whether centres follow photos by how reliable these are.
-        scale_share: of the model's mean scale and its spread, what photos are expected to tell.
-        drawn: photos of a batch that are compared with pictures; each part of a step has its share of them,
-            at least one, as of ``meshes``.
-        draw_every: steps.
-        meshes: photos of a batch whose meshes are held to be smooth, symmetric and near the mean.
-        trunk_rate: learning rate of what recognition taught, over that of the rest.
-        class_rate: of the people's directions, each of which few batches show.
-        freeze_basis: train the encoder alone: the inference encoder.
-        share: exponent by which a photo counts less, the more there are of its person.
-        weights: of the losses.
-        network: sizes of the encoder.
-        augmentation: of the crops.
-    """
-
-    kept_out_folds: tuple[int, ...] = (8, 9)
-    batch: int = 64
-    labelled: float = 0.25
-    all_landmarks: bool = True
-    warm_up: int = 150
-    margin_scale: float = 15.0
-    margin: float = 0.2
-    margin_ramp: int = 300
-    reliable: bool = True
-    scale_share: float = 0.5
-    drawn: int = 6
-    draw_every: int = 3
-    meshes: int = 16
-    trunk_rate: float = 0.5
-    class_rate: float = 2.0
-    freeze_basis: bool = False
-    share: float = 0.5
-    weights: SphereWeights = field(default_factory=SphereWeights)
-    network: EncoderSettings = field(default_factory=EncoderSettings)
-    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
-
-    def __post_init__(self) -> None:
-        check_range(self, 0, 1, "labelled", "share")
-        check_range(self, 1, math.inf, "batch", "draw_every")
-        check_range(self, 0, math.inf, "warm_up", "margin_ramp", "drawn", "meshes", "margin_scale", "margin")
-        check_range(self, 0, math.inf, "scale_share", "trunk_rate", "class_rate")
-
-
-@dataclass(frozen=True)
 class SphereBatch:
     """Crops, and what is known of each.
 
     Attributes:
         crops: as the network sees them.
         landmarks: px of these.
+        truth: code of the face, where that is known.
         labelled: whether the landmarks count.
         people: number of each one's person, -1 where identity does not count.
+        known: whether the face is.
     """
 
     crops: Float[Tensor, "B 1 112 112"]
     landmarks: Float[Tensor, "B 478 2"]
+    truth: Float[Tensor, "B D"]
     labelled: Bool[Tensor, " B"]
     people: Int64[Tensor, " B"]
+    known: Bool[Tensor, " B"]
 
 
 class SphereNetworks(nn.Module):
     """What is trained: the encoder, which is kept, and what only training needs."""
 
-    def __init__(self, training: SphereTraining, people: int, axes: HeadAxes) -> None:
+    def __init__(self, training: SphereTraining, people: int, axes: HeadAxes, *, shapes: bool) -> None:
         super().__init__()
         sizes = training.network
         self.axes = axes
@@ -152,6 +102,7 @@ class SphereNetworks(nn.Module):
         self.centres = nn.Parameter(torch.randn(people, sizes.dimensions) * 10.0)
         self.rates = training.trunk_rate, training.class_rate
         self.encoder.mixing.requires_grad_(not training.freeze_basis)
+        self.encoder.likeness.requires_grad_(shapes)
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, object]]:
         """Trunk, basis (half the rate), centres (a rate of their own), people's directions, and the rest."""
@@ -159,7 +110,7 @@ class SphereNetworks(nn.Module):
         classes = list(self.classes.parameters())
         special = {id(parameter) for parameter in (*trunk, *classes, mixing, self.centres)}
         trunk_rate, class_rate = (rate * learning_rate for rate in self.rates)
-        rest = [parameter for parameter in self.parameters() if id(parameter) not in special]
+        rest = [p for p in self.parameters() if p.requires_grad and id(p) not in special]
         groups: list[dict[str, object]] = [
             {"params": [p for p in trunk if p.ndim > 1], "lr": trunk_rate},
             {"params": [p for p in trunk if p.ndim <= 1], "lr": trunk_rate, "weight_decay": 0.0},
@@ -192,23 +143,25 @@ class SphereTask:
 
     Figures of ``evaluate`` on people kept out of all training: equal error rate, 10-fold accuracy of cosine
     and Euclidean distance (per cent), landmarks (px of the crop), and the ratio of the spread of one
-    person's code to that between people.
+    person's code to that between people; on synthetic photos kept out, where there are some, how far faces
+    are from the true ones (mm).
 
     Args:
         sphere: the frozen model of stage 1.
         crops: of both labelled folders.
         landmarks: of ``crop_landmarks``.
         training: what to train with.
-        trunk: weights of a recognition network to start from; None: random ones.
+        start: weights of parts of the encoder to start from, by their names; None: random ones.
         networks: all networks of an earlier run on the same people to start from instead.
         features: of the trunk, of the photos that are trained on, if an earlier task made them.
+        known: synthetic photos, which teach shapes, too.
 
     Raises:
-        InputError: there are too few people, or sizes do not fit.
+        InputError: there are too few people, sizes do not fit, or synthetic photos are of another head.
     """
 
     name = "sphere"
-    version = 2
+    version = 3
     metric = "score"
 
     def __init__(
@@ -216,15 +169,18 @@ class SphereTask:
         sphere: SphereModel,
         crops: CropSet,
         landmarks: Float[Tensor, "N 478 2"],
-        training: SphereTraining = SphereTraining(),
-        trunk: Mapping[str, Tensor] | None = None,
+        training: SphereTraining | None = None,
+        start: Mapping[str, Tensor] | None = None,
         networks: Mapping[str, Tensor] | None = None,
         features: Float[Tensor, "P F"] | None = None,
+        known: KnownCrops | None = None,
     ) -> None:
         if len(landmarks) != len(crops.pixels):
             raise InputError(f"{len(crops.pixels)} crops, but landmarks of {len(landmarks)}: cut them again.")
+        training = training or SphereTraining()
         self.training, self.sphere, self.crops, self.landmarks = training, sphere, crops, landmarks
-        self.trunk, self.networks, self.features = trunk, networks, features
+        self.start, self.networks, self.features = start, networks, features
+        self.known_faces = None if known is None else KnownFaces.of(known, sphere)
         people = trained_people(crops, training.kept_out_folds)
         if len(people) < 2:
             raise InputError(f"expected photos of at least 2 people to train on, got {len(people)}.")
@@ -255,7 +211,10 @@ class SphereTask:
         arrays = {"landmarks": self.landmarks, "deviations": self.sphere.deviations}
         data = {"crops": self.crops.digest} | {n: rows_digest(a.cpu().numpy()) for n, a in arrays.items()}
         told["data"] = joined_digest(data)
-        begun = {"from_recognition": self.trunk is not None, "from_sphere": self.networks is not None}
+        if self.known_faces is not None:
+            told["synthetic"] = self.known_faces.crops.digest
+        parts = sorted({name.partition(".")[0] for name in self.start or {}})
+        begun = {"from_parts": parts, "from_sphere": self.networks is not None}
         return {**asdict(self.training), **told, **begun}
 
     def build(self, seed: int) -> SphereNetworks:
@@ -263,63 +222,74 @@ class SphereTask:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             axes = HeadAxes.of(self.sphere, self.decoder.scale)
-            networks = SphereNetworks(self.training, self.people, axes)
-        if self.networks is not None:
-            check_axes(self.networks, axes)
-            try:
-                networks.load_state_dict(dict(self.networks))
-            except RuntimeError as error:
-                raise InputError(
-                    "the earlier run trained networks of other sizes, or other people: give one of the same."
-                ) from error
-        elif self.trunk is not None:
-            try:
-                networks.encoder.trunk.load_state_dict(dict(self.trunk))
-            except RuntimeError as error:
-                raise InputError(
-                    "the recognition network has other sizes than the encoder's trunk: give one of the same."
-                ) from error
-            self._start(networks)
+            networks = SphereNetworks(self.training, self.people, axes, shapes=self.known_faces is not None)
+            if self.networks is not None:
+                check_axes(self.networks, axes)
+                what = "earlier run trained networks of other sizes, or other people"
+                _load(networks, self.networks, what)
+            elif self.start is not None:
+                what = "weights to start from are of other sizes than the encoder"
+                _load(networks.encoder, networks.encoder.state_dict() | dict(self.start), what)
+                self._start(networks)
         return networks
 
     def start_features(self, networks: SphereNetworks) -> Float[Tensor, "P F"]:
         """The trunk's features of all photos that are trained on; some seconds for each 1,000 photos."""
         if self.features is None:
-            trunk = networks.encoder.trunk.eval()
-            chunks = [self.rows[k : k + CHUNK] for k in range(0, len(self.rows), CHUNK)]
-            with torch.no_grad():
-                self.features = torch.cat([trunk.look(self.crops.plain(rows.tolist()))[0] for rows in chunks])
-            trunk.train()
+            self.features = seen_in(networks.encoder, self.crops.pixels, self.rows, flipped=False)[0]
         return self.features
 
     def _start(self, networks: SphereNetworks) -> None:
-        """Directions as recognition tells people apart."""
-        features = self.start_features(networks)
+        """Directions as recognition tells people apart, and, where faces are known, as shapes are."""
         people = torch.from_numpy(self.classes)
-        directions = start_from_people(networks.encoder, features, people, self.sphere.deviations)
-        networks.classes.directions.data.copy_(NORM * directions)
-        networks.centres.data.copy_(self.decoder.scale * directions)
+        encoder, faces = networks.encoder, self.known_faces
+        if faces is None:
+            features = self.start_features(networks)
+            directions = start_from_people(encoder, features, people, self.sphere.deviations)
+            networks.classes.directions.data.copy_(NORM * directions)
+            networks.centres.data.copy_(self.decoder.scale * directions)
+            return
+        seen, known = (
+            torch.cat([torch.cat(seen_in(encoder, pixels, rows, flip), 1) for flip in (False, True)])
+            for pixels, rows in ((self.crops.pixels, self.rows), (faces.crops.pixels, faces.seen))
+        )
+        chances = torch.from_numpy(np.diff(self.chances, prepend=0.0)).float().repeat(2)
+        codes = faces.codes[faces.seen].repeat(2, 1)
+        examples = Examples(seen, people.repeat(2), chances, known, codes)
+        vertices = self.known.on(torch.device("cpu")).meshes.vertices
+        centres = start_from_shapes(
+            encoder, networks.classes, examples, self.decoder, vertices, self.training.weights
+        )
+        networks.centres.data.copy_(centres)
 
     def batch(self, seed: int, step: int, part: int, parts: int) -> SphereBatch:
         """The photos of a step: always the same for the same arguments."""
         rng = np.random.default_rng((seed, step, part, parts))
-        count = -(-self.training.batch // parts)
-        share = 1.0 if step < self.training.warm_up else self.training.labelled
-        of_labels = part_of(round(share * self.training.batch), part, parts)
-        chosen = np.searchsorted(self.chances, rng.random(count - of_labels)).clip(0, len(self.rows) - 1)
+        how, faces = self.training, self.known_faces
+        count = -(-how.batch // parts)
+        of_known = 0 if faces is None else part_of(round(how.known * how.batch), part, parts)
+        share = 1.0 if step < how.warm_up else how.labelled
+        of_labels = min(count - of_known, part_of(round(share * how.batch), part, parts))
+        of_people = count - of_known - of_labels
+        chosen = np.searchsorted(self.chances, rng.random(of_people)).clip(0, len(self.rows) - 1)
         rows = np.concatenate([rng.choice(self.labelled, of_labels), self.rows[chosen]])
-        people = np.concatenate([np.full(of_labels, NOBODY), self.classes[chosen]])
-        labelled = (np.arange(count) < of_labels) | self.training.all_landmarks
+        pixels, points = self.crops.pixels[rows], self.landmarks[torch.from_numpy(rows)]
+        truth = torch.zeros(count, self.sphere.dimensions)
+        if faces is not None:
+            drawn = rng.choice(faces.seen, of_known)
+            pixels = np.concatenate([pixels, faces.crops.pixels[drawn]])
+            points = torch.cat([points, torch.from_numpy(faces.crops.landmarks[drawn])])
+            truth[count - of_known :] = faces.codes[drawn]
+        kind = np.repeat(["labels", "people", "known"], [of_labels, of_people, of_known])
+        people = np.full(count, NOBODY)
+        people[kind == "people"] = self.classes[chosen]
         order = rng.permutation(count)
-        return self._batch(rows[order], people[order], labelled[order], rng)
-
-    def _batch(
-        self, rows: ndarray, people: ndarray, labelled: ndarray, rng: np.random.Generator
-    ) -> SphereBatch:
-        found = changed(self.crops.pixels[rows], rng, self.training.augmentation)
-        points = found.moved(self.landmarks[torch.from_numpy(rows)])
+        found = changed(pixels[order], rng, how.augmentation)
+        points = found.moved(points[order])
         points = torch.where(found.mirrored[:, None, None], points[:, self.mirror], points)
-        return SphereBatch(found.images, points, torch.from_numpy(labelled), torch.from_numpy(people))
+        labelled = (kind != "people") | how.all_landmarks
+        told = (torch.from_numpy(values[order]) for values in (labelled, people, kind == "known"))
+        return SphereBatch(found.images, points, truth[order], *told)
 
     def heads(
         self, networks: SphereNetworks, crops: Float[Tensor, "B 1 112 112"], *, frozen_trunk: bool = False
@@ -344,9 +314,11 @@ class SphereTask:
         how, weights = self.training, self.training.weights
         known, at = self.known.on(batch.crops.device), head.parameters
         points = at.camera.project(known.probe.landmarks(at)[0])[..., :2]
-        mixing = networks.encoder.mixing
+        mixing, codes = networks.encoder.mixing, at.identity * known.decoder.deviations
+        off = face_errors(codes, batch.truth, known.meshes.vertices)
         found = {
             "landmark": mean_of(point_loss(points, batch.landmarks), batch.labelled),
+            "truth": mean_of(off, batch.known),
             "kl": scale_kl(
                 head.scale, how.scale_share * self.sphere.scale_mean, how.scale_share * self.sphere.scale_std
             ),
@@ -355,7 +327,7 @@ class SphereTask:
             "albedo": at.diffuse.square().mean(),
             "orthonormal": orthonormality(mixing),
             "basis": mixing.square().sum(),
-            **known.meshes.costs((head.code + head.code @ mixing)[: self._share(how.meshes, batch)]),
+            **known.meshes.costs(codes[: self._share(how.meshes, batch)]),
             **self._of_people(networks, head, batch.people, step),
         }
         if weights.pixel > 0 and how.drawn and step >= how.warm_up // 2 and step % how.draw_every == 0:
@@ -405,15 +377,31 @@ class SphereTask:
         cosine = verify(pair_similarity(sides[0], sides[1], "cosine"), same)
         euclidean = verify(pair_similarity(sides[0], sides[1], "euclidean"), same)
         people = np.unique([self.crops.identity[row] for row in rows], return_inverse=True)[1]
+        shapes = self._shapes(_checked(network))
         return {
-            "score": 100 * cosine.equal_error_rate + 10 * error,
+            "score": 100 * cosine.equal_error_rate + 10 * error + 10 * shapes.get("shape_mm", 0.0),
             "kept_out_error": 100 * cosine.equal_error_rate,
             "kept_out_cosine": 100 * cosine.accuracy,
             "kept_out_euclidean": 100 * euclidean.accuracy,
             "landmark_px": error,
             "spread_ratio": spread(codes, people).ratio,
             "scale": float(np.linalg.norm(codes, axis=1).mean()),
+            **shapes,
         }
+
+    def _shapes(self, networks: SphereNetworks) -> dict[str, float]:
+        """How near faces of synthetic photos that are kept out are to the true ones."""
+        faces = self.known_faces
+        if faces is None:
+            return {}
+        found = []
+        with torch.no_grad():
+            for first in range(0, len(faces.held), CHUNK):
+                crops = plain_crops(faces.crops.pixels, faces.held[first : first + CHUNK])
+                found.append(self._met(networks, crops)[1].parameters.identity.cpu())
+        vertices = self.known.on(torch.device("cpu")).meshes.vertices
+        deviations = self.sphere.deviations.cpu()
+        return shape_figures(torch.cat(found) * deviations, faces.codes[faces.held], vertices)
 
     def codes(
         self, networks: SphereNetworks, rows: Int64[ndarray, " N"]
@@ -427,22 +415,29 @@ class SphereTask:
 
     def _judged(self, networks: SphereNetworks, rows: ndarray) -> tuple[Tensor, Tensor]:
         """Codes of crops (mean with the mirror image), and how far their landmarks lie off, px."""
-        device, sizes, mixing = device_of(networks), self.training.network, networks.encoder.mixing
-        known, crops = self.known.on(device), self.crops.plain(rows.tolist()).to(device)
-        outputs = networks.encoder(crops)
-        at = known.decoder.decode(outputs, sizes, mixing).parameters
+        outputs, head = self._met(networks, self.crops.plain(rows))
+        known = self.known.on(outputs.code.device)
+        at = known.decoder.decode(outputs, self.training.network, networks.encoder.mixing).parameters
         points = at.camera.project(known.probe.landmarks(at)[0])[..., :2]
-        distance = point_loss(points, self.landmarks[torch.from_numpy(rows)].to(device) - MARGIN)
-        both = mean_outputs(outputs, networks.encoder(crops.flip(3)))
-        both = known.decoder.decode(both, sizes, mixing)
-        return both.code.cpu(), distance.cpu()
+        distance = point_loss(points, self.landmarks[torch.from_numpy(rows)].to(points.device) - MARGIN)
+        return head.code.cpu(), distance.cpu()
+
+    def _met(
+        self, networks: SphereNetworks, crops: Float[Tensor, "B 1 112 112"]
+    ) -> tuple[EncoderOutputs, SphereHead]:
+        """What the encoder says of crops, and the heads that it finds in them and their mirror images."""
+        crops = crops.to(device_of(networks))
+        outputs, other = networks.encoder(crops), networks.encoder(crops.flip(3))
+        decoder = self.known.on(crops.device).decoder
+        both = mean_outputs(outputs, other)
+        return outputs, decoder.decode(both, self.training.network, networks.encoder.mixing)
 
     def pictures(self, network: nn.Module) -> dict[str, Tensor]:
         """Kept-out photos, the heads found in them, and how sure each pixel is."""
         networks = _checked(network)
         networks.eval()
         with torch.no_grad():
-            crops = self.crops.plain(self.pairs[0][:PICTURES].tolist()).to(device_of(networks))
+            crops = self.crops.plain(self.pairs[0][:PICTURES]).to(device_of(networks))
             head = self.heads(networks, crops)
             drawn, _ = draw_grey(self.known.on(crops.device).decoder.model, head.parameters, SIDE)
             photos = interpolate(crops, size=(SIDE, SIDE), mode="bilinear", antialias=True)
@@ -458,6 +453,13 @@ def mirror_of_landmarks(sphere: SphereModel) -> Int64[Tensor, " 478"]:
     return torch.cdist(flipped, points).argmin(1)
 
 
+def _load(network: nn.Module, weights: Mapping[str, Tensor], what: str) -> None:
+    try:
+        network.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        raise InputError(f"the {what}: give one of the same.") from error
+
+
 def _checked(network: nn.Module) -> SphereNetworks:
     if not isinstance(network, SphereNetworks):
         raise InputError(f"expected the networks of the sphere task, got {type(network).__name__}.")
@@ -469,12 +471,25 @@ def load_sphere_task(
     data: Path,
     cache: Path,
     training: SphereTraining,
-    trunk: Mapping[str, Tensor] | None = None,
+    start: Mapping[str, Tensor] | None = None,
     networks: Mapping[str, Tensor] | None = None,
+    synthetic: Sequence[Path] = (),
 ) -> SphereTask:
     """The task on the labelled folders in ``data``; crops are kept in ``cache`` (NAME.npy).
 
+    Args:
+        sphere: the frozen model of stage 1.
+        data: folder of the labelled folders.
+        cache: crops of sets of synthetic photos are kept beside it (NAME.synthetic.npy).
+        training: what to train with.
+        start: as of ``SphereTask``.
+        networks: likewise.
+        synthetic: sets of ``facewright synthesize`` of the same head, which teach shapes.
+
     Raises:
         DatasetError: a folder is missing or damaged.
+        InputError: a set has no whole shards, or is of another head.
     """
-    return SphereTask(sphere, load_crops(data, cache), crop_landmarks(data), training, trunk, networks)
+    crops = load_crops(data, cache)
+    known = load_known_crops(synthetic, cache.with_suffix(".synthetic.npy")) if synthetic else None
+    return SphereTask(sphere, crops, crop_landmarks(data), training, start, networks, known=known)

@@ -29,8 +29,9 @@ from facewright.methods.sphere.head_encoder import (
     load_head_encoder,
 )
 from facewright.methods.sphere.infer import PersonScale, SphereMethod
+from facewright.methods.sphere.photo_settings import SphereTraining
 from facewright.methods.sphere.recipe import RECIPE, SphereOptions, _earlier, sphere_task
-from facewright.methods.sphere.train import NOBODY, SphereTask, SphereTraining
+from facewright.methods.sphere.train import NOBODY, SphereTask
 from facewright.models.told_head import told_head
 from facewright.networks.weights import read_weights, write_weights
 from facewright.training.checkpoint import FORMAT
@@ -156,7 +157,7 @@ def head_encoder(sphere) -> HeadEncoder:
 def test_axes_are_kept_and_never_computed_again(model, sphere, tmp_path: Path) -> None:
     path = tmp_path / "encoder.safetensors"
     network = head_encoder(sphere)
-    write_weights(path, network, told_head(model, [model.version]))
+    write_weights(path, network, told_head(model))
     crops = torch.rand(2, 1, 112, 112, generator=torch.Generator().manual_seed(0))
     method = SphereMethod.load(model, weights=path)
     expected = method.encode_crops(crops).parameters.identity @ method.to_model
@@ -165,7 +166,7 @@ def test_axes_are_kept_and_never_computed_again(model, sphere, tmp_path: Path) -
     network.axes.to_head *= signs[:, None]
     network.encoder.spread.weight.data *= signs[:, None]
     network.encoder.spread.bias.data *= signs
-    write_weights(path, network, told_head(model, [model.version]))
+    write_weights(path, network, told_head(model))
     turned = SphereMethod.load(model, weights=path)
     found = turned.encode_crops(crops).parameters.identity @ turned.to_model
     moved = (model.vertices(found) - model.vertices(expected)).norm(dim=2).max()
@@ -176,7 +177,7 @@ def test_axes_are_kept_and_never_computed_again(model, sphere, tmp_path: Path) -
 
 def test_another_head_is_refused(model, sphere, tmp_path: Path) -> None:
     path = tmp_path / "encoder.safetensors"
-    write_weights(path, head_encoder(sphere), told_head(model, [model.version]))
+    write_weights(path, head_encoder(sphere), told_head(model))
     load_head_encoder(path, model)
     fewer = replace(model, identity_basis=model.identity_basis[:9])
     for other in (fewer, replace(model, name="other"), replace(model, version="5")):
@@ -199,7 +200,7 @@ def test_a_run_on_other_axes_is_not_gone_on_from(task: SphereTask) -> None:
 
 
 def test_the_method_gives_one_person_one_identity(model, sphere, tmp_path: Path) -> None:
-    write_weights(tmp_path / "encoder.safetensors", head_encoder(sphere), told_head(model, [model.version]))
+    write_weights(tmp_path / "encoder.safetensors", head_encoder(sphere), told_head(model))
     method = SphereMethod.load(model, weights=tmp_path / "encoder.safetensors")
     again = read_weights(tmp_path / "encoder.safetensors", HeadEncoder, HeadEncoderSettings)
     assert again.settings == HeadEncoderSettings(**asdict(SIZES))
