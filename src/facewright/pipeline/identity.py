@@ -45,9 +45,9 @@ class Threshold:
 
 # Measured by scripts/evaluate_identity.py; docs/identity.md.
 THRESHOLDS: dict[str, Threshold] = {
-    "fit": Threshold(0.422, 66.4, 4322),
-    "specular": Threshold(0.511, 64.0, 880),
-    "sphere": Threshold(0.223, 87.2, 880),
+    "fit": Threshold(0.582, 66.5, 880),
+    "specular": Threshold(0.350, 65.5, 880),
+    "sphere": Threshold(0.224, 86.8, 880),
 }
 
 
