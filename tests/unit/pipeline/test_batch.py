@@ -104,6 +104,10 @@ def made_from(folder: Path) -> str:
     return json.loads((folder / MARKER).read_text())["notes"]["text"]
 
 
+def listed(out: Path) -> list[dict]:
+    return json.loads((out / "report.json").read_text())["inputs"]
+
+
 def test_one_bad_file_never_stops_the_rest(tmp_path: Path) -> None:
     reds = {"a.png": 1, "b.png": 0, "c.png": 100, "d.png": 50, "e.png": 2}
     paths = [photo(tmp_path / name, red) for name, red in reds.items()]
@@ -221,10 +225,10 @@ def test_equal_stems_do_not_overwrite_one_another(tmp_path: Path) -> None:
     third = photo(tmp_path / "3" / "A.png", 1, green=4)
     out = tmp_path / "out"
     run(out, [first, second, third])
-    folders = {Path(entry["path"]).parent.name: entry["folders"] for entry in _listed(out)}
+    folders = {Path(entry["path"]).parent.name: entry["folders"] for entry in listed(out)}
     assert folders == {"1": ["a"], "2": ["a_2"], "3": ["A_3"]}
     run(out, [third, second, first], force=True)  # another order keeps the names
-    assert {Path(entry["path"]).parent.name: entry["folders"] for entry in _listed(out)} == folders
+    assert {Path(entry["path"]).parent.name: entry["folders"] for entry in listed(out)} == folders
 
 
 def test_stems_that_tell_nothing_give_way_to_the_folder(tmp_path: Path) -> None:
@@ -235,68 +239,6 @@ def test_stems_that_tell_nothing_give_way_to_the_folder(tmp_path: Path) -> None:
     both = [photo(tmp_path / name / "scan.png", 1, green=3) for name in ("ben", "cat")]
     run(out, [alone, *both, photo(tmp_path / "dan.png", 1)], kind=kind)
     assert files(out) == ["ben", "cat", "dan", "report.json", "scan"]  # what was there keeps its name
-
-
-def _listed(out: Path) -> list[dict]:
-    return json.loads((out / "report.json").read_text())["inputs"]
-
-
-def test_folders_of_others_are_left_alone(tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    (out / "a").mkdir(parents=True)
-    (out / "a" / "diary.txt").write_text("mine")
-    run(out, [photo(tmp_path / "a.png", 1)])
-    assert files(out) == ["a/diary.txt", "a_2", "report.json"]
-    (out / "report.json").unlink()
-    run(out, [tmp_path / "a.png"])  # without a report, the folder of the same photo is taken again
-    assert files(out) == ["a/diary.txt", "a_2", "report.json"]
-    foreign = '{"format_version": 1, "learning_rate": 0.1}'
-    shutil.rmtree(out / "a_2")
-    (out / "a_2").mkdir()
-    (out / "a_2" / MARKER).write_text(foreign)  # parameters.json is not a rare name
-    run(out, [tmp_path / "a.png"])
-    assert files(out) == ["a/diary.txt", "a_2/parameters.json", "a_3", "report.json"]
-    assert (out / "a_2" / MARKER).read_text() == foreign
-
-
-def test_without_a_report_heads_of_other_photos_are_left_alone(tmp_path: Path) -> None:
-    first, second = photo(tmp_path / "1" / "a.png", 1), photo(tmp_path / "2" / "a.png", 1, green=3)
-    out = tmp_path / "out"
-    run(out, [first])
-    before = (out / "a" / MARKER).read_text()
-    (out / "report.json").write_text("{")
-    run(out, [second])
-    assert files(out) == ["a", "a_2", "report.json"]
-    assert (out / "a" / MARKER).read_text() == before
-
-
-def test_heads_of_an_earlier_run_stay_listed_or_go(tmp_path: Path) -> None:
-    path, out = photo(tmp_path / "a.png", 3), tmp_path / "out"
-    run(out, [path], all_faces=True)
-    assert files(out) == ["a", "a_face2", "a_face3", "report.json"]
-    run(out, [path], force=True)
-    assert entries(out)["a.png"]["folders"] == ["a"]
-    assert files(out) == ["a", "report.json"]
-    photo(path, 0)  # no face in it any more
-    assert run(out, [path]) == Summary(0, 0, 1)
-    assert entries(out)["a.png"]["folders"] == ["a"]
-    photo(path, 2)
-    assert run(out, [path]) == Summary(1, 0, 0)
-    assert entries(out)["a.png"]["folders"] == ["a"]
-
-
-def test_what_a_user_put_beside_a_head_stays(tmp_path: Path) -> None:
-    path, out = photo(tmp_path / "a.png", 3), tmp_path / "out"
-    run(out, [path], all_faces=True)
-    for name in ("a", "a_face2"):
-        (out / name / "hair.blend").write_text("a day of work")
-    run(out, [path], force=True)
-    assert files(out) == ["a", "a/hair.blend", "a_face2", "a_face2/hair.blend", "report.json"]
-    assert (out / "a" / "hair.blend").read_text() == "a day of work"
-    assert entries(out)["a.png"]["folders"] == ["a"]
-    run(out, [path], all_faces=True, force=True)  # the folder that stayed is taken again
-    assert entries(out)["a.png"]["folders"] == ["a", "a_face2", "a_face3"]
-    assert (out / "a_face2" / "hair.blend").exists()
 
 
 def test_a_face_that_cannot_be_written_leaves_the_earlier_heads(tmp_path: Path) -> None:
