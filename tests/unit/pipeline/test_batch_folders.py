@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tests.unit.pipeline.test_batch import entries, files, photo, run
 
+from facewright.pipeline.batch import Summary
 from facewright.pipeline.folders import MARKER
 
 
