@@ -9,14 +9,21 @@ BIN := .venv/bin
 
 setup: .venv/.ready
 
-.venv/.ready: pyproject.toml constraints.txt
-	@echo 'setting up .venv: a few minutes the first time, and 2 GB with a CPU build of PyTorch'
+# What facewright itself needs.
+.venv/.runs: pyproject.toml constraints.txt
+	@echo 'setting up .venv: some minutes the first time, and 2 GB with a CPU build of PyTorch'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --disable-pip-version-check $(addprefix --extra-index-url ,$(TORCH_INDEX)) -c constraints.txt torch
+	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+# And what its developers need.
+.venv/.ready: .venv/.runs
 	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-demo: .venv/.ready
+demo: .venv/.runs
+	@echo 'the first head takes a minute longer: kernels are compiled once'
 	$(BIN)/facewright demo
 
 lint: .venv/.ready
