@@ -75,7 +75,7 @@ def load_known_crops(folders: Sequence[Path], cache: Path) -> KnownCrops:
 def _cut(photos: ShardSet, cache: Path, numbers: Path) -> list[str]:
     """Write both array files; returns name and version of the head."""
     first = photos.photo(0)
-    head = _head(first.numbers)
+    head = first.model
     width = 2 * POINTS + first.parameters.identity.shape[1]
     with (
         row_file(cache, (SIDE, SIDE), np.uint8) as crops,
@@ -85,18 +85,11 @@ def _cut(photos: ShardSet, cache: Path, numbers: Path) -> list[str]:
         bar.name("crops of synthetic photos")
         for number in range(len(photos)):
             photo = photos.photo(number)
-            if _head(photo.numbers) != head:
-                raise InputError(f"{photo.path} is of another head than {head}: give sets of one head.")
+            if photo.model != head:
+                raise InputError(f"{photo.path} is of another head than {list(head)}: give sets of one head.")
             points = photo.points("landmarks478")[0]
             crops.append(as_bytes(crop_at(photo.image, points)))
             known = [points_in_crops(points[None]).flatten(), photo.parameters.identity[0]]
             rows.append(torch.cat(known)[None].numpy())
             bar.advance()
-    return head
-
-
-def _head(numbers: dict[str, object]) -> list[str]:
-    told = numbers.get("model")
-    if not isinstance(told, dict):
-        raise InputError("a synthetic photo does not say of which head it is: make the set again.")
-    return [str(told.get("name")), str(told.get("version"))]
+    return list(head)
