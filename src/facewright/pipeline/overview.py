@@ -1,7 +1,6 @@
 """overview.png: what a person looks at first."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +40,7 @@ class OverviewContent:
     """What an overview tells of a head.
 
     Attributes:
+        title: which photo, and which of its faces.
         photo: the photo as it was worked on.
         model: the face model.
         parameters: a batch of one; pixels are those of ``photo.pixels``.
@@ -49,9 +49,9 @@ class OverviewContent:
         box: (x0, y0, x1, y1) of the face in pixels of ``photo.pixels``.
         detected_px: the landmarks that were seen, pixels of ``photo.pixels``.
         residual: of the fit, as a fraction of the distance of the outer eye corners.
-        seconds: time spent in each stage.
     """
 
+    title: str
     photo: Photograph
     model: FaceModel
     parameters: HeadParameters
@@ -60,7 +60,6 @@ class OverviewContent:
     box: tuple[float, float, float, float]
     detected_px: Float[Tensor, "478 2"]
     residual: float
-    seconds: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def draw_overview(head: OverviewContent) -> Image.Image:
         [(f"shape, {name}", _picture(view)) for name, view in zip(names, clay, strict=True)],
         [(f"texture, {name}", _picture(view)) for name, view in zip(names, textured, strict=True)],
     ]
-    return draw_sheet(rows, head.photo.name, _facts(head))
+    return draw_sheet(rows, head.title, _facts(head))
 
 
 def _facts(head: OverviewContent) -> str:
@@ -105,9 +104,7 @@ def _facts(head: OverviewContent) -> str:
     names = head.model.expression_names
     strongest = [f"{names[i]} {float(weights[i]):.2f}" for i in order if weights[i] > 0.1]
     told = ", ".join(strongest) or "neutral"
-    seconds = sum(head.seconds.values())
-    residual = f"landmark fit {100 * head.residual:.1f} % of the eye distance"
-    return f"{told}   |   {residual}   |   found in {seconds:.1f} s"
+    return f"{told}   |   landmark fit {100 * head.residual:.1f} % of the eye distance"
 
 
 def draw_sheet(rows: list[list[tuple[str, Image.Image]]], title: str, facts: str) -> Image.Image:

@@ -147,7 +147,8 @@ class Reconstructor:
         if not heads:
             raise hidden[0]
         left_out = (f"another face is left out: {error}" for error in hidden)
-        return [replace(heads[0], warnings=(*heads[0].warnings, *left_out)), *heads[1:]]
+        heads[0] = replace(heads[0], warnings=(*heads[0].warnings, *left_out))
+        return [replace(head, number=number) for number, head in enumerate(heads, 1)]
 
     def reconstruct_together(self, photos: Sequence[Photograph]) -> Sequence[Reconstruction | Exception]:
         """Heads of one person in several photos: one identity and albedo, an own expression and pose each.

@@ -50,6 +50,7 @@ class Reconstruction:
         seconds: time spent in each stage; what was done for several heads at once is divided among them.
         settings: what the user chose.
         warnings: reasons to look twice at this head, one line each.
+        number: of the face among those of its photo that became heads, the main one 1.
     """
 
     photo: Photograph
@@ -64,6 +65,12 @@ class Reconstruction:
     seconds: Mapping[str, float]
     settings: ReconstructionSettings
     warnings: tuple[str, ...] = ()
+    number: int = 1
+
+    @property
+    def title(self) -> str:
+        """Which photo, and which of its faces unless it is the main one."""
+        return f"face {self.number} of {self.photo.name}" if self.number > 1 else self.photo.name
 
     @property
     def neutral(self) -> Float[Tensor, "V 3"]:
@@ -89,6 +96,7 @@ class Reconstruction:
         """The picture that a person looks at first."""
         return draw_overview(
             OverviewContent(
+                title=self.title,
                 photo=self.photo,
                 model=self.model,
                 parameters=self.parameters,
@@ -97,7 +105,6 @@ class Reconstruction:
                 box=self.box,
                 detected_px=self.detected_px,
                 residual=self.residual,
-                seconds=self.seconds,
             )
         )
 

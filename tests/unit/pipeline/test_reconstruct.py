@@ -130,6 +130,7 @@ def test_a_weak_face_leaves_the_others_of_its_photo(engine: Reconstructor) -> No
     heads = engine.reconstruct(photo(3, 2), all_faces=True)
     assert [float(head.detected_px[0, 0]) for head in heads] == [hidden_x[0], hidden_x[2]]
     assert [sum("left out" in warning for warning in head.warnings) for head in heads] == [1, 0]
+    assert [head.title for head in heads] == ["32.png", "face 2 of 32.png"]
     with pytest.raises(HiddenFaceError, match=r"11\.png.*; --no-photometric makes a rougher head"):
         engine.reconstruct(photo(1, 1))
 
