@@ -23,7 +23,6 @@ setup: .venv/.ready
 	touch $@
 
 demo: .venv/.runs
-	@echo 'the first head takes a minute longer: kernels are compiled once'
 	$(BIN)/facewright demo
 
 lint: .venv/.ready

@@ -33,7 +33,7 @@ def functions(tree: ast.Module) -> Iterator[Function]:
 def is_kernel(node: Function) -> bool:
     """A kernel of numba or Warp takes bare arrays and scalars: records and checks do not exist in there."""
     decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
-    return any("njit" in text or text.startswith("wp.") for text in decorators)
+    return any(text.startswith(("njit", "numba.njit", "kernel(", "wp.")) for text in decorators)
 
 
 def oversized_functions(path: Path, parameters: int = MAX_PARAMETERS) -> Iterator[str]:

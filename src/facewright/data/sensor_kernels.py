@@ -4,15 +4,15 @@
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
 
+from facewright.core.kernels import kernel
 from facewright.data.grain import BITS, ENTRIES, FIRST, SECOND, STEP
 
 _STEP, _FIRST, _SECOND = np.uint64(STEP), np.uint64(FIRST), np.uint64(SECOND)
 _MASK = np.uint64(ENTRIES - 1)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 @no_type_check
 def blur(light, weights, out):
     """Both axes; border pixels are repeated."""
@@ -37,7 +37,7 @@ def blur(light, weights, out):
                     target[x] += weight * line[k + x]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def add_noise(light, seed, read, shot, stride, table, out):
     """``light + sqrt(read^2 + shot * light) * normal`` with the normal numbers of ``grain``."""

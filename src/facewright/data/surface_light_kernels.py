@@ -5,10 +5,11 @@ import math
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from facewright.core.kernels import kernel
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def light_surface(triangle, barycentric, attributes, position, intensity, polynomial, faces, strands, out):
     """Write diffuse light, highlights and normals; the steps are those of ``plain_surface_light``."""
@@ -54,7 +55,7 @@ def light_surface(triangle, barycentric, attributes, position, intensity, polyno
             target[6], target[7], target[8] = x, y, z
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def _of_lamp(x, y, z, px, py, pz, position, power):
     """Cosine of Lambert and lobe of Blinn and Phong."""
@@ -70,13 +71,13 @@ def _of_lamp(x, y, z, px, py, pz, position, power):
     return cosine, max(along, np.float32(1e-6)) ** power
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def _inverse_length(x, y, z):
     return np.float32(1) / np.float32(math.sqrt(max(x * x + y * y + z * z, np.float32(1e-12))))
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 @no_type_check
 def _share(value):
     """From 0 to 1; 0 for what is not a number, which would index anything."""
@@ -84,7 +85,7 @@ def _share(value):
     return value if value < 1 else np.float32(1)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 @no_type_check
 def _looked_up(strands, across, along):
     """Bilinear, the first row of strands at the top (along = 1)."""

@@ -4,10 +4,11 @@
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from facewright.core.kernels import kernel
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def bound_boxes(corners, boxes):
     """Boxes of the pieces of a row of triangles: box 0 holds all, and each inner one is halved."""
@@ -27,7 +28,7 @@ def bound_boxes(corners, boxes):
             boxes[number, 1, k] = max(boxes[2 * number + 1, 1, k], boxes[2 * number + 2, 1, k])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def search_boxes(queries, corners, boxes, piece, squared, place, weights):
     """Closest points for a piece of the queries; ``squared``: infinite at first."""
@@ -59,7 +60,7 @@ def search_boxes(queries, corners, boxes, piece, squared, place, weights):
                     _try_triangle(queries, corners, q, n, squared, place, weights)
 
 
-@njit(nogil=True, error_model="numpy", inline="always")
+@kernel(error_model="numpy", inline="always")
 @no_type_check
 def _gap(boxes, number, queries, q):
     """Squared distance of a query to a box."""
@@ -71,7 +72,7 @@ def _gap(boxes, number, queries, q):
     return total
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def _try_triangle(queries, corners, q, n, best, place, weights):
     """Keep the closest point of one triangle if it beats the best (squared distance) so far.

@@ -5,10 +5,11 @@ import math
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from facewright.core.kernels import kernel
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def accumulate(vertices, faces, normals, lengths):
     """Sum the triangles' cross products at their corners, then normalise."""
@@ -32,7 +33,7 @@ def accumulate(vertices, faces, normals, lengths):
             normals[i, 2] = z / length
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def accumulate_backward(vertices, faces, normals, lengths, grad, out):
     """Closed form: through n = s / |s|, then through each cross product."""
@@ -63,7 +64,7 @@ def accumulate_backward(vertices, faces, normals, lengths, grad, out):
         out[i0, 2] -= daz + dbz
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 @no_type_check
 def _edge(vertices, start, end):
     return (

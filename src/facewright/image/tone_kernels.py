@@ -4,10 +4,11 @@
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from facewright.core.kernels import kernel
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def tone(linear, curve, out):
     """Look each value up; any layout of memory."""

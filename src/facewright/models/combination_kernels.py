@@ -3,10 +3,10 @@
 
 from typing import no_type_check
 
-from numba import njit
+from facewright.core.kernels import kernel
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 @no_type_check
 def add_combination(coefficients, basis, out, width):
     """``out += coefficients @ basis``, each row's terms in the order of the basis, ``width`` columns a turn.

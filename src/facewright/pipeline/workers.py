@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from multiprocessing.synchronize import Lock
 from typing import Any, TypeVar
 
 import torch
 
 from facewright.core.errors import UnavailableError
+from facewright.core.kernels import word_is_due
+from facewright.core.log import log_to_terminal
 from facewright.core.processes import end_with_parent
 
 Result = TypeVar("Result")
@@ -35,9 +38,9 @@ def made_in_order(
             yield make(*job)
         return
     # Started afresh: a fork of a process whose libraries have threads may hang.
-    with ProcessPoolExecutor(
-        min(workers, len(jobs)), mp_context=get_context("spawn"), initializer=_start
-    ) as pool:
+    context = get_context("spawn")
+    speaker = context.Lock() if word_is_due() else None
+    with ProcessPoolExecutor(min(workers, len(jobs)), context, _start, (speaker,)) as pool:
         running: deque[Future[Result]] = deque()
         try:
             for job in jobs:
@@ -56,7 +59,9 @@ def made_in_order(
             raise
 
 
-def _start() -> None:
+def _start(speaker: Lock | None) -> None:
     end_with_parent()
+    if speaker and speaker.acquire(block=False):  # one for all
+        log_to_terminal(verbose=False)
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"

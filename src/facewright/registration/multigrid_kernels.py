@@ -4,10 +4,11 @@
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from facewright.core.kernels import kernel
 
 
-@njit(nogil=True, error_model="numpy", inline="always")
+@kernel(error_model="numpy", inline="always")
 @no_type_check
 def _row(column, blocks, x, first, last, a):
     """Component ``a`` of some blocks of one row times a vector."""
@@ -22,7 +23,7 @@ def _row(column, blocks, x, first, last, a):
     return p, q, r
 
 
-@njit(nogil=True, error_model="numpy", inline="always")
+@kernel(error_model="numpy", inline="always")
 @no_type_check
 def _correct(inverse, i, residual, x):
     """Add one block times its residual (4, 3)."""
@@ -34,7 +35,7 @@ def _correct(inverse, i, residual, x):
             x[i, a, c] += value
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def multiply(start, column, blocks, x, out):
     """Matrix times vector."""
@@ -44,7 +45,7 @@ def multiply(start, column, blocks, x, out):
             out[i, a, 0], out[i, a, 1], out[i, a, 2] = p, q, r
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def smooth_from_zero(start, middle, column, blocks, inverse, right, x, residual, room):
     """A forward Gauss-Seidel sweep from x = 0, and the residual it leaves; ``room``: (4, 3)."""
@@ -64,7 +65,7 @@ def smooth_from_zero(start, middle, column, blocks, inverse, right, x, residual,
             residual[i, a, 0], residual[i, a, 1], residual[i, a, 2] = -p, -q, -r
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def smooth_back(start, column, blocks, inverse, right, x, room):
     """A backward Gauss-Seidel sweep, so that both sweeps together are symmetric; ``room``: (4, 3)."""
@@ -77,7 +78,7 @@ def smooth_back(start, column, blocks, inverse, right, x, room):
         _correct(inverse, i, room, x)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def restrict(start, column, share, fine, coarse):
     """Sum up a fine vector by the rows of the prolongation."""
@@ -90,7 +91,7 @@ def restrict(start, column, share, fine, coarse):
                     coarse[j, a, c] += share[slot] * fine[i, a, c]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def prolong(start, column, share, coarse, fine):
     """Add a coarse vector to a fine one."""
@@ -102,7 +103,7 @@ def prolong(start, column, share, coarse, fine):
                     fine[i, a, c] += share[slot] * coarse[j, a, c]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def coarse_blocks(fine, prolongation, coarse, room):
     """The blocks of P' A P for a pattern that has room for all of them.
@@ -132,7 +133,7 @@ def coarse_blocks(fine, prolongation, coarse, room):
                             out[place, a, b] += both * blocks[slot, a, b]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def aggregate(start, column, group):
     """Put nodes and all their strong neighbours into groups; what is left joins a neighbouring group.
@@ -173,7 +174,7 @@ def aggregate(start, column, group):
     return count
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def inverses(blocks, middle, out):
     """Inverses of the blocks on the diagonal, by their Cholesky factors."""
@@ -202,7 +203,7 @@ def inverses(blocks, middle, out):
                 out[i, a, c] = out[i, c, a]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def dot(first, second):
     """Products of the columns of two vectors."""
@@ -215,7 +216,7 @@ def dot(first, second):
     return np.array([p, q, r])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def combine(first, factor, second, out):
     """``factor * first + second`` with a factor for each column; ``out`` may be either."""

@@ -8,14 +8,15 @@ at once. The light is given by its polynomial: rows 1, y, z, x, xy, yz, zz, xz, 
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from facewright.core.kernels import kernel
 
 BLOCK = 128
 # Sums may be taken in another order (one that is fixed when compiled), nothing else.
 FAST = {"reassoc", "contract", "nsz", "arcp"}
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=FAST)
+@kernel(error_model="numpy", fastmath=FAST)
 @no_type_check
 def shade(albedo, normals, light, out):
     """``out = albedo * max(0, shading(unit normal))``."""
@@ -36,7 +37,7 @@ def shade(albedo, normals, light, out):
                 out[start + i, c] = albedo[start + i, c] * value if lit else number(0)
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=FAST)
+@kernel(error_model="numpy", fastmath=FAST)
 @no_type_check
 def shade_backward(albedo, normals, light, grad, grad_albedo, grad_normals, grad_light):
     """Gradients of albedo and normals (written) and of ``light`` (added up block after block)."""
@@ -71,7 +72,7 @@ def shade_backward(albedo, normals, light, grad, grad_albedo, grad_normals, grad
             grad_normals[start + i, 2] = (dz[i] - along * z[i]) * scale[i]
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=FAST, inline="always")
+@kernel(error_model="numpy", fastmath=FAST, inline="always")
 @no_type_check
 def _units(normals, start, count, x, y, z, scale):
     """Unit normals of a block and what they were scaled by, 0 where empty; whether there are any."""
@@ -88,7 +89,7 @@ def _units(normals, start, count, x, y, z, scale):
     return filled
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel(inline="always")
 @no_type_check
 def _channel(light, c, number):
     a, b, d = number(light[0, c]), number(light[1, c]), number(light[2, c])
@@ -96,7 +97,7 @@ def _channel(light, c, number):
     return a, b, d, e, f, g, number(light[6, c]), number(light[7, c]), number(light[8, c])
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=FAST, inline="always")
+@kernel(error_model="numpy", fastmath=FAST, inline="always")
 @no_type_check
 def _add_light(through, count, x, y, z, grad_light, c):
     """Sums of a block, in the precision of the image; the blocks' sums are added up in float64."""

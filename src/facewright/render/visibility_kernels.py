@@ -5,10 +5,11 @@ import math
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from facewright.core.kernels import kernel
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def mark_seen(points, faces, triangle, depth, perspective, bias, steepest, seen):
     """Write which vertices are seen; the tests are those of ``plain_vertex_visibility``, in its order."""
@@ -37,7 +38,7 @@ def mark_seen(points, faces, triangle, depth, perspective, bias, steepest, seen)
         seen[i] = z <= at_pixel + min(max(ahead, 0.0), steepest * bias) + bias
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def _facing_area(points, faces, perspective):
     area = np.zeros(points.shape[0])
@@ -54,7 +55,7 @@ def _facing_area(points, faces, perspective):
     return area
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def _continued_depth(points, i, j, k, x, y, perspective):
     ax, ay = points[i, 0] - x, points[i, 1] - y

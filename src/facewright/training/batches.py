@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from facewright.core.errors import FacewrightError, UnavailableError
+from facewright.core.kernels import word_is_due
+from facewright.core.log import log_to_terminal
 from facewright.training.task import Task
 
 AHEAD = 2  # steps that each worker process prepares
@@ -89,10 +91,12 @@ def _unchanged(value: Any) -> Any:
     return value
 
 
-def _end_with(parent: int, _worker: int) -> None:
+def _start(parent: int, due: bool, worker: int) -> None:
     """End a worker whose parent was killed while it started: torch's own watch begins only after this."""
     if os.getppid() != parent:
         os._exit(1)
+    if due and worker == 0:  # one for all
+        log_to_terminal(verbose=False)
 
 
 @contextmanager
@@ -136,7 +140,7 @@ def batches(task: Task, seed: int, share: Share, steps: range, workers: int) -> 
         # Started afresh: a fork of a process whose libraries have threads may hang.
         multiprocessing_context="spawn" if workers else None,
         prefetch_factor=AHEAD if workers else None,
-        worker_init_fn=partial(_end_with, os.getpid()),
+        worker_init_fn=partial(_start, os.getpid(), word_is_due()),
         generator=torch.Generator(),  # else the loader would draw from the global one
     )
     iterator = iter(loader)

@@ -9,10 +9,11 @@ import math
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from facewright.core.kernels import kernel
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def rasterize_band(pixels, faces, first_row, height, flags, work, triangle, barycentric, depth):
     """Nearest triangle, weights and depth of a band of rows; the rules are in ``reference``.
@@ -76,7 +77,7 @@ def rasterize_band(pixels, faces, first_row, height, flags, work, triangle, bary
                     depth[row, column] = scaled * unit
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def _place(pixels, perspective, width, height, corner, around):
     """What every triangle at a vertex asks of it, in float64.
@@ -97,7 +98,7 @@ def _place(pixels, perspective, width, height, corner, around):
         around[i, 3] = np.int16(max(min(math.floor(y - 0.5), height - 1.0), -1.0))
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 @no_type_check
 def _least(dx, dy):
     """The least value of an edge function that is inside: 0 if the triangle owns the edge, or just above it.
@@ -107,7 +108,7 @@ def _least(dx, dy):
     return 0.0 if (dy > 0.0) | ((dy == 0.0) & (dx > 0.0)) else 5e-324
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def _weights(pixels, faces, face, x, y, perspective):
     """Unnormalised weights, the sum of the edge functions e, and the depths z at a pixel.
@@ -129,7 +130,7 @@ def _weights(pixels, faces, face, x, y, perspective):
     return e0, e1, e2, edge_sum, z0, z1, z2
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def rasterize_backward(pixels, faces, first, triangle, perspective, grad_barycentric, grad_depth, total):
     """Of rows from ``first`` on: b = u / sum(u), u_i = e_i / z_i (e_i if orthographic), e edge functions."""
@@ -186,7 +187,7 @@ def rasterize_backward(pixels, faces, first, triangle, perspective, grad_barycen
             total[i2, 1] += h0 * bx - h1 * ax
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 @no_type_check
 def interpolate_band(attributes, corners, triangle, barycentric, out):
     """Blend attributes over a band of rows."""
@@ -204,7 +205,7 @@ def interpolate_band(attributes, corners, triangle, barycentric, out):
                 out[y, x, c] = b0 * attributes[i0, c] + b1 * attributes[i1, c] + b2 * attributes[i2, c]
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 @no_type_check
 def interpolate_backward(
     attributes, corners, triangle, barycentric, grad, to_attributes, to_weights, total, grad_barycentric

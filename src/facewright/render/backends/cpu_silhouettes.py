@@ -5,10 +5,11 @@ import math
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from facewright.core.kernels import kernel
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 @no_type_check
 def find_crossings(
     image, pixels, faces, ends, sides, triangle, depth, perspective, cull, facing, slot, reach_of, rows
@@ -82,14 +83,14 @@ def find_crossings(
     return count
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 @no_type_check
 def _cross(pixels, a, b, c):
     ax, ay = np.float64(pixels[a, 0]), np.float64(pixels[a, 1])
     return (pixels[b, 0] - ax) * (pixels[c, 1] - ay) - (pixels[b, 1] - ay) * (pixels[c, 0] - ax)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 @no_type_check
 def _silhouette_owner(first, second, facing, cull):
     """The drawn face whose outline the edge is; -1 if it is no outline, or not drawn."""
