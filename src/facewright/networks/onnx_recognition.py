@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from facewright.core.errors import AssetError, InputError
 from facewright.core.threads import thread_count
+from facewright.networks.onnx_session import onnx_session
 
 MAX_BYTES = 2 << 30  # more fits into no ONNX file
 MAX_FEATURES = 8192
@@ -46,19 +47,13 @@ class OnnxRecogniser:
     """
 
     def __init__(self, path: Path, expected: OnnxInput = OnnxInput()) -> None:
-        import onnxruntime
-
         if not path.is_file():
             raise AssetError(f"expected an ONNX file, found nothing at {path}.")
         if path.stat().st_size > MAX_BYTES:
             raise AssetError(f"{path} is larger than {MAX_BYTES >> 30} GiB: no ONNX file is.")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = thread_count()
-        options.log_severity_level = 4
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             # Of the bytes, so that the file cannot point to others for its weights.
-            session = onnxruntime.InferenceSession(path.read_bytes(), options, ["CPUExecutionProvider"])
+            session = onnx_session(path.read_bytes(), thread_count())
         except Exception as error:  # onnxruntime's errors have no base of their own
             raise AssetError(f"{path} is no ONNX network that can be run ({_line(error)}).") from error
         inputs = session.get_inputs()

@@ -9,6 +9,7 @@ from facewright.core.threads import thread_count
 
 from .blocks import channels_last, fold_batch_norm
 from .onnx_networks import onnx_model
+from .onnx_session import onnx_session
 
 # Takes images (B, C, H, W) on the device and returns the network's outputs there.
 Runner = Callable[[Tensor], list[Tensor]]
@@ -39,16 +40,7 @@ def torch_runner(network: nn.Module, device: torch.device) -> Runner:
 
 def onnxruntime_runner(network: nn.Module) -> Runner:
     """``runner_of`` on the CPU, by onnxruntime."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = min(thread_count(), MOST_THREADS)
-    options.log_severity_level = 3
-    # Threads that spin for more work would take the cores from torch and numba.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(
-        onnx_model(fold_batch_norm(network)), options, ["CPUExecutionProvider"]
-    )
+    session = onnx_session(onnx_model(fold_batch_norm(network)), min(thread_count(), MOST_THREADS))
 
     def run(images: Tensor) -> list[Tensor]:
         outputs = session.run(None, {"image": images.contiguous().numpy()})
