@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from facewright.core.assets import assets_folder, record_asset
-from facewright.detection.skin import FILE, GREY, GaussianMixture, SkinModel, without_colors, ycbcr
+from facewright.detection.skin import FILE, GaussianMixture, SkinModel, ycbcr
 from facewright.methods.segmentation.crops import KEPT_OUT, SYNTHETIC, CropStore
 from facewright.methods.segmentation.labels import BIT
 
@@ -22,6 +22,7 @@ FLOOR = 4.0  # least variance of a component, in steps of a byte squared
 TONES = 5  # classes of lightness that count alike
 ROUNDS = 80  # of expectation and maximisation
 PIXELS = 60  # of each kind from one crop
+GREY = 3.0  # mean distance of Cb and Cr from 128 below which a crop says nothing of colours
 LICENCE = (
     "Apache-2.0; a statistic of colours of synthetic photos and of research images (LFW and YouTube Faces "
     "families), of which none is contained"
@@ -35,9 +36,10 @@ def pixels_of(store: CropStore, rng: np.random.Generator, most: int) -> list[tup
     found = []
     for number in rng.permutation(len(store))[:most]:
         images, labels = store.read(np.array([number]))
-        if without_colors(images)[0]:
+        picture = ycbcr(images)[0]
+        if (picture[1:] - 128).abs().mean() < GREY:
             continue
-        values, label = ycbcr(images)[0].flatten(1).T.numpy(), labels[0].flatten().numpy()
+        values, label = picture.flatten(1).T.numpy(), labels[0].flatten().numpy()
         rows = [np.flatnonzero(np.isin(label, kinds)) for kinds in (SKIN, OTHER)]
         if min(map(len, rows)) >= PIXELS:
             skin, other = (values[rng.choice(row, PIXELS, replace=False)] for row in rows)

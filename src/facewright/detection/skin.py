@@ -17,7 +17,6 @@ MAX_COMPONENTS = 64
 # Y, Cb, Cr of sRGB in [0, 1]. Source: ITU-R BT.601, 8 bits, with footroom.
 _YCBCR = ((65.481, 128.553, 24.966), (-37.797, -74.203, 112.0), (112.0, -93.786, -18.214))
 _OFFSET = (16.0, 128.0, 128.0)
-GREY = 3.0  # mean distance of Cb and Cr from 128 up to which a picture has no colours
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ class SkinModel:
         return SkinModel(skin, other, self.prior)
 
     def probability(self, photos: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B H W"]:
-        """Probability of skin at each pixel; says nothing of a photo without colours (``without_colors``).
+        """Probability of skin at each pixel; says nothing of a grey photo (``image.color.lacks_color``).
 
         Args:
             photos: sRGB in [0, 1].
@@ -126,11 +125,6 @@ def ycbcr(photos: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
     """
     matrix, offset = photos.new_tensor(_YCBCR), photos.new_tensor(_OFFSET)
     return torch.einsum("kc,bchw->bkhw", matrix, photos) + offset[:, None, None]
-
-
-def without_colors(photos: Float[Tensor, "B 3 H W"]) -> Tensor:
-    """(B,) whether photos (sRGB in [0, 1]) are grey, so that their colours say nothing of skin."""
-    return (ycbcr(photos)[:, 1:] - 128).abs().mean((1, 2, 3)) < GREY
 
 
 def _mixture(tensors: dict[str, Tensor], name: str) -> GaussianMixture:

@@ -11,7 +11,6 @@ LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 # Pixels whose channels differ by less than this part of their mean, as a median, are grey.
 GREY = 0.03
 GREY_DARK = 0.02  # linear; added to the mean, since dark pixels have the hue of noise
-GREY_SPREAD = 0.01  # mean difference of the channels (sRGB) below which a photo has no colour
 
 
 def linear_from_srgb(srgb: Float[Tensor, "*N"]) -> Float[Tensor, "*N"]:
@@ -38,13 +37,11 @@ def luminance(linear: Float[Tensor, "*N 3"]) -> Float[Tensor, "*N"]:
     return linear @ linear.new_tensor(LUMINANCE_WEIGHTS)
 
 
-def is_grey_photo(photo: Float[Tensor, "3 H W"]) -> bool:
-    """Whether a photo (sRGB) has no colour."""
-    return float((photo.amax(0) - photo.amin(0)).mean()) < GREY_SPREAD
-
-
 def lacks_color(linear: Float[Tensor, "N 3"]) -> bool:
-    """Whether pixels (linear RGB) are those of a grey photo; no pixels are not."""
+    """Whether pixels (linear RGB) are those of a grey photo; no pixels are not.
+
+    To be asked of the face: of a photo in colour most can be grey, as a wall is.
+    """
     mean = linear.mean(-1)
     spread = (linear - mean[:, None]).abs().mean(-1) / (mean + GREY_DARK)
     return len(linear) > 0 and float(spread.median()) < GREY

@@ -10,7 +10,7 @@ from torch.nn.functional import avg_pool2d
 from facewright.core.errors import InputError
 from facewright.export.asset import EYE_PARTS
 from facewright.fitting.skin import skin_mask
-from facewright.image.color import is_grey_photo, linear_from_srgb, luminance
+from facewright.image.color import lacks_color, linear_from_srgb, luminance
 from facewright.image.io import Photograph
 from facewright.image.matte import head_matte
 from facewright.image.pyramid import blur
@@ -208,15 +208,8 @@ class Relighter:
         view, whole = self.photo_view, linear_from_srgb(self.photo.pixels).to(self.matte.device)
         pixels = whole[:, y0:y1, x0:x1].permute(1, 2, 0)[None]
         new = reflection(view.surface, lighting, self.parameters.exponent)
-        lit = relit_photo(
-            pixels,
-            self.old,
-            new,
-            view.known,
-            view.skin,
-            self.matte,
-            colored=not is_grey_photo(self.photo.pixels),
-        )
+        colored = not lacks_color(pixels[view.skin[..., 0] > 0.5])
+        lit = relit_photo(pixels, self.old, new, view.known, view.skin, self.matte, colored=colored)
         out = whole.clone()
         out[:, y0:y1, x0:x1] = lit[0].permute(2, 0, 1).clamp(0, 1)
         return out

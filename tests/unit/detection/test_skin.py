@@ -7,7 +7,7 @@ from scipy.stats import multivariate_normal
 
 from facewright.core.assets import write_safetensors
 from facewright.core.errors import AssetError
-from facewright.detection.skin import GaussianMixture, SkinModel, without_colors, ycbcr
+from facewright.detection.skin import GaussianMixture, SkinModel, ycbcr
 
 
 def mixture(seed: int, middle: tuple[float, float, float]) -> GaussianMixture:
@@ -67,12 +67,6 @@ def test_extreme_colours_stay_finite(model) -> None:
 def test_white_and_black_are_where_the_standard_puts_them() -> None:
     two = ycbcr(torch.tensor([0.0, 1.0]).expand(1, 3, 1, 2))[0, :, 0]
     torch.testing.assert_close(two, torch.tensor([[16.0, 235.0], [128, 128], [128, 128]]), atol=1e-3, rtol=0)
-
-
-def test_grey_photos_are_known() -> None:
-    grey = torch.rand(1, 1, 8, 8).expand(1, 3, 8, 8)
-    tinted = grey * torch.tensor([1.0, 0.7, 0.5])[:, None, None]
-    assert without_colors(torch.cat([grey, tinted])).tolist() == [True, False]
 
 
 def test_it_comes_back_from_a_file(model, tmp_path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from facewright.image.color import is_grey_photo, linear_from_srgb, luminance, srgb_from_linear
+from facewright.image.color import lacks_color, linear_from_srgb, luminance, srgb_from_linear
 
 
 def test_known_values() -> None:
@@ -31,6 +31,7 @@ def test_luminance_of_white_and_of_green() -> None:
 
 
 def test_grey_photos_are_told_from_tinted_ones() -> None:
-    grey = torch.linspace(0, 1, 64).reshape(1, 8, 8).expand(3, 8, 8)
-    assert is_grey_photo(grey)
-    assert not is_grey_photo(grey * torch.tensor([1.0, 0.95, 0.9])[:, None, None])
+    grey = torch.linspace(0, 1, 64)[:, None].expand(-1, 3)
+    assert lacks_color(grey)
+    assert not lacks_color(grey * torch.tensor([1.0, 0.95, 0.9]))
+    assert not lacks_color(grey[:0])

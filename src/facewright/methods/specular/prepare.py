@@ -15,11 +15,11 @@ from facewright.data.shard_reader import ShardSet, StoredPhoto
 from facewright.detection.crop import cut_color_crops, frames_from_landmarks, luma
 from facewright.detection.landmarker import FaceLandmarker
 from facewright.detection.segmentation import CLASSES, FaceSegmenter
-from facewright.detection.skin import SkinModel, without_colors
+from facewright.detection.skin import SkinModel
 from facewright.fitting.face_probe import JAW
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import LandmarkBasis, basis_of_found
-from facewright.image.color import is_grey_photo, linear_from_srgb, luminance
+from facewright.image.color import lacks_color, linear_from_srgb, luminance
 from facewright.methods.specular.examples import FACE, MOUTH, Example
 from facewright.methods.specular.frames import crop_from_photo_px, head_in_crop
 from facewright.methods.specular.losses import MouthPatch, mouth_target
@@ -134,7 +134,7 @@ class Preparer:
             truth=truth,
             true_landmarks=here[0] if truth is None else here[1],
             kept_out=photo.kept_out,
-            grey=is_grey_photo(crop),
+            grey=_is_grey(crop, skin),
         )
 
 
@@ -191,7 +191,7 @@ def real_photos(
             of = {name: parts[number] for number, name in enumerate(CLASSES)}
             face, mouth = of["face"] + of["eyes"] + of["inner_mouth"], of["inner_mouth"]
         skin = face * (1 - mouth)
-        if not bool(without_colors(image[None])[0]):
+        if not _is_grey(image, skin):
             skin = skin * skin_model.probability(image[None])[0]
         yield SourcePhoto(image, landmarks, face, skin, mouth, None, kept_out)
 
@@ -225,6 +225,11 @@ def _as_bright(photo: StoredPhoto | Sample, *, grey: bool) -> HeadParameters:
         light=SphericalHarmonicsLight(at.light.coefficients * gain),
         point_light=None if lamp is None else PointLight(lamp.position, lamp.intensity * gain),
     )
+
+
+def _is_grey(image: Float[Tensor, "3 H W"], skin: Float[Tensor, "H W"]) -> bool:
+    """Whether a photo (sRGB) shows skin without colour."""
+    return lacks_color(linear_from_srgb(image[:, skin > 0.5].T))
 
 
 def _bytes(values: Tensor) -> ndarray:
