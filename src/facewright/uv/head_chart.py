@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from facewright.image.smoothstep import smoothstep
 from facewright.models.face_model import FaceModel
 from facewright.uv.bake import bake
 from facewright.uv.chart import UvChart, mirrored_texels
@@ -14,6 +15,11 @@ from facewright.uv.chart import UvChart, mirrored_texels
 HIDDEN_REGIONS = ("inner_mouth", "eye_sockets")
 MIDDLE_REGIONS = ("nose", "cheek_left", "cheek_right")
 RIM_REGIONS = ("neck", "ear_left", "ear_right")
+FEATURE_REGIONS = ("eye_left", "eye_right", "brow_left", "brow_right", "nose", "mouth", "lips")
+SMOOTH_REGIONS = ("eye_left", "eye_right", "brow_left", "brow_right", "lips")
+BEHIND = (-30.0, 15.0)  # mm before the middle of the ears: where detail ends, and from where on it is full
+DETAIL_OF_RIM = 0.5
+FEATURE_RINGS = 2  # triangles around a feature that are no plain skin either
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,9 @@ class HeadChart:
         eyes: mask of the eyeballs.
         lips: mask of the lips, which are part of the face.
         middle: mask of nose and cheeks, the part of the face that hair and beard cover least.
+        plain: mask of the skin of the face away from its features.
+        grained: share of the detail of facial skin that skin has: less on ears and neck, none of it behind.
+        pitch: mm on the skin of the average head from one texel to the next, along u and along v.
     """
 
     chart: UvChart
@@ -39,6 +48,9 @@ class HeadChart:
     eyes: Float[Tensor, "S S 1"]
     lips: Float[Tensor, "S S 1"]
     middle: Float[Tensor, "S S 1"]
+    plain: Float[Tensor, "S S 1"]
+    grained: Float[Tensor, "S S 1"]
+    pitch: Float[Tensor, "S S 2"]
 
     @classmethod
     def of(cls, model: FaceModel, size: int = 1024) -> "HeadChart":
@@ -48,9 +60,10 @@ class HeadChart:
             InputError: the size is not one of a map.
         """
         chart = UvChart.of(model.topology, size)
-        masks = torch.stack(_area_masks(model), dim=1).to(model.mean.dtype)
+        masks = torch.stack([mask.to(model.mean.dtype) for mask in _area_masks(model)], dim=1)
         areas = bake(chart, masks, gutter=False).split(1, dim=-1)
-        return cls(chart, mirrored_texels(chart, model.topology, model.mirror), *areas)
+        mirror = mirrored_texels(chart, model.topology, model.mirror)
+        return cls(chart, mirror, *areas, pitch=bake(chart, _pitch(model, size)))
 
 
 def _area_masks(model: FaceModel) -> tuple[Tensor, ...]:
@@ -67,7 +80,44 @@ def _area_masks(model: FaceModel) -> tuple[Tensor, ...]:
     lips = model.regions.get("lips", nothing) & usable
     face = usable & ~rim & ~scalp & ~eyes
     middle = torch.stack([model.regions.get(name, nothing) for name in MIDDLE_REGIONS]).any(0) & face
-    return face, rim, scalp, eyes, lips, middle if bool(middle.any()) else face
+    plain = face & ~_widened(model, FEATURE_REGIONS)
+    smooth = torch.stack([model.regions.get(name, nothing) for name in SMOOTH_REGIONS]).any(0)
+    grained = (face & ~smooth) + rim * _detail_of_rim(model)
+    return face, rim, scalp, eyes, lips, middle if bool(middle.any()) else face, plain, grained
+
+
+def _widened(model: FaceModel, names: tuple[str, ...]) -> Tensor:
+    """Vertices of regions and around them."""
+    mask = torch.zeros_like(model.mirror, dtype=torch.bool)
+    for name in names:
+        mask = mask | model.regions.get(name, mask)
+    for _ in range(FEATURE_RINGS):
+        near = model.topology.faces[mask[model.topology.faces].any(1)]
+        mask = mask.index_fill(0, near.flatten(), True)
+    return mask
+
+
+def _detail_of_rim(model: FaceModel) -> Tensor:
+    """Share of the face's detail that each vertex of neck and ears has."""
+    ears = [model.regions[name] for name in ("ear_left", "ear_right") if name in model.regions]
+    if not ears:
+        return torch.zeros_like(model.mean[:, 0])
+    ear = torch.stack(ears).any(0)
+    depth = model.mean[:, 2] - model.mean[ear, 2].mean()
+    share = smoothstep(depth, BEHIND)
+    return torch.where(_before_and_below_the_ears(model) & ~ear, share, DETAIL_OF_RIM * share)
+
+
+def _pitch(model: FaceModel, size: int) -> Float[Tensor, "V 2"]:
+    """Way on the skin (mm) at each vertex from one texel to the next, along u and along v."""
+    faces, flat = model.mean[model.topology.faces], model.topology.uv[model.topology.uv_faces]
+    (a, b), (u, v) = ((each[:, 1:] - each[:, :1]).unbind(1) for each in (faces, flat))
+    area = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
+    along = torch.stack([a * v[:, 1:] - b * u[:, 1:], b * u[:, :1] - a * v[:, :1]], 1)
+    ways = along.norm(dim=-1) / (size * area.abs().clamp_min(1e-12))[:, None]
+    corners, total = model.topology.faces.flatten(), torch.zeros_like(model.mean[:, :2])
+    count = total.index_add(0, corners, torch.ones_like(total[:1]).expand(len(corners), -1))
+    return total.index_add(0, corners, ways.repeat_interleave(3, 0)) / count.clamp_min(1)
 
 
 def _before_and_below_the_ears(model: FaceModel) -> Tensor:

@@ -17,6 +17,7 @@ from facewright.uv.belief import BeliefSettings, believed
 from facewright.uv.chart import UvChart
 from facewright.uv.chroma import calm_chroma, is_grey, without_color
 from facewright.uv.complete import CompletionSettings, complete
+from facewright.uv.detail import DetailSettings, continue_detail
 from facewright.uv.head_chart import HeadChart
 from facewright.uv.iris import draw_irises, seen_iris
 from facewright.uv.landmark_shift import landmark_shift
@@ -39,6 +40,7 @@ class TextureSettings:
         chroma: pixels of the photo over which colour (not brightness) is averaged.
         unwrap: how far photos are trusted in general.
         completion: how hidden texels are made up.
+        detail: how the detail of seen skin is continued.
     """
 
     size: int = 1024
@@ -48,6 +50,7 @@ class TextureSettings:
     chroma: float = 3.0
     unwrap: UnwrapSettings = field(default_factory=UnwrapSettings)
     completion: CompletionSettings = field(default_factory=CompletionSettings)
+    detail: DetailSettings = field(default_factory=DetailSettings)
 
 
 def head_texture(
@@ -114,7 +117,7 @@ def head_texture(
     lips = chart.lips * chart.face  # what is not seen of them has their colour, not that of the skin around
     areas = (chart.face - lips, lips, chart.rim, chart.scalp, white, chart.eyes - white)
     hair = None if samples.covered is None else chart.scalp * samples.covered
-    return complete(
+    albedo = complete(
         chart.chart,
         samples,
         model_map,
@@ -124,6 +127,7 @@ def head_texture(
         hair=hair,
         settings=settings.completion,
     )
+    return continue_detail(chart, albedo, samples.confidence, settings.detail)
 
 
 def _no_brighter(color: Tensor, model_map: Tensor, white: Tensor) -> Tensor:
