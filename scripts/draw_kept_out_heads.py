@@ -19,7 +19,14 @@ from facewright.image.io import photograph_from_array
 from facewright.image.warp import crop_box
 from facewright.pipeline.reconstruct import Reconstructor
 from facewright.pipeline.result import Reconstruction
-from facewright.pipeline.views import clay_with_eyes, photo_overlay, turned_views, zoomed_camera
+from facewright.pipeline.views import (
+    Finish,
+    clay_with_eyes,
+    drawn_hair,
+    photo_overlay,
+    turned_views,
+    zoomed_camera,
+)
 from facewright.render.ambient import light_reaching
 from training_data.photos import kept_out_people, picture
 
@@ -66,8 +73,9 @@ def row_of(head: Reconstruction) -> np.ndarray:
         head.vertices, topology, head.parameters.pose, camera, linear_from_srgb(photo), opacity=0.7
     )
     eyes, light = clay_with_eyes(head.model), light_reaching(head.vertices, topology)
+    hair = None if head.hair is None else drawn_hair(head.hair, head.vertices, topology)
     clay, textured = turned_views(
-        head.vertices, topology, head.albedo, YAWS, PANEL, GREY, clay=eyes, light=light
+        head.vertices, topology, head.albedo, YAWS, PANEL, GREY, finish=Finish(eyes, light, hair)
     )
     drawn = [srgb_from_linear(view) for view in (overlay, clay[0], clay[1], textured[0], textured[2])]
     row = torch.cat([photo, *drawn], dim=1).clamp(0, 1)

@@ -28,7 +28,8 @@ from facewright.models.base import load_base_model
 from facewright.models.sphere_model import FACE, load_sphere_model
 from facewright.pipeline.identity import IdentityReader
 from facewright.pipeline.reproduce_sphere import OTHER, SPACE, TRAINED_ON
-from facewright.pipeline.views import clay_with_eyes, turned_views
+from facewright.pipeline.views import Finish, clay_with_eyes, turned_views
+from facewright.render.ambient import light_reaching
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -66,7 +67,8 @@ def figure1(path: Path) -> None:
         for axis, share in zip(row, SHARES, strict=True):
             scale = torch.tensor([max(share, 1e-6) * sphere.scale_mean])
             vertices = model.vertices(sphere.codes_from_scale_direction(scale, direction[None]))[0]
-            picture = turned_views(vertices, model.topology, flat, (0.45,), SIDE, PAPER, clay=clay)[0][0]
+            finish = Finish(clay, light_reaching(vertices, model.topology))
+            picture = turned_views(vertices, model.topology, flat, (0.45,), SIDE, PAPER, finish=finish)[0][0]
             axis.imshow(srgb_from_linear(picture).clamp(0, 1).numpy())
             axis.set_axis_off()
             if number == 0:
@@ -124,7 +126,8 @@ def figure8(path: Path) -> None:
                 colours = torch.from_numpy(ramp_colors(off[number].numpy() / MOST)).float()
                 tint = torch.where(face[:, None], linear_from_srgb(colours), clay)
                 axis = axes[2 * place + row, 1 + number]
-                drawn = turned_views(neutral[number], model.topology, flat, (0.0,), SIDE, PAPER, clay=tint)
+                finish, shape = Finish(tint, light_reaching(neutral[number], model.topology)), neutral[number]
+                drawn = turned_views(shape, model.topology, flat, (0.0,), SIDE, PAPER, finish=finish)
                 axis.imshow(srgb_from_linear(drawn[0][0]).clamp(0, 1).numpy())
                 inset = axis.inset_axes((0.68, 0.68, 0.32, 0.32))
                 inset.imshow(chosen[number][0].permute(1, 2, 0).clamp(0, 1).numpy())

@@ -101,6 +101,13 @@ def test_the_rig_opens_elsewhere(demo: Path) -> None:
     assert {"left_eye", "right_eye"} <= set(scene.graph.nodes)
     height = scene.extents[1]
     assert 0.2 < height < 0.4  # metres
+    hair, head = (
+        np.concatenate([part.vertices for name, part in scene.geometry.items() if name.startswith(node)])
+        for node in ("hair", "head")
+    )
+    crown = head[:, 1].max()
+    assert 0.015 < hair[:, 1].max() - crown < 0.06  # hers stands high
+    assert np.ptp(hair[:, 0]) > np.ptp(head[head[:, 1] > 0.06][:, 0]) + 0.03
 
 
 def bad_inputs(folder: Path, portrait: Path) -> dict[str, str]:

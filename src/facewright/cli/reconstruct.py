@@ -49,6 +49,8 @@ class Reconstruct:
     """Let no shading move the shape: it is what the landmarks say."""
     uncover: Annotated[bool, SWITCH] = True
     """Do not leave aside what lies before the face: hair, glasses and hands are painted on it."""
+    hair: Annotated[bool, SWITCH] = True
+    """Give the head no hair: it is painted on the scalp alone."""
     all_faces: bool = False
     """Reconstruct every face of a photo, not only the main one; the others go to DIR/<name>_face2/ ..."""
     force: bool = False
@@ -77,6 +79,7 @@ class Reconstruct:
             point_light=self.point_light and self.photometric,
             refine_shape=self.refine_shape and self.photometric,
             uncover=self.uncover,
+            hair=self.hair,
             texture_size=self.texture_size,
             model=str(self.model) if self.model else None,
             method=self.method,

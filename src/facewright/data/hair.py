@@ -22,7 +22,6 @@ UNDER = -3.0  # mm that the shell lies below the skin where no hair grows
 WAVES = 8  # of the bumps of short hair
 GLOSS = 0.12
 ROWS, COLUMNS = 14, 44  # of hanging hair
-STRANDS = (64, 512)  # rows along, columns across of the strand texture
 
 
 @dataclass(frozen=True)
@@ -228,21 +227,6 @@ def hanging_hair(frame: FaceFrame, style: HairStyle, draw: HangingDraw) -> Prop:
     return Prop(
         torch.stack(points, -1).flatten(1, 2), color, gloss, torch.stack(strand, -1).flatten(1, 2), there
     )
-
-
-def strand_texture(rng: np.random.Generator) -> Float[ndarray, "H W 1"]:
-    """How light strands are, around 1, as a map: fine across and smooth along them."""
-    rows, columns = STRANDS
-    total = np.zeros((rows, columns))
-    for along, across, weight in ((4, columns, 0.22), (6, columns // 4, 0.2), (3, columns // 16, 0.2)):
-        coarse = rng.normal(size=(along, across))
-        places = np.linspace(0, along - 1, rows)
-        fine = np.stack([np.interp(places, np.arange(along), column) for column in coarse.T], 1)
-        at = np.arange(columns) * across / columns
-        left = at.astype(int) % across
-        part = at - at.astype(int)
-        total += weight * ((1 - part) * fine[:, left] + part * fine[:, (left + 1) % across])
-    return np.exp(total)[..., None].astype(np.float32)
 
 
 def _cell(values: Float[Tensor, " B"]) -> Float[Tensor, "B 1 1"]:

@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
 from torch import Tensor
 
-from facewright.data.hair import strand_texture
 from facewright.data.openings import Openings
 from facewright.geometry.adjacency import EdgeTable, edge_table
+from facewright.image.strands import strand_texture
 from facewright.models.face_model import FaceModel
 from facewright.render.fragments import Fragments
 from facewright.uv.chart import filled_uv_fragments

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from facewright.core.threads import run_tasks
-from facewright.data.hair import STRANDS
+from facewright.image.strands import SIZE as STRANDS
 from facewright.render.fragments import Fragments
 from facewright.render.interpolate import interpolate
 from facewright.render.shading import (

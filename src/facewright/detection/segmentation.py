@@ -113,6 +113,12 @@ class FaceSegmenter:
         if len(photos) != len(points) or not photos:
             raise InputError(f"expected as many photos as faces, got {len(photos)} and {len(points)}.")
         frames = frames_from_landmarks(torch.stack(list(points)).detach().cpu().double().numpy())
+        return self.in_frames(photos, frames)
+
+    def in_frames(
+        self, photos: Sequence[Float[Tensor, "3 _ _"]], frames: Float[np.ndarray, "B 4"]
+    ) -> FaceSegmentation:
+        """Segment one square of each photo; it learnt on those that ``frames_from_landmarks`` gives."""
         crops = torch.cat(
             [
                 cut_color_crops(photo.to(self.device).float(), frame[None], self.size)

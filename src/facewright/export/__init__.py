@@ -1,6 +1,6 @@
 """Heads as files: OBJ, PLY, GLB."""
 
-from facewright.export.asset import AssetLamp, HeadAsset, asset_of_fit, head_asset
+from facewright.export.asset import AssetHair, AssetLamp, HeadAsset, asset_of_fit, head_asset
 from facewright.export.gltf import glb_of, write_glb
 from facewright.export.maps import encode_image, texture_from_linear, write_png, write_unit_png
 from facewright.export.obj import write_obj
@@ -8,6 +8,7 @@ from facewright.export.parameters import SavedParameters, read_parameters, write
 from facewright.export.ply import write_ply
 
 __all__ = [
+    "AssetHair",
     "AssetLamp",
     "HeadAsset",
     "SavedParameters",

@@ -30,6 +30,21 @@ class AssetLamp:
 
 
 @dataclass(frozen=True)
+class AssetHair:
+    """A shell of hair over a head.
+
+    Attributes:
+        offset: mm, head frame, from the head's vertices to the shell, with any expression.
+        topology: the shell's triangles, in the head's vertices and texture coordinates.
+        texture: sRGB and cover, row 0 is v = 1.
+    """
+
+    offset: Float[Tensor, "V 3"]
+    topology: Topology
+    texture: UInt8[Tensor, "S S 4"]
+
+
+@dataclass(frozen=True)
 class HeadAsset:
     """One person's head with its expressions, in the head frame, mm.
 
@@ -49,6 +64,7 @@ class HeadAsset:
         frames: weights of an animation, one row a key, evenly spaced in time; None plays nothing.
         seconds: that the animation takes.
         lamp: that shines on it, or None.
+        hair: over it, or None.
     """
 
     name: str
@@ -65,6 +81,7 @@ class HeadAsset:
     frames: Float[Tensor, "T E"] | None = None
     seconds: float = 1.0
     lamp: AssetLamp | None = None
+    hair: AssetHair | None = None
 
     @property
     def posed(self) -> Mesh:
@@ -138,6 +155,15 @@ def check_head(head: HeadAsset) -> None:
     told = [("neutral", head.neutral), ("deltas", head.deltas), ("weights", head.weights)]
     if head.lamp is not None:
         told += [("place of the lamp", head.lamp.place), ("light of the lamp", head.lamp.light)]
+    if head.hair is not None:
+        told.append(("offset of the hair", head.hair.offset))
+        check_faces(head.hair.topology.faces, len(head.hair.offset))
+        check_faces(head.hair.topology.uv_faces, len(head.hair.topology.uv))
+        if head.hair.offset.shape != head.neutral.shape:
+            raise InputError(
+                f"expected an offset of the hair for each of the {len(head.neutral)} vertices, got "
+                f"{len(head.hair.offset)}."
+            )
     for label, values in told:
         if not bool(torch.isfinite(values).all()):
             raise InputError(f"{label} of the head hold values that are not finite: nothing was written.")

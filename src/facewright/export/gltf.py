@@ -1,6 +1,7 @@
 """A head as GLB: morph targets with ARKit names, eyes as own nodes, PBR materials, embedded texture.
 
-Nodes: ``<name>_head`` > ``head`` (skin and mouth interior, all morph targets), ``left_eye``, ``right_eye``.
+Nodes: ``<name>_head`` > ``head`` (skin and mouth interior, all morph targets), ``left_eye``, ``right_eye``,
+and ``hair`` where there is some: a shell that follows the skin below it, and can be left out.
 The origin of an eye node is the eyeball's centre of rotation. Gaze is told twice, so take one of the two:
 the eye meshes carry those morph targets (eyeLook...) that move them and start with the photo's weights, so
 that a player that sets all targets by name reproduces the photo; a rig that turns the eye nodes instead sets
@@ -8,7 +9,7 @@ the weights of the eye meshes to 0.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from facewright import __version__
 from facewright.core.files import atomic_file
-from facewright.export.asset import EYE_PARTS, AssetLamp, HeadAsset, check_head
+from facewright.export.asset import EYE_PARTS, AssetHair, AssetLamp, HeadAsset, check_head
 from facewright.export.glb import BufferBuilder, glb_bytes
 from facewright.export.maps import ImageFormat, encode_alpha, encode_image
 from facewright.export.normals import MOVED_MM, longer_than, morph_normals
@@ -31,7 +32,8 @@ from facewright.uv.chart import UvChart
 METRES_FROM_MM = 1e-3
 TURNED = 3e-3  # a fifth of a degree: smaller changes of a normal are not seen
 # Roughness by material; nothing on a head is metal.
-ROUGHNESS = {"skin": 0.5, "mouth": 0.35, "eye": 0.12}
+ROUGHNESS = {"skin": 0.5, "mouth": 0.35, "eye": 0.12, "hair": 0.6}
+HAIR_MOVED_MM = 0.05  # a shell is no finer
 # Reflectance of skin at normal incidence is 0.028, of glTF's default material 0.04.
 SKIN_SPECULAR = 0.7
 SPECULAR_EXTENSION = "KHR_materials_specular"
@@ -90,19 +92,16 @@ def glb_of(head: HeadAsset, *, image_format: ImageFormat = "jpeg") -> bytes:
         meshes.append(_mesh(builder, source, part, {part: primitives[part]}, center, chosen))
         place = (center * METRES_FROM_MM).tolist()
         nodes.append({"name": part, "mesh": len(meshes) - 1, "translation": place})
+    if head.hair is not None:
+        meshes.append(_hair_mesh(builder, source, head.hair))
+        nodes.append({"name": "hair", "mesh": len(meshes) - 1})
     lights = []
     if head.lamp is not None:
         place, light = _lamp(head.lamp)
         lights.append(light)
         nodes.append({"name": "lamp", "translation": place, "extensions": {LAMP_EXTENSION: {"light": 0}}})
     nodes[0]["children"] = list(range(1, len(nodes)))
-    image_view = builder.add_view(encode_image(head.texture, image_format))
-    images = [{"name": "albedo", "bufferView": image_view, "mimeType": f"image/{image_format}"}]
-    factor = None
-    if head.gloss is not None:
-        factor, strength = _specular(head, head.gloss)
-        view = builder.add_view(encode_alpha(strength))
-        images.append({"name": "specular", "bufferView": view, "mimeType": "image/png"})
+    images, factor = _images(builder, head, image_format)
     animations = _animations(builder, head, nodes, meshes)
     binary = builder.content()
     document = {
@@ -111,7 +110,7 @@ def glb_of(head: HeadAsset, *, image_format: ImageFormat = "jpeg") -> bytes:
         "scenes": [{"nodes": [0]}],
         "nodes": nodes,
         "meshes": meshes,
-        "materials": _materials(meshes, factor, head.shininess),
+        "materials": _materials(meshes, factor, head.shininess, len(images) - 1),
         "textures": [{"source": index, "sampler": 0} for index in range(len(images))],
         "images": images,
         "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}],
@@ -128,6 +127,23 @@ def glb_of(head: HeadAsset, *, image_format: ImageFormat = "jpeg") -> bytes:
     if used:
         document["extensionsUsed"] = used
     return glb_bytes(document, binary)
+
+
+def _images(
+    builder: BufferBuilder, head: HeadAsset, image_format: ImageFormat
+) -> tuple[list[dict[str, Any]], float | None]:
+    """Albedo, specular strength and hair, as far as there are such; and the factor of the second."""
+    view = builder.add_view(encode_image(head.texture, image_format))
+    images, factor = [{"name": "albedo", "bufferView": view, "mimeType": f"image/{image_format}"}], None
+    if head.gloss is not None:
+        factor, strength = _specular(head, head.gloss)
+        view = builder.add_view(encode_alpha(strength))
+        images.append({"name": "specular", "bufferView": view, "mimeType": "image/png"})
+    if head.hair is not None:
+        # With an alpha channel, which JPEG has not.
+        view = builder.add_view(encode_image(head.hair.texture, "png"))
+        images.append({"name": "hair", "bufferView": view, "mimeType": "image/png"})
+    return images, factor
 
 
 def _animations(
@@ -202,6 +218,19 @@ def _mesh(
     return mesh
 
 
+def _hair_mesh(builder: BufferBuilder, source: _Source, hair: AssetHair) -> dict[str, Any]:
+    """The shell, with those targets that move the skin below it; they do not turn its normals."""
+    topology = hair.topology
+    faces, uv_faces = topology.faces.cpu().numpy(), topology.uv_faces.cpu().numpy()
+    primitive = split_at_seams(faces, topology.uv.float().cpu().numpy(), uv_faces)
+    places = source.neutral + hair.offset.float().cpu().numpy()
+    normals, _ = morph_normals(places, source.deltas[:0], faces)
+    still = np.broadcast_to(np.float32(0), source.deltas.shape)
+    moved = longer_than(source.deltas[:, primitive.source], HAIR_MOVED_MM).any(axis=1)
+    shell = replace(source, neutral=places, normals=normals, normal_deltas=still)
+    return _mesh(builder, shell, "hair", {"hair": primitive}, np.zeros(3), np.flatnonzero(moved))
+
+
 def _primitive(
     builder: BufferBuilder, source: _Source, primitive: Primitive, origin: ndarray, targets: ndarray
 ) -> dict[str, Any]:
@@ -231,7 +260,7 @@ def _primitive(
 def _kind(part: str) -> str:
     if part in EYE_PARTS:
         return "eye"
-    return "skin" if part == "skin" else "mouth"
+    return part if part in ("skin", "hair") else "mouth"
 
 
 def roughness_of(shininess: float) -> float:
@@ -253,12 +282,13 @@ def _specular(head: HeadAsset, gloss: Tensor) -> tuple[float, UInt8[Tensor, "S S
 
 
 def _materials(
-    meshes: list[dict[str, Any]], specular: float | None, shininess: float | None
+    meshes: list[dict[str, Any]], specular: float | None, shininess: float | None, last_image: int
 ) -> list[dict[str, Any]]:
     """Number the kinds of material that the meshes use and describe each once.
 
     Skin whose gloss is known gets its specular strength, factor times map; players without the extension show
-    glTF's default.
+    glTF's default. The hair's texture is the last; its alpha cuts the shell out, since players do not sort
+    what is half transparent.
     """
     roughness = dict(ROUGHNESS)
     if shininess is not None:
@@ -283,6 +313,10 @@ def _materials(
         }
         for kind in kinds
     ]
+    for material in materials:
+        if material["name"] == "hair":
+            material["pbrMetallicRoughness"]["baseColorTexture"] = {"index": last_image}
+            material |= {"alphaMode": "MASK", "doubleSided": True}
     if specular is not None:
         strength = {"specularFactor": specular, "specularTexture": {"index": 1}}
         for material in materials:

@@ -22,8 +22,8 @@ def texture_from_linear(map_linear: Float[Tensor, "H W 3"]) -> UInt8[Tensor, "H 
     return (srgb_from_linear(map_linear) * 255 + 0.5).to(torch.uint8)
 
 
-def encode_image(texture: UInt8[Tensor, "H W 3"], image_format: ImageFormat = "png") -> bytes:
-    """Encode an sRGB texture, row 0 on top (v = 1), as the bytes of a PNG or JPEG file."""
+def encode_image(texture: UInt8[Tensor, "H W C"], image_format: ImageFormat = "png") -> bytes:
+    """Encode an sRGB texture (PNG: or one with alpha), row 0 on top (v = 1), as the bytes of a file."""
     image = Image.fromarray(texture.cpu().contiguous().numpy())
     stream = io.BytesIO()
     if image_format == "jpeg":

@@ -18,7 +18,7 @@ from facewright.export.maps import texture_from_linear
 from facewright.models.sphere_model import FACE, HEADER, SphereModel, load_sphere_model, sphere_model
 from facewright.pipeline.overview import PANEL, draw_sheet
 from facewright.pipeline.saved_head import SavedHead, load_head
-from facewright.pipeline.views import clay_with_eyes, turned_views
+from facewright.pipeline.views import Finish, clay_with_eyes, turned_views
 from facewright.render.ambient import light_reaching
 
 STRIP, WALK, TOLD = "strip.png", "walk.glb", "interpolation.json"
@@ -119,7 +119,7 @@ def draw_strip(walk: Walk, heads: tuple[SavedHead, SavedHead]) -> Image.Image:
         albedo = torch.lerp(heads[0].albedo, _like(heads[1].albedo, heads[0].albedo), share)
         light = light_reaching(vertices, model.topology)
         drawn = turned_views(
-            vertices, model.topology, albedo, (YAW,), PANEL, BACKGROUND, clay=clay, light=light
+            vertices, model.topology, albedo, (YAW,), PANEL, BACKGROUND, finish=Finish(clay, light)
         )
         name = {0.0: heads[0].name, 1.0: heads[1].name}.get(share, f"{share:.2f}")
         shapes.append((name[:32], _image(drawn[0][0])))

@@ -13,8 +13,11 @@ from facewright.image.color import linear_from_srgb, srgb_from_linear
 from facewright.image.io import Photograph
 from facewright.image.warp import crop_box
 from facewright.models.face_model import FaceModel
+from facewright.pipeline.hair import HeadHair
 from facewright.pipeline.views import (
+    Finish,
     clay_with_eyes,
+    drawn_hair,
     for_drawing,
     photo_overlay,
     turned_views,
@@ -46,6 +49,7 @@ class OverviewContent:
         parameters: a batch of one; pixels are those of ``photo.pixels``.
         vertices: with the photo's expression, mm, head frame.
         albedo: map, linear RGB, row 0 is v = 1.
+        hair: over the head, or None.
         box: (x0, y0, x1, y1) of the face in pixels of ``photo.pixels``.
         detected_px: the landmarks that were seen, pixels of ``photo.pixels``.
         residual: of the fit, as a fraction of the distance of the outer eye corners.
@@ -57,6 +61,7 @@ class OverviewContent:
     parameters: HeadParameters
     vertices: Float[Tensor, "V 3"]
     albedo: Float[Tensor, "H W 3"]
+    hair: HeadHair | None
     box: tuple[float, float, float, float]
     detected_px: Float[Tensor, "478 2"]
     residual: float
@@ -83,9 +88,9 @@ def draw_overview(head: OverviewContent) -> Image.Image:
     vertices, topology = head.vertices, head.model.topology
     eyes = clay_with_eyes(head.model)
     light = light_reaching(vertices, topology)
-    clay, textured = turned_views(
-        vertices, topology, head.albedo, yaws, PANEL, background, clay=eyes, light=light
-    )
+    hair = None if head.hair is None else drawn_hair(head.hair, vertices, topology)
+    finish = Finish(eyes, light, hair)
+    clay, textured = turned_views(vertices, topology, head.albedo, yaws, PANEL, background, finish=finish)
     names = [name for name, _ in VIEWS]
     albedo = _picture(for_drawing(head.albedo, PANEL)[0]).resize((PANEL, PANEL), Image.Resampling.LANCZOS)
     zoom = _zoomed(head)
@@ -157,7 +162,12 @@ def _fit(head: OverviewContent, zoom: Zoom, light: Tensor) -> Image.Image:
     camera = zoomed_camera(head.parameters.camera, zoom.box, PANEL)
     background = linear_from_srgb(zoom.picture).to(head.vertices.device)
     drawn = photo_overlay(
-        head.vertices, head.model.topology, head.parameters.pose, camera, background, light=light
+        head.vertices,
+        head.model.topology,
+        head.parameters.pose,
+        camera,
+        background,
+        finish=Finish(light=light),
     )
     return _picture(drawn)
 

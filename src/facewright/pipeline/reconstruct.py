@@ -14,7 +14,7 @@ from facewright.core.errors import HiddenFaceError, InputError
 from facewright.core.lazy import LazySequence
 from facewright.core.progress import StageClock
 from facewright.detection import Landmarks
-from facewright.detection.segmentation import FaceSegmenter
+from facewright.detection.segmentation import FaceSegmentation, FaceSegmenter
 from facewright.fitting.closed_lids import close_lids
 from facewright.fitting.closed_lips import close_lips
 from facewright.fitting.landmark import fit_landmarks
@@ -31,6 +31,7 @@ from facewright.models.lip_seam import LipSeam, lip_seam
 from facewright.models.storage import load_face_model
 from facewright.pipeline.doubts import doubts
 from facewright.pipeline.finder import Finder, ShippedFinder, find_faces
+from facewright.pipeline.hair import HairFinder, HeadHair, most_frontal
 from facewright.pipeline.methods import load_method
 from facewright.pipeline.result import Reconstruction
 from facewright.pipeline.settings import ReconstructionSettings
@@ -60,6 +61,7 @@ class _Fitted:
     seen: _Seen
     fit: FaceFit
     albedo: Float[Tensor, "S S 3"]
+    hair: HeadHair | None
     seconds: dict[str, float]
 
 
@@ -76,6 +78,7 @@ class Reconstructor:
         device: where everything is computed.
         method: that finds heads in place of the fit, or None.
         segmenter: finds what lies before a face, or None.
+        hair: finds the hair of heads, or None.
         seam: where the model's lips meet, if closed mouths are to be closed.
     """
 
@@ -87,6 +90,7 @@ class Reconstructor:
     device: torch.device
     method: Method | None = None
     segmenter: FaceSegmenter | None = None
+    hair: HairFinder | None = None
     seam: LipSeam | None = None
 
     @classmethod
@@ -122,10 +126,11 @@ class Reconstructor:
         weights = Path(settings.weights) if settings.weights else None
         method = load_method(settings.method, model, basis, weights)
         chart = HeadChart.of(model, settings.texture_size)
-        segmenter = FaceSegmenter.load(target) if settings.uncover else None
+        segmenter = FaceSegmenter.load(target) if settings.uncover or settings.hair else None
+        hair = HairFinder.of(model, segmenter) if segmenter is not None and settings.hair else None
         finder = finder or ShippedFinder.load(target)
         seam = lip_seam(model.to("cpu"))
-        return cls(model, finder, basis, chart, settings, target, method, segmenter, seam)
+        return cls(model, finder, basis, chart, settings, target, method, segmenter, hair, seam)
 
     def reconstruct(self, photo: Photograph, *, all_faces: bool = False) -> list[Reconstruction]:
         """Heads of one photo, the main face first.
@@ -195,7 +200,9 @@ class Reconstructor:
         while faces:
             chosen = list(faces)
             try:
-                fits, albedo = self._fit_one_person(_pixels(photos, chosen), list(faces.values()), clock)
+                fits, albedo, hair = self._fit_one_person(
+                    _pixels(photos, chosen), list(faces.values()), clock
+                )
             except HiddenFaceError as error:
                 for row in error.faces:
                     told = (
@@ -207,7 +214,7 @@ class Reconstructor:
                 continue
             share = {name: value / len(faces) for name, value in clock.seconds.items()}
             for (index, face), fit in zip(faces.items(), fits, strict=True):
-                results[index] = _Fitted(face, fit, albedo, {**face.seconds, **share})
+                results[index] = _Fitted(face, fit, albedo, hair, {**face.seconds, **share})
             break
 
         def head(index: int) -> Reconstruction | Exception:
@@ -222,15 +229,16 @@ class Reconstructor:
 
     def _fit_one_person(
         self, pixels: Sequence[Tensor], faces: list[_Seen], clock: StageClock
-    ) -> tuple[list[FaceFit], Float[Tensor, "S S 3"]]:
-        """The fit of each photo, and the albedo map of all."""
+    ) -> tuple[list[FaceFit], Float[Tensor, "S S 3"], HeadHair | None]:
+        """The fit of each photo, and the albedo map and the hair of all."""
         points = torch.stack([seen.face.points for seen in faces]).to(self.device)
         sizes = [seen.size for seen in faces]
-        covers = None
+        looks: list[FaceSegmentation] = []
         if self.segmenter is not None:
             with clock.stage("segmentation"):
                 look = self.segmenter  # one photo after the other: few lie in memory at once
-                covers = [look([pixels[row]], [each]).covers()[0] for row, each in enumerate(points)]
+                looks = [look([pixels[row]], [each]) for row, each in enumerate(points)]
+        covers = [look.covers()[0] for look in looks] if looks and self.settings.uncover else None
         groups = torch.zeros(len(faces), dtype=torch.int64, device=self.device)
         focal, texture = self._focal(faces), TextureSettings(size=self.settings.texture_size)
         if self.method is not None:
@@ -263,7 +271,12 @@ class Reconstructor:
                 covers=covers,
                 detected=[single.detected_px[0] for single in singles],
             )
-        return singles, albedo
+        hair = None
+        if self.hair is not None:
+            with clock.stage("hair"):
+                row = most_frontal(parameters)
+                hair = self.hair.find(pixels[row], parameters[row], looks[row])
+        return singles, albedo, hair
 
     def _focal(self, faces: list[_Seen]) -> Float[Tensor, " B"]:
         """Focal lengths in pixels, NaN where a photo does not tell."""
@@ -283,6 +296,7 @@ class Reconstructor:
             fitted_px=fit.landmarks_px[0],
             landmarks_head=fit.landmarks_head[0],
             albedo=fitted.albedo,
+            hair=fitted.hair,
             residual=float(fit.residual[0]),
             seconds=fitted.seconds,
             settings=self.settings,

@@ -22,6 +22,7 @@ from facewright.export import (
 from facewright.image.io import Photograph
 from facewright.models.face_model import FaceModel
 from facewright.pipeline.folders import HEAD
+from facewright.pipeline.hair import HeadHair
 from facewright.pipeline.overview import OverviewContent, draw_overview
 from facewright.pipeline.settings import ReconstructionSettings
 from facewright.pipeline.versions import computed_with
@@ -50,6 +51,7 @@ class Reconstruction:
         seconds: time spent in each stage; what was done for several heads at once is divided among them.
         settings: what the user chose.
         warnings: reasons to look twice at this head, one line each.
+        hair: over the head, or None.
         number: of the face among those of its photo that became heads, the main one 1.
     """
 
@@ -65,6 +67,7 @@ class Reconstruction:
     seconds: Mapping[str, float]
     settings: ReconstructionSettings
     warnings: tuple[str, ...] = ()
+    hair: HeadHair | None = None
     number: int = 1
 
     @property
@@ -84,7 +87,8 @@ class Reconstruction:
 
     def asset(self) -> HeadAsset:
         """The head as artists take it: neutral shape, morph targets, eyes, texture."""
-        return asset_of_fit(self.model, self.parameters, self.albedo)
+        asset = asset_of_fit(self.model, self.parameters, self.albedo)
+        return asset if self.hair is None else replace(asset, hair=self.hair.asset(self.model.topology))
 
     def specular_map(self) -> Float[Tensor, "S S"]:
         """Specular intensity as a map, row 0 is v = 1; where no photo told, the model's mean."""
@@ -102,6 +106,7 @@ class Reconstruction:
                 parameters=self.parameters,
                 vertices=self.vertices,
                 albedo=self.albedo,
+                hair=self.hair,
                 box=self.box,
                 detected_px=self.detected_px,
                 residual=self.residual,

@@ -14,6 +14,7 @@ class ReconstructionSettings:
         refine_shape: let shading move identity, expression and pose where light and albedo explain a photo.
         uncover: leave aside what lies before the face (hair, glasses, a hat, a hand) when light and skin are
             read; it is otherwise taken for skin.
+        hair: give the head its hair as a shell; it is otherwise painted on the scalp alone.
         texture_size: side of the square albedo map in pixels.
         model: a face model file in the base head's topology; the shipped head if None.
         method: how heads are found: a name of ``pipeline.methods.METHODS``.
@@ -24,6 +25,7 @@ class ReconstructionSettings:
     point_light: bool = True
     refine_shape: bool = True
     uncover: bool = True
+    hair: bool = True
     texture_size: int = 1024
     model: str | None = None
     method: str = "fit"

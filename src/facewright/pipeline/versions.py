@@ -54,7 +54,7 @@ def _read_by(settings: ReconstructionSettings, shipped_finder: bool) -> list[str
         HEAD: not settings.model,
         **dict.fromkeys(FINDER, shipped_finder),
         **dict.fromkeys(OF_LANDMARKS, True),
-        SEGMENTATION: settings.uncover,
+        SEGMENTATION: settings.uncover or settings.hair,
         asset: bool(asset) and not settings.weights,
     }
     return [name for name, needed in read.items() if needed]

@@ -4,7 +4,7 @@ Light is computed at the vertices, of which a head has more than a small picture
 faster than at every pixel.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -14,21 +14,27 @@ from torch.nn.functional import interpolate as resized
 
 from facewright.geometry.mesh import Topology
 from facewright.geometry.normals import vertex_normals
+from facewright.image.color import luminance
 from facewright.models.face_model import FaceModel
+from facewright.pipeline.hair import HeadHair
 from facewright.render.antialias import antialias
 from facewright.render.fragments import Fragments
 from facewright.render.interpolate import interpolate
 from facewright.render.rasterize import rasterize
-from facewright.render.shading import shade_diffuse, shade_point_diffuse, shade_specular
+from facewright.render.shading import shade_diffuse, shade_point_diffuse, shade_specular, unit
 from facewright.render.texture import texture
 from facewright.scene.camera import Camera, PerspectiveCamera
-from facewright.scene.lighting import PointLight, soft_light
+from facewright.scene.lighting import PointLight, SphericalHarmonicsLight, soft_light
 from facewright.scene.pose import Pose, turned_rotations
 
 VIEW_DISTANCE = 1500.0  # mm; a portrait lens, so that noses keep their size
-VIEW_HEIGHT = 290.0  # mm of the head that fill a picture from top to bottom
+VIEW_HEIGHT = 290.0  # mm of the head that fill a picture from top to bottom, or more...
+VIEW_MARGIN = 1.05  # ... for heads whose hair is larger
 CLAY = (0.50, 0.47, 0.44)  # linear RGB
+HAIR_CLAY = (0.30, 0.265, 0.24)
 CLAY_SPECULAR = 0.12
+INSIDE = 0.35  # brightness of the inside of hair, to which little light comes
+GRAIN, GRAIN_RANGE, DIM = 0.5, (0.6, 1.5), 0.01  # of hair in clay: exponent and limits of its lightness
 EYES, TEETH = ("left_eye", "right_eye"), ("upper_teeth", "lower_teeth")
 ENAMEL = 0.8  # reflectance
 # A texture keeps the shade that was in its photo: it is drawn darker only where less than this share of the
@@ -40,6 +46,41 @@ SUPERSAMPLE = 2
 TEXELS_A_PIXEL = 1.4  # of a map that neither blurs nor flickers when it is drawn
 
 
+@dataclass(frozen=True)
+class DrawnHair:
+    """A shell of hair over a head.
+
+    Attributes:
+        vertices: the head's, those under hair on the shell; mm, head frame.
+        topology: the shell's triangles, in the head's vertices and texture coordinates.
+        colors: map of albedo (linear RGB) and cover, row 0 is v = 1.
+    """
+
+    vertices: Float[Tensor, "V 3"]
+    topology: Topology
+    colors: Float[Tensor, "S S 4"]
+
+
+def drawn_hair(hair: HeadHair, vertices: Float[Tensor, "V 3"], topology: Topology) -> DrawnHair:
+    """The hair of a head with these vertices."""
+    return DrawnHair(hair.shell.on(vertices), hair.topology(topology), hair.colors)
+
+
+@dataclass(frozen=True)
+class Finish:
+    """How a head is drawn, beside its shape and albedo.
+
+    Attributes:
+        clay: colour of the clay at each vertex, linear RGB; the same everywhere if None.
+        light: ``light_reaching`` each vertex; None: nothing is in the way of the light.
+        hair: over the head, or None.
+    """
+
+    clay: Float[Tensor, "V 3"] | None = None
+    light: Float[Tensor, " V"] | None = None
+    hair: DrawnHair | None = None
+
+
 def turned_views(
     vertices: Float[Tensor, "V 3"],
     topology: Topology,
@@ -48,8 +89,7 @@ def turned_views(
     size: int,
     background: tuple[float, float, float],
     *,
-    clay: Float[Tensor, "V 3"] | None = None,
-    light: Float[Tensor, " V"] | None = None,
+    finish: Finish = Finish(),
 ) -> tuple[Float[Tensor, "B S S 3"], Float[Tensor, "B S S 3"]]:
     """Draw a head from several sides, one picture a yaw, linear RGB: as clay, and with its texture.
 
@@ -60,32 +100,72 @@ def turned_views(
         yaws: radians; positive turns the subject's left cheek to the camera.
         size: side of a picture in pixels.
         background: linear RGB.
-        clay: colour of the clay at each vertex, linear RGB; the same everywhere if None.
-        light: ``light_reaching`` each vertex; None: nothing is in the way of the light.
+        finish: how it is drawn.
     """
-    middle = 0.5 * (vertices.min(0).values + vertices.max(0).values)
-    large = SUPERSAMPLE * size
+    shown = vertices if finish.hair is None else torch.cat([vertices, finish.hair.vertices])
+    low, high = shown.min(0).values, shown.max(0).values
+    middle, large = 0.5 * (low + high), SUPERSAMPLE * size
     translation = vertices.new_tensor([[0.0, 0.0, VIEW_DISTANCE]])
-    focal = vertices.new_tensor([large * VIEW_DISTANCE / VIEW_HEIGHT])
+    height = max(VIEW_HEIGHT, VIEW_MARGIN * float((high - low).max()))
+    focal = vertices.new_tensor([large * VIEW_DISTANCE / height])
     camera = PerspectiveCamera(focal, vertices.new_full((1, 2), large / 2), (large, large))
     maps = for_drawing(albedo, large)
     clays, textures = [], []
-    deep = 1.0 if light is None else (light[:, None] / DEEP).clamp(max=1)
+    deep = 1.0 if finish.light is None else (finish.light[:, None] / DEEP).clamp(max=1)
     for turn in turned_rotations(yaws).to(vertices).split(1):  # a buffer of all views leaves the cache
-        points = Pose(turn, translation).camera_from_head((vertices - middle)[None])
+        pose = Pose(turn, translation)
+        points = pose.camera_from_head((vertices - middle)[None])
         normals = vertex_normals(points, topology.faces)
-        even = soft_light(1, 1.05, above=0.3, front=0.3, device=points.device).shading(normals)
-        studio = torch.cat([_clay(points, normals, clay, light), even * deep], dim=-1)
+        even = _even_light(points).shading(normals)
+        studio = torch.cat([_clay(points, normals, finish), even * deep], dim=-1)
         pixels = camera.project(points)
         fragments = rasterize(pixels, topology.faces, camera.size, perspective=True, cull_back_faces=True)
         shaded = interpolate(fragments, topology.faces, studio)
         uv = interpolate(fragments, topology.uv_faces, topology.uv[None])
         textured = texture(uv, maps, fragments=fragments) * shaded[..., 3:]
-        drawing = _smoothed([shaded[..., :3], textured], fragments, pixels, topology)
+        drawing = _antialiased([shaded[..., :3], textured], fragments, pixels, topology)
+        if finish.hair is not None:
+            drawing = _under_hair(drawing, fragments, finish.hair, (pose, middle, camera))
+        drawing = _shrunk(drawing)
         behind = (1 - drawing[..., 6:]) * vertices.new_tensor(background)
         clays.append((drawing[..., :3] + behind).clamp(0, 1))
         textures.append((drawing[..., 3:6] + behind).clamp(0, 1))
     return torch.cat(clays), torch.cat(textures)
+
+
+def _under_hair(
+    drawing: Float[Tensor, "1 H W 7"],
+    fragments: Fragments,
+    hair: DrawnHair,
+    seen: tuple[Pose, Float[Tensor, "3"], PerspectiveCamera],
+) -> Float[Tensor, "1 H W 7"]:
+    """Lay the shell over a drawing of clay, texture and coverage, as far as it covers."""
+    pose, middle, camera = seen
+    points = pose.camera_from_head((hair.vertices - middle)[None])
+    normals = vertex_normals(points, hair.topology.faces)
+    clay = points.new_tensor(HAIR_CLAY).expand(points.shape[1], 3)
+    towards = -(normals * unit(points)).sum(-1, keepdim=True)
+    studio = [_clay(points, normals, Finish(clay)), _even_light(points).shading(normals), towards]
+    pixels = camera.project(points)
+    # Its inside is seen as well, below its ends.
+    over = rasterize(pixels, hair.topology.faces, camera.size, perspective=True)
+    shaded = interpolate(over, hair.topology.faces, torch.cat(studio, dim=-1))
+    shaded = shaded[..., :6] * torch.where(shaded[..., 6:] < 0, INSIDE, 1.0)
+    uv = interpolate(over, hair.topology.uv_faces, hair.topology.uv[None])
+    looked_up = texture(uv, for_drawing(hair.colors, camera.size[0]), fragments=over)
+    front = over.covered & (~fragments.covered | (over.depth < fragments.depth))
+    cover = looked_up[..., 3:] * front[..., None]
+    clay = shaded[..., :3] * _grain(hair.colors, looked_up)
+    layer = torch.cat([clay, looked_up[..., :3] * shaded[..., 3:], torch.ones_like(cover)], dim=-1)
+    layer = antialias(layer * cover, over, pixels, hair.topology.faces, edges=hair.topology.edges)
+    return drawing * (1 - layer[..., 6:]) + layer
+
+
+def _grain(colors: Float[Tensor, "S S 4"], seen: Float[Tensor, "1 H W 4"]) -> Float[Tensor, "1 H W 1"]:
+    """Strands as clay shows them: how light each is among all, softened."""
+    mean = (luminance(colors[..., :3]) * colors[..., 3]).sum() / colors[..., 3].sum().clamp_min(1e-6)
+    light = (luminance(seen[..., :3]) + DIM) / (mean + DIM)
+    return light.pow(GRAIN).clamp(*GRAIN_RANGE)[..., None]
 
 
 def photo_overlay(
@@ -96,8 +176,7 @@ def photo_overlay(
     background: Float[Tensor, "H W 3"],
     *,
     opacity: float = 0.8,
-    clay: Float[Tensor, "V 3"] | None = None,
-    light: Float[Tensor, " V"] | None = None,
+    finish: Finish = Finish(),
 ) -> Float[Tensor, "H W 3"]:
     """Lay the clay head over its photo (linear RGB), where the fit says that it is.
 
@@ -108,17 +187,16 @@ def photo_overlay(
         camera: of the picture, whose size it has.
         background: the photo in linear RGB.
         opacity: 1 hides the face under the mesh.
-        clay: as in ``turned_views``.
-        light: as in ``turned_views``.
+        finish: how it is drawn; hair is not.
     """
     points = pose.camera_from_head(vertices[None])
     large = camera.scaled(SUPERSAMPLE)
     pixels = large.project(points)
     perspective = isinstance(camera, PerspectiveCamera)
     fragments = rasterize(pixels, topology.faces, large.size, perspective=perspective, cull_back_faces=True)
-    shaded = _clay(points, vertex_normals(points, topology.faces), clay, light)
+    shaded = _clay(points, vertex_normals(points, topology.faces), finish)
     shaded = interpolate(fragments, topology.faces, shaded)
-    drawing = _smoothed([shaded], fragments, pixels, topology)[0] * opacity
+    drawing = _shrunk(_antialiased([shaded], fragments, pixels, topology))[0] * opacity
     return (drawing[..., :3] + (1 - drawing[..., 3:]) * background).clamp(0, 1)
 
 
@@ -139,14 +217,18 @@ def clay_with_eyes(model: FaceModel) -> Float[Tensor, "V 3"]:
     return colors
 
 
-def _clay(points: Tensor, normals: Tensor, colors: Tensor | None, light: Tensor | None) -> Tensor:
+def _even_light(points: Tensor) -> SphericalHarmonicsLight:
+    return soft_light(1, 1.05, above=0.3, front=0.3, device=points.device)
+
+
+def _clay(points: Tensor, normals: Tensor, finish: Finish) -> Tensor:
     """Colour of clay under a studio light from above at the camera's left."""
     count = points.shape[0]
     nearest = points[..., 2].min(dim=1).values
     aside = torch.full_like(nearest, -700.0)
     place = torch.stack([aside, aside, nearest - 900], dim=-1)
     bulb = PointLight(place, points.new_tensor([[0.75, 0.73, 0.70]]).expand(count, 3))
-    clay = (points.new_tensor(CLAY) if colors is None else colors).expand_as(points)
+    clay = (points.new_tensor(CLAY) if finish.clay is None else finish.clay).expand_as(points)
     soft = shade_diffuse(clay, normals, soft_light(count, 0.42, above=0.18, front=0.18, device=points.device))
     specular = points.new_full((*points.shape[:-1], 1), CLAY_SPECULAR)
     shaded = (
@@ -154,14 +236,20 @@ def _clay(points: Tensor, normals: Tensor, colors: Tensor | None, light: Tensor 
         + shade_point_diffuse(clay, normals, points, bulb)
         + shade_specular(specular, normals, points, bulb, 20.0)
     )
-    return shaded if light is None else shaded * light[:, None]
+    return shaded if finish.light is None else shaded * finish.light[:, None]
 
 
-def _smoothed(colors: list[Tensor], fragments: Fragments, pixels: Tensor, topology: Topology) -> Tensor:
-    """Colours and coverage of a drawing that is ``SUPERSAMPLE`` times too large, smooth at every edge."""
+def _antialiased(
+    colors: list[Tensor], fragments: Fragments, pixels: Tensor, topology: Topology
+) -> Float[Tensor, "B H W C"]:
+    """Colours and coverage of a drawing, smooth at the outline."""
     covered = fragments.covered[..., None].to(colors[0].dtype)
     drawing = torch.cat([*colors, covered], dim=-1)
-    drawing = antialias(drawing, fragments, pixels, topology.faces, edges=topology.edges)
+    return antialias(drawing, fragments, pixels, topology.faces, edges=topology.edges)
+
+
+def _shrunk(drawing: Float[Tensor, "B H W C"]) -> Float[Tensor, "B h w C"]:
+    """A drawing that is ``SUPERSAMPLE`` times too large, at its size and smooth at every edge."""
     return avg_pool2d(drawing.permute(0, 3, 1, 2), SUPERSAMPLE).permute(0, 2, 3, 1)
 
 

@@ -152,6 +152,7 @@ def unwrap_photo(
     settings: TextureSettings = TextureSettings(),
     cover: Cover | None = None,
     shift: Float[Tensor, "V 2"] | None = None,
+    vertices: Float[Tensor, "V 3"] | None = None,
 ) -> UvSamples:
     """What one photo says about the map, with the fitted light divided out.
 
@@ -163,11 +164,13 @@ def unwrap_photo(
         settings: how the map is made.
         cover: what lies before the head.
         shift: from ``landmark_shift``.
+        vertices: mm, head frame, where they are not the fitted head's.
 
     Raises:
         InputError: the camera's size is not the photo's.
     """
-    vertices = model.vertices(parameters.identity, parameters.expression)
+    if vertices is None:
+        vertices = model.vertices(parameters.identity, parameters.expression)[0]
     illumination = Illumination(
         parameters.light,
         parameters.point_light,
@@ -178,7 +181,7 @@ def unwrap_photo(
     return unwrap(
         chart,
         photo,
-        parameters.pose.camera_from_head(vertices)[0],
+        parameters.pose.camera_from_head(vertices[None])[0],
         model.topology,
         parameters.camera,
         illumination=illumination,

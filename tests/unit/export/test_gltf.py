@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 
 from facewright.core.errors import InputError
-from facewright.export import AssetLamp, asset_of_fit, glb_of, head_asset
+from facewright.export import AssetHair, AssetLamp, asset_of_fit, glb_of, head_asset
+from facewright.geometry.mesh import Topology
 from facewright.scene.camera import PerspectiveCamera
 from facewright.scene.lighting import PointLight, SphericalHarmonicsLight
 from facewright.scene.parameters import HeadParameters
@@ -120,6 +121,44 @@ def test_head_has_every_expression_by_name_in_order(glb, miniature):
     assert mesh["extras"]["targetNames"] == list(miniature.expression_names)
     assert len(mesh["weights"]) == 52
     assert all(len(primitive["targets"]) == 52 for primitive in mesh["primitives"])
+
+
+@pytest.fixture
+def hairy(asset):
+    """The head with a shell over some triangles of its skin, 5 mm above them."""
+    skin = asset.parts["skin"][asset.topology.faces].all(1)
+    rows = torch.nonzero(skin)[:, 0][:40]
+    shell = Topology(asset.topology.faces[rows], asset.topology.uv, asset.topology.uv_faces[rows])
+    generator = torch.Generator().manual_seed(0)
+    texture = torch.randint(0, 256, (16, 16, 4), generator=generator, dtype=torch.uint8)
+    offset = torch.tensor([0.0, 5.0, 0.0]).expand(len(asset.neutral), 3).contiguous()
+    return replace(asset, hair=AssetHair(offset, shell, texture))
+
+
+def test_hair_is_a_node_that_follows_the_skin_below_it(hairy, glb):
+    assert "hair" not in [node["name"] for node in glb.document["nodes"]]
+    written = Glb(glb_of(hairy))
+    expected = (hairy.posed.vertices + hairy.hair.offset)[hairy.hair.topology.faces] / 1000
+    targets = written.document["meshes"][written.node("hair")["mesh"]]["extras"]["targetNames"]
+    assert 0 < len(targets) < 52  # what moves none of it is left out
+    assert np.abs(written.played("hair") - expected.numpy()).max() < 1e-4  # targets of 0.05 mm are left out
+    kind = written.document["meshes"][written.node("hair")["mesh"]]["primitives"][0]["material"]
+    material = written.document["materials"][kind]
+    assert (material["alphaMode"], material["doubleSided"]) == ("MASK", True)
+    used = written.document["textures"][material["pbrMetallicRoughness"]["baseColorTexture"]["index"]]
+    image = written.document["images"][used["source"]]
+    read = np.asarray(Image.open(io.BytesIO(written.view(image["bufferView"]))))
+    np.testing.assert_array_equal(read, hairy.hair.texture.numpy())
+
+
+def test_hair_of_another_head_is_refused(hairy):
+    short = replace(hairy.hair, offset=hairy.hair.offset[:-1])
+    with pytest.raises(InputError, match="offset of the hair"):
+        glb_of(replace(hairy, hair=short))
+    broken = hairy.hair.offset.clone()
+    broken[0, 0] = float("nan")
+    with pytest.raises(InputError, match="not finite"):
+        glb_of(replace(hairy, hair=replace(hairy.hair, offset=broken)))
 
 
 def test_eyes_carry_only_what_moves_them(glb):

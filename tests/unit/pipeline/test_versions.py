@@ -1,5 +1,6 @@
 """What a result says that it was made with: the shipped files that were read, and no others."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,12 +53,13 @@ def test_a_head_names_the_files_that_it_was_made_with(
 def test_files_of_a_users_own_take_the_place_of_shipped_ones(read: set[str], tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.write_bytes(b"weights")
-    settings = ReconstructionSettings(texture_size=64, uncover=False, method="specular", weights=str(own))
+    plain = ReconstructionSettings(texture_size=64, uncover=False, hair=False)
+    settings = replace(plain, method="specular", weights=str(own))
     told = made_with(settings, BatchSettings(), own)
     assert set(told["assets"]) == {"base_head.safetensors", *OF_LANDMARKS}
     assert told["mediapipe"] == assets.sha256(own)[:16]
     read.clear()
-    Reconstructor.load(ReconstructionSettings(texture_size=64, uncover=False), CPU, finder=lambda _: [])
+    Reconstructor.load(plain, CPU, finder=lambda _: [])
     assert read == set(told["assets"])
     with pytest.raises(AssetError, match="MediaPipe"):
         made_with(settings, BatchSettings(), tmp_path / "none")

@@ -1,0 +1,153 @@
+"""Where a photo shows hair, and where the head with its hair ends: segmentation, sharpened by colour.
+
+The segmentation learnt on squares around the face, which cut the crown off, and takes much behind a head for
+something beside it. What it is sure of tells the colours of this photo's hair and background; those tell the
+rest.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from scipy.spatial import ConvexHull, Delaunay, KDTree, QhullError
+from torch import Tensor
+
+from facewright.image.sample import sample_bilinear
+
+from .crop import crop_from_photo, cut_color_crops, photo_from_crop
+from .segmentation import CLASSES, FaceSegmentation, FaceSegmenter
+
+SIZE = 128  # cells along a side of the map
+WIDER, RAISED = 1.6, 0.17  # its square, in sides of the segmentation's: side and shift towards the crown
+SECOND = (1.15, 0.22)  # that of a second look, at the crown
+SECOND_TRUST = 0.05  # in it, relative to the first: it learnt on no such squares
+SOFT = 0.08  # width of the soft border of a look, in its sides
+SURE = 0.75  # probability of hair or background whose colour is learnt
+LEAST_SEEDS = 40  # cells of each
+NEIGHBOURS = 6  # cells of like colour close by that are compared
+# Differences that count alike: of brightness, of colour, of place (sides of the map).
+LUMA_STEP, CHROMA_STEP, PLACE_STEP = 0.12, 0.05, 0.12
+NOISE = 0.15  # of such steps: nearer is no nearer
+STEEP, MOST = 3.0, 4.0  # weight and largest size of what colour adds to the log odds of the background
+BEYOND_TRUST = 0.25  # weight of the segmentation's log odds where only the second look was
+FACE = 0.6  # probability of skin, eyes and mouth that no colour overrules
+LEAST_HEAD = 0.2  # probability of the head that shares of hair are related to
+NEVER_SEEN = (0.5, 0.0, 0.0, 0.0, 0.0, 0.5)
+BACKGROUND, OCCLUDER = CLASSES.index("background"), CLASSES.index("occluder")
+
+
+@dataclass(frozen=True)
+class HairLook:
+    """What one photo shows around one head.
+
+    Attributes:
+        shares: probability that nothing of the head and its hair is seen, and that hair (or a hat) is;
+            whether the photo shows the place at all.
+        frame: where the map lies in the photo (centre x, centre y, side in px, roll in radians).
+    """
+
+    shares: Float[Tensor, "3 S S"]
+    frame: Float[ndarray, "4"]
+
+    def at(
+        self, pixels: Float[ndarray, "N 2"]
+    ) -> tuple[Float[ndarray, " N"], Float[ndarray, " N"], Bool[ndarray, " N"]]:
+        """Probabilities of nothing and of hair at pixels of the photo, and whether they are known there."""
+        cells = torch.from_numpy(crop_from_photo(pixels[None], self.frame[None])[0] * self.shares.shape[-1])
+        read = sample_bilinear(self.shares[None], cells.to(self.shares)[None], outside="zeros")[0]
+        beyond, hair, known = read.double().numpy().T
+        return beyond, hair, known > 0.9
+
+    def hair(self, pixels: Float[Tensor, "N 2"]) -> Float[Tensor, " N"]:
+        """Probability of hair at pixels where the head is: what is no background there."""
+        beyond, hair, _ = self.at(pixels.detach().cpu().double().numpy())
+        return torch.from_numpy(hair / (1 - beyond).clip(LEAST_HEAD)).to(pixels)
+
+
+def look_for_hair(
+    segmenter: FaceSegmenter,
+    photo: Float[Tensor, "3 H W"],
+    first: FaceSegmentation,
+    dome: Float[ndarray, "N 2"],
+) -> HairLook:
+    """Look at the hair of one face.
+
+    Args:
+        segmenter: looks a second time, higher.
+        photo: sRGB.
+        first: the face's segmentation.
+        dome: px, where a head's hair may be expected; its convex hull counts.
+    """
+    frame = _moved(first.frames[0], WIDER, RAISED)
+    middles = (np.stack(np.meshgrid(*(np.arange(SIZE),) * 2), -1).reshape(-1, 2) + 0.5) / SIZE
+    pixels = photo_from_crop(middles[None], frame[None])[0]
+    second = segmenter.in_frames([photo], _moved(first.frames[0], *SECOND)[None])
+    near, shares = _looks(first, second, pixels)
+    height, width = photo.shape[1:]
+    inside = ((pixels > 1) & (pixels < [width - 1, height - 1])).all(1)
+    features = _features(cut_color_crops(photo.float(), frame[None], SIZE)[0], middles)
+    head = (shares[:, 1:OCCLUDER].sum(1) > FACE) & near
+    hair = (shares[:, OCCLUDER] > SURE) & near & inside & _within(dome, pixels)
+    empty = (shares[:, BACKGROUND] > SURE) & near & inside
+    beyond = shares[:, BACKGROUND]
+    if min(hair.sum(), empty.sum()) >= LEAST_SEEDS:
+        odds = np.log(beyond.clip(0.02, 0.98) / (1 - beyond.clip(0.02, 0.98)))
+        odds = np.where(near, odds, BEYOND_TRUST * odds) + _told_by_color(features, hair, empty)
+        judged = 1 / (1 + np.exp(-odds))
+        beyond = np.where(head, np.minimum(judged, beyond), judged)
+    # Above the first look's square no skin is expected: what is no background is hair.
+    share = np.where(near, shares[:, OCCLUDER] / (1 - shares[:, BACKGROUND]).clip(1e-3), 1.0)
+    planes = np.stack([beyond, share * (1 - beyond), inside]).reshape(3, SIZE, SIZE)
+    return HairLook(torch.from_numpy(planes).float(), frame)
+
+
+def _moved(frame: Float[ndarray, "4"], wider: float, raised: float) -> Float[ndarray, "4"]:
+    x, y, side, roll = frame
+    up = raised * side
+    return np.array([x + up * np.sin(roll), y - up * np.cos(roll), wider * side, roll])
+
+
+def _looks(
+    first: FaceSegmentation, second: FaceSegmentation, pixels: Float[ndarray, "N 2"]
+) -> tuple[Bool[ndarray, " N"], Float[ndarray, "N K"]]:
+    """Which places the first look saw well, and the classes' probabilities of both."""
+    total, weight, near = np.zeros((len(pixels), len(CLASSES))), np.zeros(len(pixels)), None
+    for look, trust in ((first, 1.0), (second, SECOND_TRUST)):
+        unit = crop_from_photo(pixels[None], look.frames)[0]
+        share = (np.minimum(unit, 1 - unit).min(1) / SOFT).clip(0, 1)
+        near = share > 0.5 if near is None else near
+        places = torch.from_numpy(pixels)[None, None]
+        total += (trust * share)[:, None] * look.at(places)[0, :, 0].T.cpu().double().numpy()
+        weight += trust * share
+    unseen = weight < 1e-6
+    shares = np.where(unseen[:, None], NEVER_SEEN, total / weight.clip(1e-6)[:, None])
+    return (np.zeros(len(pixels), dtype=bool) if near is None else near), shares
+
+
+def _features(crop: Float[Tensor, "3 S S"], middles: Float[ndarray, "N 2"]) -> Float[ndarray, "N 6"]:
+    color = crop.flatten(1).T.cpu().double().numpy()
+    luma = color.mean(1, keepdims=True)
+    return np.concatenate(
+        [luma / LUMA_STEP, (color - luma) / CHROMA_STEP, (middles - 0.5) / PLACE_STEP], axis=1
+    )
+
+
+def _told_by_color(
+    features: Float[ndarray, "N 6"], hair: Bool[ndarray, " N"], empty: Bool[ndarray, " N"]
+) -> Float[ndarray, " N"]:
+    """What is added to the log odds of the background: how much nearer its colours are than hair's."""
+    to_hair, to_empty = (
+        KDTree(features[seeds]).query(features, k=NEIGHBOURS)[0].mean(1) for seeds in (hair, empty)
+    )
+    return (STEEP * (np.log(to_hair + NOISE) - np.log(to_empty + NOISE))).clip(-MOST, MOST)
+
+
+def _within(points: Float[ndarray, "N 2"], pixels: Float[ndarray, "M 2"]) -> Bool[ndarray, " M"]:
+    """Which pixels lie in the convex hull of points; none if they have no hull."""
+    try:
+        hull = points[ConvexHull(points).vertices]
+    except (QhullError, ValueError):
+        return np.zeros(len(pixels), dtype=bool)
+    return Delaunay(hull).find_simplex(pixels) >= 0

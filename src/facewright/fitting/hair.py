@@ -1,0 +1,136 @@
+"""The shell of a head's hair: as high as it stands at the outline in the photo, smooth where none is seen.
+
+**Source:** none of the papers. The outline bounds the surface as in shape from silhouettes; the rest is the
+smoothest field on the knots of ``HairCap``.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from numpy import ndarray
+from torch import Tensor
+
+from facewright.detection.hair_look import HairLook
+from facewright.fitting.hair_cover import hair_cover
+from facewright.fitting.hair_view import HairView
+from facewright.models.hair_cap import HairCap, HairShell
+from facewright.scene.camera import Camera
+from facewright.scene.pose import Pose
+
+ROUNDS = 4  # of finding the outline on the shell and lifting it there
+OUTLINE = 0.3  # largest cosine to the viewer beside the outline
+RADIUS = 90.0  # mm of a head: how far a place beside the outline lies inside it
+LOWEST, HIGHEST, STEP = -6.0, 70.0, 1.5  # mm off the skin that the outline is looked for
+BALD = 2.0  # mm that an outline of skin may lie off the skin: what is more is an error of the fit
+FACING = 0.3  # cosine to the viewer from which on skin without hair is seen
+ROUGHNESS, LOPSIDED, HABIT = 3.0, 0.05, 0.08  # weights of the field's forms and of the usual height
+OUTLIER = 5.0  # mm
+ROBUST_ROUNDS = 4
+USUAL, MOST_USUAL = 8.0, 40.0  # mm that hair stands where nothing tells, and at most
+FULL = 90.0  # mm above the line of short hair where it stands as high as it does at the crown
+CROWN = 10.0  # mm above the brows: the outline above tells how high hair stands
+LEAST_OUTLINE = 8  # samples
+LEAST_RISE = 0.6  # mm: hair lies on the skin, not in it
+
+
+def fit_hair(
+    cap: HairCap, vertices: Float[Tensor, "V 3"], pose: Pose, camera: Camera, look: HairLook
+) -> HairShell | None:
+    """Lift the cap of a head to the outline of its hair in a photo.
+
+    Args:
+        cap: of the head's model.
+        vertices: of the head with the photo's expression, mm, head frame.
+        pose: camera_from_head, B = 1.
+        camera: of the photo.
+        look: at the photo.
+
+    Returns:
+        The hair, or None where the photo shows hardly any.
+    """
+    view = HairView(cap, *cap.surface(vertices), pose, camera, look)
+    field = np.zeros(len(cap.roughness))
+    for _ in range(ROUNDS):
+        field = _raised(view, field)
+    rise = (cap.spread @ field).clip(0, HIGHEST)
+    base = vertices.detach().cpu().double().numpy()[cap.vertex]
+    covered = hair_cover(view, rise, base)
+    if covered is None:
+        return None
+    rise, cover = covered
+    points = view.points + (rise + LEAST_RISE)[:, None] * view.outward
+    offset = torch.from_numpy(points - base).to(vertices)
+    return HairShell(cap, offset, torch.from_numpy(cover).to(vertices))
+
+
+@dataclass(frozen=True)
+class _Outline:
+    """Where the outline lies along the way out of some samples.
+
+    Attributes:
+        rise: mm off the skin.
+        trust: in it, 0 where it was not found.
+        high: whether it lies above the brows.
+    """
+
+    rise: Float[ndarray, " O"]
+    trust: Float[ndarray, " O"]
+    high: Bool[ndarray, " O"]
+
+
+def _raised(view: HairView, field: Float[ndarray, " K"]) -> Float[ndarray, " K"]:
+    """The field that lifts the shell to the photo's outline wherever the shell so far has its own."""
+    cap, samples = view.cap, view.cap.samples
+    points = view.lifted(field)
+    places, pixels = view.at(points[samples])
+    facing = view.facing(places, cap.normals(points)[samples])
+    beyond, hair, known = view.look.at(pixels)
+    rows = np.flatnonzero(np.abs(facing) < OUTLINE)
+    outline = _outline(view, samples[rows])
+    inside = 1 - np.sqrt(1 - facing[rows] ** 2)
+    target, weight = np.zeros(len(samples)), np.zeros(len(samples))
+    target[rows], weight[rows] = (outline.rise - (RADIUS + outline.rise) * inside).clip(0), outline.trust
+    skin = (facing > FACING) & known & (hair < 0.3) & (beyond < 0.5)
+    target[skin], weight[skin] = 0.0, 1.0
+    crown = outline.rise[outline.high & (outline.trust > 0.3)]
+    usual = float(np.median(crown)) if len(crown) > LEAST_OUTLINE else USUAL
+    # Towards the nape, which no portrait shows, hair gets short.
+    full = (cap.over_short[samples[: len(field)]] / FULL).clip(0, 1)
+    return _smoothest(cap, target, weight, min(usual, MOST_USUAL) * full)
+
+
+def _outline(view: HairView, vertex: Int64[ndarray, " O"]) -> _Outline:
+    """Walk off the skin, across the photo, until the background begins."""
+    starts = view.at(view.points[vertex])[1]
+    ways = view.at(view.points[vertex] + view.outward[vertex])[1] - starts
+    rises = np.arange(LOWEST, HIGHEST + STEP, STEP)
+    pixels = starts[:, None] + rises[None, :, None] * ways[:, None]
+    beyond, hair, known = (each.reshape(len(vertex), -1) for each in view.look.at(pixels.reshape(-1, 2)))
+    row, last = np.arange(len(vertex)), len(rises) - 1
+    first = (beyond > 0.5).argmax(1)
+    before = (first - 1).clip(0)
+    step = beyond[row, first] - beyond[row, before]
+    share = ((0.5 - beyond[row, before]) / np.maximum(step, 1e-3)).clip(0, 1)
+    rise = np.where(first > 0, rises[before] + STEP * share, rises[0]).clip(0)
+    passed = (np.arange(len(rises)) < first[:, None]) & (rises >= 0)
+    hairy = np.where(passed.any(1), (hair * passed).sum(1) / passed.sum(1).clip(1), 1.0)
+    sharp = beyond[row, (first + 1).clip(max=last)] - beyond[row, (first - 2).clip(0)]
+    found = (beyond > 0.5).any(1) & known[row, first] & known[row, before]
+    trust = np.where(found, sharp.clip(0, 1) * np.where(rise > BALD, hairy, 1.0), 0.0)
+    rise = np.where(hairy < 0.3, np.minimum(rise, BALD), rise)
+    return _Outline(rise, trust, view.cap.height[vertex] > CROWN)
+
+
+def _smoothest(
+    cap: HairCap, target: Float[ndarray, " M"], weight: Float[ndarray, " M"], usual: Float[ndarray, " K"]
+) -> Float[ndarray, " K"]:
+    """The smooth field that is nearest to what the samples tell; outliers lose their weight."""
+    at = cap.spread[cap.samples].toarray()
+    prior = ROUGHNESS * cap.roughness + LOPSIDED * cap.lopsided + HABIT * np.eye(at.shape[1])
+    trust, field = weight, np.zeros(at.shape[1])
+    for _ in range(ROBUST_ROUNDS):
+        field = np.linalg.solve((at.T * trust) @ at + prior, at.T @ (trust * target) + HABIT * usual)
+        trust = weight / (1 + ((at @ field - target) / OUTLIER) ** 2)
+    return field

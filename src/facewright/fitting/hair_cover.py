@@ -1,0 +1,122 @@
+"""Which part of a cap lies under hair: what the photo shows of it, and what goes on from there unseen."""
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from scipy.spatial import KDTree
+
+from facewright.detection.hair_look import LEAST_HEAD
+from facewright.fitting.hair_view import HairView
+from facewright.models.hair_cap import HairCap
+
+FACING = (-0.05, 0.25)  # cosines to the viewer from which on a place counts as seen, and fully
+ROUGHNESS, LOPSIDED, HABIT = 0.3, 0.02, 0.03  # weights of the field's forms and of short hair
+LINE_SOFT = 6.0  # mm
+SIDES = (np.radians(60.0), np.radians(120.0))  # angles at which hair hangs beside the face
+SLICE = 8.0  # mm of height that are judged together
+TOP = 20.0  # mm above the brows, from where hair is followed down
+HANGS = 0.4  # share of hair with which it goes on further down
+LEAST_HAIR = 0.25  # share of the scalp that is seen under hair
+HIDES = 0.7  # share of hair on an ear with which it lies under hair
+BELOW = (-8.0, 4.0)  # mm around its end
+LEAST_SEEN, LEAST_EAR = 0.5, 2.0  # vertices of a slice, and of an ear, that tell
+OUT = 1.5  # mm off the smooth skin: the ear itself
+REACH = 30.0  # mm around an ear over which the shell is lifted above it
+ROOM = 1.0  # mm between them
+SOFT_ROUNDS, TUCK_ROUNDS = 4, 10  # of averaging with the vertices around
+THICK = 3.0  # mm that hair stands at least
+TUCKED = (0.4, 1.0)  # shares of hair around between which the shell leaves the skin
+
+
+def hair_cover(
+    view: HairView, rise: Float[ndarray, " N"], head: Float[ndarray, "N 3"]
+) -> tuple[Float[ndarray, " N"], Float[ndarray, " N"]] | None:
+    """Where hair lies, and the shell lifted over the ears that it hides.
+
+    Args:
+        view: the cap in the photo.
+        rise: of the shell, mm.
+        head: the head's own vertices, mm, head frame.
+
+    Returns:
+        The rise of each vertex (mm) and its share of hair, 0 to 1; None where too little of the scalp that
+        is seen lies under hair.
+    """
+    cap = view.cap
+    points = view.points + rise[:, None] * view.outward
+    places, pixels = view.at(points)
+    beyond, hair, known = view.look.at(pixels)
+    share = hair / (1 - beyond).clip(LEAST_HEAD)
+    low, high = FACING
+    facing = view.facing(places, cap.normals(points))
+    # The head is there: a place that looks like the background was not judged.
+    seen = ((facing - low) / (high - low)).clip(0, 1) * known * (1 - beyond) ** 2
+    scalp = cap.over_short > 0
+    if seen[scalp] @ share[scalp] < LEAST_HAIR * max(float(seen[scalp].sum()), LEAST_SEEN):
+        return None
+    cover = seen * share + (1 - seen) * _carried_on(view, seen, share)
+    hides = []
+    angle, off = np.abs(cap.angle), ((head - view.points) * view.outward).sum(1)
+    for side, around in zip((1.0, -1.0), cap.ears, strict=True):
+        mine, ear = side * cap.angle > 0, around & (off > OUT)
+        end = _end(cap, mine & (angle > SIDES[0]) & (angle < SIDES[1]), seen, share)
+        within = np.maximum(cap.over_short, cap.height - end)
+        cover = np.where(mine, cover * _ramp(within, BELOW), cover)
+        if not ear.any():
+            continue
+        # A tuft before an ear hides nothing of it: it lies free, or under hair that hangs to its middle.
+        middle, shown = np.median(cap.height[ear]) + SLICE, seen[ear].sum()
+        if end < middle and shown > LEAST_EAR and (seen[ear] @ share[ear]) / shown > HIDES:
+            hides.append(ear & (cap.height > end))
+            cover = np.where(ear, hides[-1], cover)
+        elif end < middle:  # hair hangs behind it
+            before = around & (angle < np.median(angle[ear])) & (cap.over_short < 0)
+            cover = np.where(ear | before, 0.0, cover)
+        else:
+            cover = np.where(ear | (around & (cap.over_short < 0)), 0.0, cover)
+    cover = cap.smoothed(cover, SOFT_ROUNDS)
+    # Its ends lie on the skin, or one would look between both; a hairline has some height all the same.
+    within = cap.smoothed(cover, TUCK_ROUNDS)
+    rise = np.maximum(rise * _ramp(within, TUCKED), THICK * _ramp(within, (0.5, 1.0)))
+    for hidden in hides:
+        rise = _over(view, hidden, off, rise)
+    return rise, cover
+
+
+def _carried_on(
+    view: HairView, seen: Float[ndarray, " N"], share: Float[ndarray, " N"]
+) -> Float[ndarray, " N"]:
+    """Smooth on from what is seen, towards short hair."""
+    cap, rows = view.cap, view.cap.samples
+    habit = 1 / (1 + np.exp(-cap.over_short / LINE_SOFT))
+    at = cap.spread[rows].toarray()
+    left = (at.T * (seen[rows] + HABIT)) @ at + ROUGHNESS * cap.roughness + LOPSIDED * cap.lopsided
+    field = np.linalg.solve(left, at.T @ (seen * share + HABIT * habit)[rows])
+    return (cap.spread @ field).clip(0, 1)
+
+
+def _end(
+    cap: HairCap, rows: Bool[ndarray, " N"], seen: Float[ndarray, " N"], share: Float[ndarray, " N"]
+) -> float:
+    """Height (mm above the brows) down to which hair is seen to hang on some vertices without a break."""
+    end = min(TOP, float(cap.height[rows].max(initial=-np.inf)))
+    while end > cap.height.min():
+        here = rows & (cap.height <= end) & (cap.height > end - SLICE)
+        if seen[here].sum() < LEAST_SEEN or (seen[here] @ share[here]) / seen[here].sum() < HANGS:
+            break
+        end -= SLICE
+    return end
+
+
+def _over(
+    view: HairView, hidden: Bool[ndarray, " N"], off: Float[ndarray, " N"], rise: Float[ndarray, " N"]
+) -> Float[ndarray, " N"]:
+    """The shell, lifted over the part of an ear that it hides; ``off`` is how far that is off the cap."""
+    near = _ramp(REACH - KDTree(view.points[hidden]).query(view.points)[0], (0.0, REACH))
+    return rise + max(float((off + ROOM - rise)[hidden].max()), 0.0) * near
+
+
+def _ramp(values: Float[ndarray, " N"], edges: tuple[float, float]) -> Float[ndarray, " N"]:
+    """0 below the first edge, 1 above the second, smooth between."""
+    share = ((values - edges[0]) / (edges[1] - edges[0])).clip(0, 1)
+    return share * share * (3 - 2 * share)

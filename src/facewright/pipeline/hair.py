@@ -1,0 +1,94 @@
+"""The hair of a head: a shell over it, found in one photo."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from facewright.detection.hair_look import look_for_hair
+from facewright.detection.segmentation import FaceSegmentation, FaceSegmenter
+from facewright.export.asset import AssetHair
+from facewright.export.maps import texture_from_linear
+from facewright.fitting.hair import fit_hair
+from facewright.fitting.hair_view import hair_dome
+from facewright.geometry.mesh import Topology
+from facewright.models.face_model import FaceModel
+from facewright.models.hair_cap import HairCap, HairShell
+from facewright.scene.parameters import HeadParameters
+from facewright.uv.hair_texture import HairChart, hair_map
+from facewright.uv.head_texture import unwrap_photo
+
+MAP_SIZE = 512  # texels a side: a head is half a metre around
+LEAST_COVER = 0.02  # share of hair at a corner from which on a triangle is drawn and written
+
+
+@dataclass(frozen=True)
+class HeadHair:
+    """Hair of one head.
+
+    Attributes:
+        shell: over the head.
+        colors: map of albedo (linear RGB) and cover in [0, 1], in the head's texture coordinates.
+    """
+
+    shell: HairShell
+    colors: Float[Tensor, "S S 4"]
+
+    def asset(self, head: Topology) -> AssetHair:
+        """As it is written into files."""
+        shell = self.shell
+        offset = shell.offset.new_zeros(int(head.faces.max()) + 1, 3)
+        offset[torch.from_numpy(shell.cap.vertex)] = shell.offset
+        color, cover = self.colors[..., :3], (self.colors[..., 3:].clamp(0, 1) * 255 + 0.5).to(torch.uint8)
+        return AssetHair(offset, self.topology(head), torch.cat([texture_from_linear(color), cover], dim=-1))
+
+    def topology(self, head: Topology) -> Topology:
+        """The triangles of the shell where hair is, in the vertices of the head."""
+        there = (self.shell.cover > LEAST_COVER)[self.shell.cap.faces.to(self.shell.cover.device)].any(1)
+        rows = self.shell.cap.triangle.to(head.faces.device)[there.to(head.faces.device)]
+        return Topology(head.faces[rows], head.uv, head.uv_faces[rows])
+
+
+@dataclass(frozen=True)
+class HairFinder:
+    """Finds hair on the heads of one model; make it once."""
+
+    model: FaceModel
+    segmenter: FaceSegmenter
+    cap: HairCap
+    chart: HairChart
+
+    @classmethod
+    def of(cls, model: FaceModel, segmenter: FaceSegmenter) -> "HairFinder | None":
+        """Get ready for a model; None if nobody said where its hair may grow."""
+        cap = HairCap.of(model)
+        if cap is None:
+            return None
+        return cls(model, segmenter, cap, HairChart.of(cap, model.mean, model.topology, MAP_SIZE))
+
+    def find(
+        self, photo: Float[Tensor, "3 H W"], parameters: HeadParameters, first: FaceSegmentation
+    ) -> HeadHair | None:
+        """Hair of a fitted head; None where the photo shows hardly any.
+
+        Args:
+            photo: sRGB.
+            parameters: of the head in the photo, B = 1.
+            first: segmentation of its face.
+        """
+        head = self.model.vertices(parameters.identity, parameters.expression)[0]
+        pose, camera = parameters.pose, parameters.camera
+        look = look_for_hair(self.segmenter, photo, first, hair_dome(self.cap, head, pose, camera))
+        shell = fit_hair(self.cap, head, pose, camera, look)
+        if shell is None:
+            return None
+        samples = unwrap_photo(
+            self.model, self.chart.chart, photo, parameters, cover=look.hair, vertices=shell.on(head)
+        )
+        return HeadHair(shell, hair_map(self.chart, shell, samples, len(head)))
+
+
+def most_frontal(fits: list[HeadParameters]) -> int:
+    """Which photo of a person shows the hair's outline on both sides."""
+    return int(torch.stack([fit.pose.away()[0] for fit in fits]).argmin())

@@ -1,0 +1,140 @@
+"""Hair of a known height on the shipped head, found again from its outline in a photo."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+
+from facewright.detection.hair_look import HairLook
+from facewright.fitting.hair import fit_hair
+from facewright.models.base import load_base_model
+from facewright.models.face_model import FaceModel
+from facewright.models.hair_cap import HairCap
+from facewright.render.rasterize import rasterize
+from facewright.scene.camera import PerspectiveCamera
+from facewright.scene.pose import frontal_pose
+
+SIZE, THICK = 256, 22.0
+CAMERA = PerspectiveCamera(torch.tensor([820.0]), torch.tensor([[128.0, 120.0]]), (SIZE, SIZE))
+POSE = frontal_pose(1, 1000.0)
+
+
+class Subject(NamedTuple):
+    model: FaceModel
+    cap: HairCap
+    rise: np.ndarray  # of the truth at each vertex of the cap
+
+
+@pytest.fixture(scope="module")
+def subject():
+    model = load_base_model()
+    cap = HairCap.of(model)
+    assert cap is not None
+    return Subject(model, cap, THICK * (cap.over_short / 60).clip(0, 1))
+
+
+def look_at(subject, rise, *, bald=False):
+    """What a faultless segmentation says of the head with such hair."""
+    model, cap = subject.model, subject.cap
+    points, outward = cap.surface(model.mean)
+    lifted = torch.from_numpy(points + rise[:, None] * outward).float()
+    shell = cap.faces[torch.from_numpy(rise > 0)[cap.faces].all(1)]
+    views = [(model.mean, model.topology.faces), (lifted, shell)]
+    head, hair = (
+        rasterize(
+            CAMERA.project(POSE.camera_from_head(vertices[None])), faces, (SIZE, SIZE), perspective=True
+        )
+        for vertices, faces in views
+    )
+    bare = head.covered[0] & ~(hair.covered[0] & (hair.depth[0] < head.depth[0]))
+    over = hair.covered[0] & ~bare
+    shares = torch.stack([~(bare | over), over & (not bald), torch.ones(SIZE, SIZE)]).float()
+    return HairLook(shares, np.array([SIZE / 2, SIZE / 2, SIZE, 0.0]))
+
+
+def risen(subject, shell):
+    """How far off the cap a shell stands."""
+    points, outward = subject.cap.surface(subject.model.mean)
+    found = shell.on(subject.model.mean)[torch.from_numpy(subject.cap.vertex)].double().numpy()
+    return ((found - points) * outward).sum(1)
+
+
+def test_the_shell_reaches_the_outline_and_is_smooth_behind_it(subject):
+    shell = fit_hair(subject.cap, subject.model.mean, POSE, CAMERA, look_at(subject, subject.rise))
+    assert shell is not None
+    rise, cap = risen(subject, shell), subject.cap
+    beside = (np.abs(np.abs(cap.angle) - np.pi / 2) < 0.25) & (cap.over_short > 70)
+    assert np.abs(rise - subject.rise)[beside].max() < 5.0
+    assert np.abs(rise - subject.rise)[beside].mean() < 2.0
+    behind = (np.abs(cap.angle) > 2.4) & (cap.over_short > 90)  # nothing of it is seen
+    assert np.abs(rise - subject.rise)[behind].mean() < 8.0
+    assert rise[behind].min() > 5.0
+    # The control: higher hair is found higher.
+    higher = fit_hair(subject.cap, subject.model.mean, POSE, CAMERA, look_at(subject, 2 * subject.rise))
+    assert higher is not None
+    assert (risen(subject, higher) - rise)[beside].mean() == pytest.approx(THICK, abs=4.0)
+
+
+def test_hair_covers_the_scalp_and_leaves_face_and_ears_free(subject):
+    shell = fit_hair(subject.cap, subject.model.mean, POSE, CAMERA, look_at(subject, subject.rise))
+    assert shell is not None
+    cap, cover = subject.cap, shell.cover.numpy()
+    assert cover[cap.over_short > 20].mean() > 0.95
+    forehead = (np.abs(cap.angle) < 0.5) & (cap.over_short < -12)
+    assert forehead.sum() > 20
+    assert cover[forehead].max() < 0.3
+    head = subject.model.mean[torch.from_numpy(cap.vertex)].double().numpy()
+    points, outward = cap.surface(subject.model.mean)
+    ear = np.any(cap.ears, axis=0) & (((head - points) * outward).sum(1) > 5)
+    assert ear.sum() > 100
+    assert cover[ear].mean() < 0.1
+
+
+def test_an_ear_under_hair_is_hidden(subject):
+    cap = subject.cap
+    long = 1.5 * THICK * ((cap.height + 100) / 30).clip(0, 1) * (np.abs(cap.angle) > 0.8)
+    shell = fit_hair(cap, subject.model.mean, POSE, CAMERA, look_at(subject, np.maximum(long, subject.rise)))
+    assert shell is not None
+    head = subject.model.mean[torch.from_numpy(cap.vertex)].double().numpy()
+    points, outward = cap.surface(subject.model.mean)
+    off = ((head - points) * outward).sum(1)
+    ear = np.any(cap.ears, axis=0) & (off > 5) & (cap.height > -60)
+    assert shell.cover.numpy()[ear].mean() > 0.9
+    assert (risen(subject, shell) > off)[ear].mean() > 0.97
+
+
+def test_a_bald_head_has_no_shell(subject):
+    nothing = look_at(subject, np.zeros_like(subject.rise))
+    assert fit_hair(subject.cap, subject.model.mean, POSE, CAMERA, nothing) is None
+    skin = look_at(subject, subject.rise, bald=True)
+    assert fit_hair(subject.cap, subject.model.mean, POSE, CAMERA, skin) is None
+
+
+def test_the_cap_has_no_ears_and_lies_on_the_head_elsewhere(subject):
+    cap, mean = subject.cap, subject.model.mean
+    points, outward = cap.surface(mean)
+    head = mean[torch.from_numpy(cap.vertex)].double().numpy()
+    ears = np.any(cap.ears, axis=0)
+    assert np.array_equal(points[~ears], head[~ears])
+    assert np.linalg.norm(points - head, axis=1)[ears].max() > 10.0
+    assert np.allclose(np.linalg.norm(outward, axis=1), 1.0)
+    # No bump is left: normals nowhere turn by much between neighbours.
+    normals = cap.normals(points)
+    edges = np.concatenate([cap.faces.numpy()[:, :2], cap.faces.numpy()[:, 1:]])
+    turned = (normals[edges[:, 0]] * normals[edges[:, 1]]).sum(1)
+    of_ears = ears[edges].all(1)
+    assert np.quantile(turned[of_ears], 0.01) > 0.8
+    own = cap.normals(head)
+    assert np.quantile((own[edges[:, 0]] * own[edges[:, 1]]).sum(1)[of_ears], 0.01) < 0.7
+
+
+def test_fields_of_knots_are_smooth_and_whole(subject):
+    cap = subject.cap
+    ones = np.ones(len(cap.roughness))
+    assert np.allclose(cap.spread @ ones, 1.0)
+    assert abs(ones @ cap.roughness @ ones) < 1e-9
+    assert abs(ones @ cap.lopsided @ ones) < 1e-9
+    side = np.sign(subject.cap.angle[cap.samples[: len(ones)]])
+    assert side @ cap.lopsided @ side > 100
+    assert len(np.unique(cap.samples)) == len(cap.samples)
