@@ -113,9 +113,8 @@ def head_texture(
     samples = replace(samples, confidence=samples.confidence * trust.clamp(max=1))
     white = chart.eyes * (luminance(model_map)[..., None] > LEAST_WHITE)
     samples = replace(samples, color=_no_brighter(samples.color, model_map, white))
-    # What the photo shows of the iris, often brighter than the model's, says nothing of the white.
     lips = chart.lips * chart.face  # what is not seen of them has their colour, not that of the skin around
-    areas = (chart.face - lips, lips, chart.rim, chart.scalp, white, chart.eyes - white)
+    areas = (chart.face - lips, lips, chart.rim, chart.scalp, white)  # irises have their own colour already
     hair = None if samples.covered is None else chart.scalp * samples.covered
     albedo = complete(
         chart.chart,

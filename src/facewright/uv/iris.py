@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from facewright.image.color import linear_from_srgb
+from facewright.image.color import linear_from_srgb, luminance
 from facewright.image.cover import Cover
 from facewright.image.sample import sample_bilinear
 from facewright.image.smoothstep import smoothstep
@@ -31,6 +31,8 @@ SAMPLED = (0.5, 0.85)  # of the radius: beyond the pupil, before the margin
 SAMPLES = 12  # along the radius, and around the centre to either side
 ASIDE = 0.6  # radians above and below the horizontal, where neither lid hides the iris
 DARKEST, LIGHTEST = (0.032, 0.02, 0.013), 0.3  # albedo of irises, linear; lashes shade them in photos
+UNLIT = 0.35  # quantile of what is sampled: windows and lamps are reflected in the brighter half
+REDDEST, YELLOWEST = 2.0, 1.8  # red over green and green over blue: in small eyes the skin's colour runs in
 PUPIL, PUPIL_ALBEDO = (0.34, 0.42), 0.006  # of the radius: its margin
 MARGIN = (0.95, 1.06)  # of the radius, over which the white begins
 LIMBUS, LIMBAL_SHADE = (0.72, 0.98), 0.4  # the dark ring at the margin; share of light left in it
@@ -88,12 +90,23 @@ def seen_iris(
             continue
         colors = linear_from_srgb(sample_bilinear(photo[None], places[None])[0])
         light = _light_on(placed[:, model.parts[part]], parameters)
-        found.append((colors.median(0).values / light.clamp_min(1e-3), radius))
+        found.append((colors.quantile(UNLIT, 0) / light.clamp_min(1e-3), radius))
     if not found:
         return None
-    albedo = torch.stack([color for color, _ in found]).mean(0)
-    albedo = torch.maximum(albedo.clamp_max(LIGHTEST), albedo.new_tensor(DARKEST))
-    return SeenIris(albedo, sum(radius for _, radius in found) / len(found))
+    # Both eyes have one colour; of two unlike ones the brighter reflects something.
+    albedo = torch.stack([color for color, _ in found]).clamp_min(1e-9).log().mean(0).exp()
+    return SeenIris(_possible(albedo), sum(radius for _, radius in found) / len(found))
+
+
+def _possible(albedo: Float[Tensor, "3"]) -> Float[Tensor, "3"]:
+    """The colour of an iris that comes closest to what was seen: no redder, no darker, as bright else."""
+    red, green, blue = albedo.clamp_max(LIGHTEST).unbind()
+    blue = torch.maximum(blue, green / YELLOWEST)
+    natural = torch.stack([torch.minimum(red, REDDEST * green), green, blue])
+    natural = natural * (luminance(albedo) / luminance(natural).clamp_min(1e-6))
+    darkest = albedo.new_tensor(DARKEST)
+    lacking = 1 - luminance(natural) / luminance(darkest)
+    return (natural + darkest * lacking.clamp_min(0)).clamp_max(LIGHTEST)
 
 
 def draw_irises(
