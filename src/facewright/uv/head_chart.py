@@ -10,6 +10,8 @@ from facewright.image.smoothstep import smoothstep
 from facewright.models.face_model import FaceModel
 from facewright.uv.bake import bake
 from facewright.uv.chart import UvChart, mirrored_texels
+from facewright.uv.iris import IrisPlace, iris_places
+from facewright.uv.teeth import DrawnTeeth, drawn_teeth
 
 # Lining that photos hardly show and that shadow would colour wrongly.
 HIDDEN_REGIONS = ("inner_mouth", "eye_sockets")
@@ -38,6 +40,8 @@ class HeadChart:
         plain: mask of the skin of the face away from its features.
         grained: share of the detail of facial skin that skin has: less on ears and neck, none of it behind.
         pitch: mm on the skin of the average head from one texel to the next, along u and along v.
+        teeth: where and how they are drawn.
+        irises: where they are drawn.
     """
 
     chart: UvChart
@@ -51,6 +55,8 @@ class HeadChart:
     plain: Float[Tensor, "S S 1"]
     grained: Float[Tensor, "S S 1"]
     pitch: Float[Tensor, "S S 2"]
+    teeth: tuple[DrawnTeeth, ...]
+    irises: tuple[IrisPlace, ...]
 
     @classmethod
     def of(cls, model: FaceModel, size: int = 1024) -> "HeadChart":
@@ -63,7 +69,9 @@ class HeadChart:
         masks = torch.stack([mask.to(model.mean.dtype) for mask in _area_masks(model)], dim=1)
         areas = bake(chart, masks, gutter=False).split(1, dim=-1)
         mirror = mirrored_texels(chart, model.topology, model.mirror)
-        return cls(chart, mirror, *areas, pitch=bake(chart, _pitch(model, size)))
+        pitch = bake(chart, _pitch(model, size))
+        drawn = {"teeth": drawn_teeth(chart, model), "irises": iris_places(chart, model)}
+        return cls(chart, mirror, *areas, pitch=pitch, **drawn)
 
 
 def _area_masks(model: FaceModel) -> tuple[Tensor, ...]:

@@ -21,7 +21,7 @@ from facewright.uv.detail import DetailSettings, continue_detail
 from facewright.uv.head_chart import HeadChart
 from facewright.uv.iris import draw_irises, seen_iris
 from facewright.uv.landmark_shift import landmark_shift
-from facewright.uv.teeth import draw_teeth, shown_brightness
+from facewright.uv.teeth import draw_teeth, likely_brightness, shown_brightness
 from facewright.uv.unwrap import Illumination, SampleBlend, Sight, UnwrapSettings, UvSamples, unwrap
 
 LEAST_WHITE = 0.12  # luminance of the model's eyeballs that is no iris
@@ -95,17 +95,18 @@ def head_texture(
         cover = None if covers is None else covers[row]
         shift = None if detected is None else landmark_shift(model, fit, detected[row])
         samples = unwrap_photo(model, chart.chart, photo, fit, settings=settings, cover=cover, shift=shift)
-        teeth = max(teeth, shown_brightness(chart.chart, model, samples, model_map))
+        teeth = max(teeth, shown_brightness(chart.teeth, samples, model_map))
         if not is_grey(samples):
             if detected is not None:
                 irises.append(seen_iris(model, photo, fit, detected[row], cover))
             colored.add(_own_skin(samples, model_map, chart, settings))
         elif not colored.count:
             grey.add(_own_skin(without_color(samples), grey_map, chart, settings))
-    model_map = draw_teeth(chart.chart, model, model_map, teeth)
+    teeth = likely_brightness(chart.teeth, model_map, chart.face, teeth)
+    model_map = draw_teeth(chart.teeth, model_map, teeth)
     seen = [iris for iris in irises if iris is not None]
     surest = max(seen, key=lambda iris: iris.radius).albedo if seen else None
-    model_map = draw_irises(chart.chart, model, model_map, surest)
+    model_map = draw_irises(chart.irises, model_map, surest)
     grey_map = luminance(model_map)[..., None].expand(-1, -1, 3).contiguous()
     blend, model_map = (colored, model_map) if colored.count else (grey, grey_map)
     samples = blend.result()

@@ -3,10 +3,11 @@
 Eyelids leave so little of an eye that no texel of it is trusted, and the mesh is too coarse for a circle.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from facewright.image.color import linear_from_srgb, luminance
@@ -109,37 +110,59 @@ def _possible(albedo: Float[Tensor, "3"]) -> Float[Tensor, "3"]:
     return (natural + darkest * lacking.clamp_min(0)).clamp_max(LIGHTEST)
 
 
-def draw_irises(
-    chart: UvChart, model: FaceModel, albedo: Float[Tensor, "S S 3"], color: Float[Tensor, "3"] | None = None
-) -> Float[Tensor, "S S 3"]:
-    """The map with round irises; as it was where the model has no eyes or no landmarks of them.
+@dataclass(frozen=True)
+class IrisPlace:
+    """Texels of one eye in and around its iris.
 
-    Args:
-        chart: of the model.
-        model: whose eyes they are.
-        albedo: map, linear RGB, row 0 is v = 1.
-        color: albedo of the irises; None: that of the map.
+    Attributes:
+        texel: place of each in the flattened map.
+        away: from the middle of the iris, in its radii.
+        offset: from there, mm.
     """
+
+    texel: Int64[Tensor, " N"]
+    away: Float[Tensor, " N"]
+    offset: Float[Tensor, "N 3"]
+
+
+def iris_places(chart: UvChart, model: FaceModel) -> tuple[IrisPlace, ...]:
+    """Where the irises are on a map; nowhere if the model has no eyes or no landmarks of them."""
     if DENSE not in model.landmarks:
-        return albedo
-    points, result = model.landmark_points(model.mean, DENSE), albedo.reshape(-1, 3).clone()
+        return ()
+    places, points = [], model.landmark_points(model.mean, DENSE)
     for part, centre, margin, _ in IRISES:
         if part not in model.parts:
             continue
-        own = model.parts[part][chart.corners].all(1)
-        offset = chart.gather(model.mean)[own] - points[centre]
-        radius = (points[list(margin)] - points[centre]).norm(dim=-1).mean()
-        away = offset.norm(dim=-1) / radius
-        texel = chart.texel[own]
-        plain = result[texel]
-        beside = plain[(away > WHITE[0]) & (away < WHITE[1])]
+        eye = chart.where(model.parts[part][chart.corners].all(1))
+        offset = eye.gather(model.mean) - points[centre]
+        away = offset.norm(dim=-1) / (points[list(margin)] - points[centre]).norm(dim=-1).mean()
+        around = away < WHITE[1]
+        if bool((around & (away > WHITE[0])).any()) and bool(
+            ((away > SAMPLED[0]) & (away < SAMPLED[1])).any()
+        ):
+            places.append(IrisPlace(eye.texel[around], away[around], offset[around]))
+    return tuple(places)
+
+
+def draw_irises(
+    places: Sequence[IrisPlace], albedo: Float[Tensor, "S S 3"], color: Float[Tensor, "3"] | None = None
+) -> Float[Tensor, "S S 3"]:
+    """The map with round irises.
+
+    Args:
+        places: where they are.
+        albedo: map, linear RGB, row 0 is v = 1.
+        color: albedo of the irises; None: that of the map.
+    """
+    result = albedo.reshape(-1, 3).clone()
+    for each in places:
+        away, plain = each.away, result[each.texel]
         within = plain[(away > SAMPLED[0]) & (away < SAMPLED[1])]
-        if len(beside) == 0 or len(within) == 0:
-            continue
         iris = within.median(0).values if color is None else color.to(result)
-        white = torch.lerp(beside.median(0).values, plain, smoothstep(away, BLEND)[:, None])
-        drawn = torch.lerp(_iris(away, offset, iris), white, smoothstep(away, MARGIN)[:, None])
-        result[texel] = torch.where((away < BLEND[1])[:, None], drawn, plain)
+        white = plain[away > WHITE[0]].median(0).values
+        white = torch.lerp(white, plain, smoothstep(away, BLEND)[:, None])
+        drawn = torch.lerp(_iris(away, each.offset, iris), white, smoothstep(away, MARGIN)[:, None])
+        result[each.texel] = torch.where((away < BLEND[1])[:, None], drawn, plain)
     return result.view_as(albedo)
 
 

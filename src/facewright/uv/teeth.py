@@ -1,11 +1,12 @@
 """Teeth one by one: on the model's smooth band a map draws where each ends and where the gum begins."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from numpy import ndarray
 from scipy.spatial import ConvexHull
 from torch import Tensor
@@ -15,10 +16,10 @@ from facewright.models.face_model import FaceModel
 from facewright.uv.chart import UvChart
 from facewright.uv.unwrap import UvSamples
 
-# Of the texels by which a photo's teeth are judged; their brightness, that of unseen ones, and the share of
-# texels that are darker than a tooth.
-LEAST_SURE, LEAST_TEXELS = 0.02, 30
-BRIGHTNESS, UNSEEN, TOOTH = (0.3, 1.1), 0.4, 0.75
+# Of the texels by which a photo's teeth are judged, and the share of them that are darker than a tooth.
+LEAST_SURE, LEAST_TEXELS, TOOTH = 0.02, 30, 0.75
+# Enamel is brighter than skin, by at least this; in a photo lips and lack of light darken what is seen of it.
+OVER_SKIN, BRIGHTEST = 1.8, 1.1
 
 
 @dataclass(frozen=True)
@@ -47,61 +48,94 @@ SCALLOP, GUM_EDGE = 2.0, 0.5  # mm: how much deeper the gum reaches between teet
 GUM = (0.36, 0.13, 0.11)  # linear RGB
 
 
-def shown_brightness(
-    chart: UvChart, model: FaceModel, samples: UvSamples, albedo: Float[Tensor, "S S 3"]
-) -> float:
-    """How bright a photo shows the teeth, as a share of the map's: lips and lack of light darken them.
+@dataclass(frozen=True)
+class DrawnTeeth:
+    """The teeth of one jaw on a map.
 
-    Where a photo shows no teeth, what little is seen of them between the lips is dark.
+    Attributes:
+        texel: place of each texel in the flattened map.
+        light: share of light left there.
+        gum: share of gum.
+    """
+
+    texel: Int64[Tensor, " N"]
+    light: Float[Tensor, " N"]
+    gum: Float[Tensor, " N"]
+
+
+def drawn_teeth(chart: UvChart, model: FaceModel) -> tuple[DrawnTeeth, ...]:
+    """The teeth of a model on its map; none where it has none."""
+    found = []
+    for arch in ARCHES:
+        if arch.part not in model.parts:
+            continue
+        own = chart.where(model.parts[arch.part][chart.corners].all(1))
+        points = own.gather(model.mean).double().cpu().numpy()
+        if len(points) == 0:
+            continue
+        teeth = model.mean[model.parts[arch.part]].double().cpu().numpy()
+        drawn = (torch.from_numpy(each).to(model.mean) for each in _drawn(points, teeth, arch))
+        found.append(DrawnTeeth(own.texel, *drawn))
+    return tuple(found)
+
+
+def shown_brightness(
+    teeth: Sequence[DrawnTeeth], samples: UvSamples, albedo: Float[Tensor, "S S 3"]
+) -> float:
+    """How bright a photo shows the teeth, as a share of the map's; 0 if it shows none.
 
     Args:
-        chart: of the model.
-        model: whose teeth they are.
+        teeth: on the map.
         samples: what the photo says about the map.
         albedo: map, linear RGB, row 0 is v = 1.
     """
-    own = torch.zeros(len(chart.texel), dtype=torch.bool, device=chart.texel.device)
-    for arch in ARCHES:
-        if arch.part in model.parts:
-            own |= model.parts[arch.part][chart.corners].all(1)
-    texel = chart.texel[own]
+    texel = _texels(teeth)
     texel = texel[samples.confidence.reshape(-1)[texel] > LEAST_SURE]
     if len(texel) < LEAST_TEXELS:
-        return UNSEEN
+        return 0.0
     seen, plain = (luminance(colors.reshape(-1, 3)[texel]) for colors in (samples.color, albedo))
     # Lips that lie on some of the teeth, where the fit is off by a pixel, are darker than these.
-    return float((seen / plain.clamp_min(1e-3)).quantile(TOOTH).clamp(*BRIGHTNESS))
+    return float((seen / plain.clamp_min(1e-3)).quantile(TOOTH))
+
+
+def likely_brightness(
+    teeth: Sequence[DrawnTeeth], albedo: Float[Tensor, "S S 3"], skin: Float[Tensor, "S S 1"], shown: float
+) -> float:
+    """How bright teeth are as a share of the map's: as they were shown, but never as dark as skin.
+
+    Args:
+        teeth: on the map.
+        albedo: map, linear RGB, row 0 is v = 1.
+        skin: mask of the face.
+        shown: by photos.
+    """
+    texel, face = _texels(teeth), luminance(albedo)[skin[..., 0] > 0.5]
+    if len(texel) == 0 or len(face) == 0:
+        return 1.0
+    front = float(luminance(albedo.reshape(-1, 3)[texel]).max())  # behind it the map is dark
+    return min(max(shown, OVER_SKIN * float(face.median()) / max(front, 1e-3)), BRIGHTEST)
+
+
+def _texels(teeth: Sequence[DrawnTeeth]) -> Int64[Tensor, " N"]:
+    return torch.cat([each.texel for each in teeth]) if teeth else torch.zeros(0, dtype=torch.int64)
 
 
 def draw_teeth(
-    chart: UvChart, model: FaceModel, albedo: Float[Tensor, "S S 3"], brightness: float = 1.0
+    teeth: Sequence[DrawnTeeth], albedo: Float[Tensor, "S S 3"], brightness: float = 1.0
 ) -> Float[Tensor, "S S 3"]:
-    """The map with teeth drawn on it; as it was where the model has none.
+    """The map with teeth drawn on it.
 
     Args:
-        chart: of the model.
-        model: whose teeth they are.
+        teeth: on the map.
         albedo: map, linear RGB, row 0 is v = 1.
         brightness: of the teeth, as a share of the map's.
     """
     result = albedo.reshape(-1, 3).clone()
-    for arch in ARCHES:
-        if arch.part not in model.parts:
-            continue
-        own = model.parts[arch.part][chart.corners].all(1)
-        points = chart.gather(model.mean)[own].double().cpu().numpy()
-        teeth = model.mean[model.parts[arch.part]].double().cpu().numpy()
-        if len(points) == 0:
-            continue
-        light, gum = _drawn(points, teeth, arch)
-        texel = chart.texel[own]
-        colour = result[texel] * torch.from_numpy(light).to(result)[:, None]
+    for each in teeth:
+        plain = result[each.texel]
         # Deep in the mouth the gum is as dark as the teeth there.
-        own_gum = (
-            result.new_tensor(GUM) * result[texel].mean(1, keepdim=True) / result[texel].max().clamp_min(1e-6)
-        )
-        drawn = torch.lerp(colour, own_gum, torch.from_numpy(gum).to(result)[:, None])
-        result[texel] = drawn * brightness
+        gum = result.new_tensor(GUM) * plain.mean(1, keepdim=True) / plain.max().clamp_min(1e-6)
+        result[each.texel] = torch.lerp(plain * each.light[:, None], gum, each.gum[:, None]) * brightness
     return result.view_as(albedo)
 
 

@@ -13,7 +13,7 @@ from facewright.scene.parameters import HeadParameters
 from facewright.scene.pose import frontal_pose
 from facewright.uv.bake import bake
 from facewright.uv.head_chart import HeadChart
-from facewright.uv.iris import DARKEST, IRISES, draw_irises, seen_iris
+from facewright.uv.iris import DARKEST, IRISES, REDDEST, YELLOWEST, draw_irises, seen_iris
 
 BLUE = torch.tensor([0.08, 0.12, 0.2])
 SIZE = 400
@@ -64,6 +64,23 @@ def test_the_colour_is_the_photos_without_its_light(model, fit, landmarks) -> No
     assert torch.allclose(black.albedo, torch.tensor(DARKEST))
 
 
+def test_both_eyes_have_a_colour_that_irises_have(model, fit, landmarks) -> None:
+    """Skin that runs into small irises makes no amber, and a window in one eye makes it no brighter."""
+    amber, brown = torch.tensor([0.12, 0.04, 0.01]), torch.tensor([0.06, 0.035, 0.022])
+    seen = seen_iris(model, photo_of(landmarks, amber), fit, landmarks)
+    assert seen is not None
+    assert seen.albedo[0] <= (REDDEST + 0.01) * seen.albedo[1] <= REDDEST * YELLOWEST * 1.02 * seen.albedo[2]
+    plain, window = photo_of(landmarks, brown), photo_of(landmarks, brown)
+    x, y = (landmarks[468] + torch.tensor([2.0, -3.0])).int().tolist()
+    window[:, y - 4 : y + 6, x : x + 6] = 1.0
+    colors = [seen_iris(model, photo, fit, landmarks) for photo in (plain, window)]
+    found = torch.stack([color.albedo for color in colors if color is not None])
+    assert torch.allclose(
+        found[0] / found[0].mean(), brown / brown.mean(), atol=0.02
+    )  # the control: as it is
+    assert torch.allclose(found[0], found[1], rtol=0.02)
+
+
 def test_what_cannot_be_seen_tells_nothing(model, fit, landmarks) -> None:
     photo = photo_of(landmarks, BLUE)
     assert seen_iris(model, photo, fit, 0.2 * landmarks) is None  # too small
@@ -79,7 +96,7 @@ def test_what_cannot_be_seen_tells_nothing(model, fit, landmarks) -> None:
 def test_irises_are_round_on_the_head(model) -> None:
     chart = HeadChart.of(model, 512)
     plain = bake(chart.chart, model.diffuse_mean, gutter=False)
-    drawn = draw_irises(chart.chart, model, plain, BLUE)
+    drawn = draw_irises(chart.irises, plain, BLUE)
     points = model.landmark_points(model.mean, LANDMARK_SET)
     changed = (drawn - plain).abs().sum(-1).reshape(-1)[chart.chart.texel] > 1e-6
     for part, centre, margin, _ in IRISES:

@@ -5,16 +5,18 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from facewright.image.color import luminance
 from facewright.models.base import load_base_model
 from facewright.uv.bake import bake
 from facewright.uv.chart import UvChart
-from facewright.uv.teeth import UNSEEN, draw_teeth, shown_brightness
+from facewright.uv.teeth import OVER_SKIN, draw_teeth, drawn_teeth, likely_brightness, shown_brightness
 from facewright.uv.unwrap import UvSamples
 
 MODEL = load_base_model()
 CHART = UvChart.of(MODEL.topology, 1024)
 PLAIN = bake(CHART, MODEL.diffuse_mean)
-DRAWN = draw_teeth(CHART, MODEL, PLAIN)
+TEETH = drawn_teeth(CHART, MODEL)
+DRAWN = draw_teeth(TEETH, PLAIN)
 
 
 def on(part: str) -> torch.Tensor:
@@ -74,15 +76,30 @@ def test_the_photo_tells_how_bright_teeth_are() -> None:
     sure = torch.ones(1024, 1024, 1)
     for share in (0.3, 0.8):
         seen = UvSamples(share * PLAIN, sure)
-        assert abs(shown_brightness(CHART, MODEL, seen, PLAIN) - share) < 0.01
+        assert abs(shown_brightness(TEETH, seen, PLAIN) - share) < 0.01
     # The control: what is unsure tells nothing.
-    unsure = shown_brightness(CHART, MODEL, UvSamples(0.3 * PLAIN, 0.01 * sure), PLAIN)
-    assert unsure == UNSEEN
+    unsure = shown_brightness(TEETH, UvSamples(0.3 * PLAIN, 0.01 * sure), PLAIN)
+    assert unsure == 0
     teeth = (CHART.texel, on("upper_teeth"))
-    dark = draw_teeth(CHART, MODEL, PLAIN, 0.3).reshape(-1, 3)[teeth[0]][teeth[1]]
+    dark = draw_teeth(TEETH, PLAIN, 0.3).reshape(-1, 3)[teeth[0]][teeth[1]]
     np.testing.assert_allclose(dark, 0.3 * DRAWN.reshape(-1, 3)[teeth[0]][teeth[1]], rtol=1e-5)
+
+
+def test_teeth_that_no_photo_shows_are_brighter_than_the_skin() -> None:
+    face = bake(CHART, MODEL.regions["face"].float()[:, None])
+    skin = float(luminance(PLAIN)[face[..., 0] > 0.5].median())
+    for share in (1.0, 0.4):  # a face of any brightness
+        dimmed = torch.where(face > 0.5, share * PLAIN, PLAIN)
+        unseen, dim, bright = (likely_brightness(TEETH, dimmed, face, shown) for shown in (0.0, 0.1, 1.0))
+        drawn = luminance(draw_teeth(TEETH, dimmed, unseen))
+        front = drawn.reshape(-1)[CHART.texel[on("upper_teeth")]].max()
+        assert abs(float(front) / (share * skin) / OVER_SKIN - 1) < 0.05
+        assert dim == unseen  # the control: skin that lies on the teeth
+        assert bright == 1.0 > unseen
 
 
 def test_a_model_without_teeth_keeps_its_map() -> None:
     parts = {name: mask for name, mask in MODEL.parts.items() if not name.endswith("teeth")}
-    np.testing.assert_array_equal(draw_teeth(CHART, replace(MODEL, parts=parts), PLAIN), PLAIN)
+    none = drawn_teeth(CHART, replace(MODEL, parts=parts))
+    np.testing.assert_array_equal(draw_teeth(none, PLAIN), PLAIN)
+    assert shown_brightness(none, UvSamples(PLAIN, PLAIN[..., :1]), PLAIN) == 0
