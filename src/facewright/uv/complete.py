@@ -39,6 +39,8 @@ class CompletionSettings:
         hardly: ... where the confidence lies between these; detail stays. Towards the outline a fitted light
             errs most, and what it leaves in the skin would be carried over ears and neck.
         wide: half width of the mean that holds no detail, as a fraction of the map.
+        unlike: differences (log ratio) of brightness from the face's from which on what is seen of the skin
+            is carried over less, and not at all.
         coarse: texels a side of the blocks in which colour is carried into hidden areas.
         border: half width in blocks of the soft border between areas.
         reach: how strongly, per block, hidden areas far from anything seen fall back to the area's median.
@@ -52,6 +54,7 @@ class CompletionSettings:
     even: float = 0.8
     hardly: tuple[float, float] = (0.5, 1.0)
     wide: float = 1 / 24
+    unlike: tuple[float, float] = (0.35, 0.8)
     coarse: int = 4
     border: int = 3
     reach: float = 1e-4
@@ -104,7 +107,7 @@ def complete(
         ratio, confidence = _with_mirrored(chart, ratio, confidence, mirror, settings)
     if skin is not None:
         ratio = _evened(ratio, confidence, _planes(skin), _planes(areas[0]), settings)
-    ratio = torch.lerp(_carried_over(ratio, confidence, areas, hair, settings), ratio, confidence)
+    ratio = torch.lerp(_carried_over(ratio, confidence, areas, hair, skin, settings), ratio, confidence)
     ratio = ratio[0].permute(1, 2, 0) * matched
     albedo = (model_map + OFFSET) * ratio.exp() - OFFSET
     return fill_gutter(chart, albedo.clamp(0, 1))
@@ -180,11 +183,21 @@ def _around_bare(
     return blur(coarse, radius, bare), near / (near + other + LEAST_BARE)
 
 
+def _unlike(coarse: Tensor, skin: Tensor, sure: Tensor, settings: CompletionSettings) -> Tensor:
+    """How far (0 to 1) what is taken for skin is too dark or bright for this face's: hair, shadow, cloth."""
+    if int(sure.sum()) < LEAST_BLOCKS:
+        return torch.zeros_like(coarse[:, :1])
+    tone = coarse.mean(1, keepdim=True)
+    odd = smoothstep((tone - tone[0, 0][sure].median()).abs(), settings.unlike)
+    return odd * avg_pool2d(_planes(skin), settings.coarse, ceil_mode=True)
+
+
 def _carried_over(
     ratio: Tensor,
     confidence: Tensor,
     areas: Sequence[Tensor],
     hair: Tensor | None,
+    skin: Tensor | None,
     settings: CompletionSettings,
 ) -> Tensor:
     """The ratio without its detail, continued into what no photo shows, each area by itself.
@@ -198,6 +211,8 @@ def _carried_over(
     nowhere = torch.zeros_like(ratio[:, :1]) if hair is None else _planes(hair)
     hairy = avg_pool2d(nowhere, settings.coarse, ceil_mode=True)[0, 0] > 0.5
     first = avg_pool2d(_planes(areas[0]), settings.coarse, ceil_mode=True)[0, 0] > 0.5
+    if skin is not None:
+        weight = weight * (1 - _unlike(coarse, skin, shown[0] & first, settings))
     total, shares = torch.zeros_like(coarse), torch.full_like(weight, 1e-6)
     for area in areas:
         share = avg_pool2d(_planes(area), settings.coarse, ceil_mode=True)

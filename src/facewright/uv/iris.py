@@ -94,8 +94,8 @@ def seen_iris(
         found.append((colors.quantile(UNLIT, 0) / light.clamp_min(1e-3), radius))
     if not found:
         return None
-    # Both eyes have one colour; of two unlike ones the brighter reflects something.
-    albedo = torch.stack([color for color, _ in found]).clamp_min(1e-9).log().mean(0).exp()
+    # Both eyes have one colour; of two unlike ones the brighter reflects something, or it is partly white.
+    albedo = min((color for color, _ in found), key=lambda color: float(luminance(color)))
     return SeenIris(_possible(albedo), sum(radius for _, radius in found) / len(found))
 
 

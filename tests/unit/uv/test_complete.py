@@ -10,6 +10,7 @@ from facewright.core.errors import InputError
 from facewright.scene.parameters import HeadParameters
 from facewright.uv import (
     BeliefSettings,
+    CompletionSettings,
     HeadChart,
     Illumination,
     TextureSettings,
@@ -106,6 +107,22 @@ def test_halves_seen_equally_well_do_not_lie_over_one_another(chart, miniature, 
         ghost[name] = float((found - alone)[other].mean())
     assert abs(ghost["both"]) < 0.003
     assert ghost["right"] < -0.02
+
+
+def test_hair_at_the_border_of_what_is_seen_does_not_darken_the_skin_beyond(chart, skin, model_map):
+    confidence = torch.zeros(SIZE, SIZE, 1)
+    confidence[:, :140], confidence[:, 140:160] = 1, 0.3
+    color = torch.where(confidence == 1, model_map, 0.1 * model_map)
+    beyond = (skin[..., 0] == 1) & (model_map[..., 0] == 0.5)
+    beyond[:, :180] = False
+    assert int(beyond.sum()) > 500
+    left = {}
+    for name, unlike in (("hair", CompletionSettings().unlike), ("skin", (50.0, 100.0))):
+        settings = CompletionSettings(unlike=unlike)
+        found = complete(chart, UvSamples(color, confidence), model_map, [skin], skin=skin, settings=settings)
+        left[name] = float((found / model_map)[beyond].mean())
+    assert left["hair"] > 0.95
+    assert left["skin"] < 0.8
 
 
 def test_skin_that_is_hardly_seen_takes_the_colour_of_the_face_and_keeps_its_detail(chart, skin, model_map):
