@@ -53,7 +53,7 @@ def recognition(path: Path) -> Shipped:
     return network, {"data": data, **header}
 
 
-def sphere_encoder(path: Path) -> Shipped:
+def sphere_encoder(path: Path) -> tuple[HeadEncoder, dict[str, str]]:
     """The encoder of a run of ``facewright train sphere``, and its header with the data."""
     tensors, header = read_safetensors(path)
     if (header.get("format"), header.get("task")) != (FORMAT, "sphere"):

@@ -71,7 +71,29 @@ def start_from_shapes(
     middle, spread = examples.seen.mean(0), everything.std(0) + LEAST_STD
     slope, shift = _learnt(examples, middle, spread, classes, decoder.deviations, vertices, weights)
     slope = slope / spread[:, None]
-    shift = shift - middle @ slope
+    codes = take_map(encoder, slope, shift - middle @ slope, decoder, everything)
+    return _means(codes[: len(examples.seen)], examples.people, classes)
+
+
+def take_map(
+    encoder: SphereEncoder,
+    slope: Float[Tensor, "S D"],
+    shift: Float[Tensor, " D"],
+    decoder: Decoder,
+    seen: Float[Tensor, "N S"],
+) -> Float[Tensor, "N D"]:
+    """Let an encoder tell ``seen @ slope + shift``, and as its scale what hidden units say of the length.
+
+    Args:
+        encoder: changed in place.
+        slope: from features and hidden units to codes.
+        shift: of the codes.
+        decoder: of the encoder.
+        seen: in photos, by which the scale is fitted.
+
+    Returns:
+        The codes of these photos.
+    """
     with torch.no_grad():
         features, count = encoder.settings.features, encoder.settings.bottleneck
         left, sizes, right = torch.linalg.svd(slope[:features].T, full_matrices=False)
@@ -80,12 +102,12 @@ def start_from_shapes(
         encoder.spread.weight.copy_(left[:, :count] * sizes[:count] * per_deviation)
         encoder.spread.bias.copy_(shift * per_deviation[:, 0])
         encoder.likeness.copy_(slope[features:].T * per_deviation)
-        codes = everything @ slope + shift
+        codes = seen @ slope + shift
         scale = torch.log(torch.expm1((codes.norm(dim=1) / decoder.scale).clamp_min(0.1))) - START
-        weight, bias = _regression(everything[:, features:], scale[:, None])
+        weight, bias = regression(seen[:, features:], scale[:, None])
         encoder.heads.weight[0] = weight[:, 0]
         encoder.heads.bias[0] = bias[0]
-        return _means(codes[: len(examples.seen)], examples.people, classes)
+        return codes
 
 
 def _learnt(
@@ -104,7 +126,7 @@ def _learnt(
     known codes.
     """
     people, known = ((part - middle) / spread for part in (examples.seen, examples.known))
-    slope, shift = (nn.Parameter(part) for part in _regression(known, examples.codes))
+    slope, shift = (nn.Parameter(part) for part in regression(known, examples.codes))
     with torch.no_grad():
         directions = normalize(people @ slope + shift, dim=1)
         classes.directions.copy_(NORM * normalize(_means(directions, examples.people, classes), dim=1))
@@ -140,15 +162,21 @@ def _share(step: int) -> float:
     return min(1.0, step / RAMP) * 0.5 * (1 + math.cos(math.pi * max(0.0, 2 * step / STEPS - 1)))
 
 
-def _regression(
-    values: Float[Tensor, "M S"], codes: Float[Tensor, "M D"]
+def regression(
+    values: Float[Tensor, "M S"],
+    codes: Float[Tensor, "M D"],
+    weight: Float[Tensor, " M"] | None = None,
+    ridge: float = RIDGE,
 ) -> tuple[Float[Tensor, "S D"], Float[Tensor, " D"]]:
-    """Ridge regression and its shift."""
+    """Ridge regression and its shift; every example weighs the same where no weight is given."""
     values, codes = values.double(), codes.double()
-    middles = values.mean(0), codes.mean(0)
+    share = torch.ones(len(values), 1).to(values) if weight is None else weight.double()[:, None]
+    share = share / share.sum()
+    middles = (share * values).sum(0), (share * codes).sum(0)
     apart = values - middles[0]
-    ball = RIDGE * len(values) * torch.eye(values.shape[1], dtype=values.dtype)
-    slope = torch.linalg.solve(apart.T @ apart + ball, apart.T @ (codes - middles[1]))
+    ball = ridge * torch.eye(values.shape[1], dtype=values.dtype)
+    pulled = (share * apart).T
+    slope = torch.linalg.solve(pulled @ apart + ball, pulled @ (codes - middles[1]))
     return slope.float(), (middles[1] - middles[0] @ slope).float()
 
 
