@@ -1,6 +1,6 @@
 """How near the shapes of the identity encoder, the fit and the mean head are to those of synthetic people.
 
-Photos are rendered from heads that the encoder's training never showed (it saw real photos only). Errors are
+Photos are rendered from heads that the encoder's training never showed. Errors are
 of neutral faces over the region ``face``, best similarity; the cosine is that of a face's difference from the
 mean face with the true one's. A photo in which no face is found is left out and counted.
 
@@ -9,6 +9,7 @@ Example: ``python scripts/evaluate_encoder_shape.py --photos 80``.
 
 import argparse
 import json
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from facewright.core.progress import ProgressBar
 from facewright.data.synthesis import open_studio, photos_of_one
 from facewright.geometry.alignment import align_points
 from facewright.models.base import load_base_model
-from facewright.models.sphere_model import FACE
+from facewright.models.sphere_model import FACE, unit
 from facewright.pipeline.identity import IdentityReader
 
 METHODS = ("fit", "sphere")
@@ -34,11 +35,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--photos", type=int, default=80)
+    parser.add_argument("--model", type=Path, help="a face model that heads are asked of, such as the sphere")
     options = parser.parse_args()
     torch.set_num_threads(1)
     model = load_base_model()
     studio, face = open_studio(model), model.regions[FACE]
-    readers = {method: IdentityReader.load(method) for method in METHODS}
+    readers = {method: IdentityReader.load(method, model_file=options.model) for method in METHODS}
     mean = model.mean[face].double()
     squared: dict[str, list[float]] = {name: [] for name in ("mean head", *METHODS)}
     cosine: dict[str, list[float]] = {method: [] for method in METHODS}
@@ -53,7 +55,10 @@ def main() -> None:
             squared["mean head"].append(squared_error(mean, true))
             for method, reader in readers.items():
                 code = torch.from_numpy(reader.codes([shown.image], found[0].points[None])).float()
-                head = reader.sphere.face_model.vertices(code / reader.sphere.deviations)
+                scale, direction = code.norm(dim=1), unit(code)
+                head = reader.sphere.face_model.vertices(
+                    reader.sphere.codes_from_scale_direction(scale, direction)
+                )
                 mesh = head[0, face].double()
                 squared[method].append(squared_error(mesh, true))
                 differences = (aligned(each, mean) - mean for each in (mesh, true))

@@ -49,6 +49,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--folds", type=int, nargs="*", default=list(range(10)))
     parser.add_argument("--weights", type=Path, help="of the one method that is asked")
+    parser.add_argument(
+        "--model", type=Path, help="a face model whose directions are asked, such as the sphere"
+    )
     parser.add_argument("--out", type=Path, help="JSON of all figures")
     options = parser.parse_args()
     if "sphere" in options.methods:
@@ -66,9 +69,9 @@ def main() -> None:
     print(f"{len(pairs)} pairs of folds {options.folds}, {len(rows)} photos, landmarks: labels of MediaPipe")
     told = {}
     for method in options.methods:
-        reader = IdentityReader.load(method, options.weights, finder=no_faces)
+        reader = IdentityReader.load(method, options.weights, finder=no_faces, model_file=options.model)
         codes = codes_of(method, reader, photos, rows)
-        told[method] = figures(codes, pairs, groups, reader.vertices)
+        told[method] = figures(codes, pairs, groups, reader)
         print(method, json.dumps(told[method], indent=1), flush=True)
     if options.out:
         options.out.write_text(json.dumps(told, indent=1) + "\n")
@@ -133,7 +136,7 @@ def figures(
     codes: dict[int, ndarray],
     pairs: Sequence[PhotoPair],
     groups: dict[str, list[list[int]]],
-    vertices: int,
+    reader: IdentityReader,
 ) -> dict[str, object]:
     """Verification by both metrics in per cent, and spreads in mm of the neutral face."""
     first, second = (np.stack([codes[getattr(pair, side)] for pair in pairs]) for side in ("first", "second"))
@@ -157,7 +160,7 @@ def figures(
         rows = [row for person in people for row in person]
         whose = np.repeat(np.arange(len(people)), [len(person) for person in people])
         shown = np.stack([codes[row] for row in rows])
-        found_spread = spread(shown / vertices**0.5, whose)
+        found_spread = spread(reader.faces(shown), whose)
         length = np.linalg.norm(shown, axis=1)
         told[name] = {
             "people": len(people),

@@ -53,3 +53,25 @@ def test_register_brings_a_scan_onto_the_sphere(head: Path, tmp_path: Path) -> N
     told = json.loads((tmp_path / "head" / "registration.json").read_text())
     assert told["model"]["name"] == load_sphere_model(SPHERE).face_model.name
     assert told["face"]["distance_mm"]["mean"] < 0.2
+
+
+def test_the_encoder_gives_directions_of_the_sphere(
+    portraits: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, model = str(portraits["astronaut"]), ["--model", str(SPHERE)]
+    quick = ["--texture-size", "128", "--no-uncover"]
+    command = ["reconstruct", photo, "--method", "sphere", "--out", str(tmp_path), *quick]
+    assert main([*command, *model]) == 0
+    saved = read_parameters(tmp_path / "astronaut" / "parameters.json")
+    sphere = load_sphere_model(SPHERE)
+    assert saved.model_name == sphere.face_model.name
+    assert saved.parameters.identity.shape == (1, sphere.dimensions)
+    assert 50 < float(sphere.scale_direction(saved.parameters.identity)[0]) < 400
+    found = saved.fitted_landmarks_px - saved.detected_landmarks_px
+    eyes = saved.detected_landmarks_px[[33, 263]].diff(dim=0).norm()
+    assert float(found.norm(dim=1).median() / eyes) < 0.05
+    capsys.readouterr()
+    assert main(["verify", photo, photo, "--json", *model]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["cosine"] == pytest.approx(1, abs=1e-3)
+    assert told["distance_mm"] < 0.05

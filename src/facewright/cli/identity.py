@@ -41,6 +41,8 @@ class Verify:
     """Whose shapes are compared; `sphere` was trained to keep people apart."""
     weights: Annotated[Path | None, arg(metavar="FILE")] = None
     """The method's weights, if they are not those that came with the installation."""
+    model: Annotated[Path | None, arg(metavar="FILE")] = None
+    """A face model in the shipped head's topology, such as sphere.safetensors: compare its directions."""
     json: bool = False
     """Print JSON."""
     device: DeviceName = "auto"
@@ -55,15 +57,15 @@ class Verify:
             FacewrightError: a photo cannot be read or shows no face, or weights are missing.
         """
         from facewright.image.io import read_photo
-        from facewright.pipeline.identity import THRESHOLDS, IdentityReader, likeness
+        from facewright.pipeline.identity import IdentityReader, likeness, threshold_of
         from facewright.pipeline.methods import require_weights
 
         require_weights(self.method, self.weights)
         sys.stderr.write(f"{CONSENT}\n")
-        reader = IdentityReader.load(self.method, self.weights, self.device)
+        reader = IdentityReader.load(self.method, self.weights, self.device, model_file=self.model)
         codes = [reader.code(read_photo(path)) for path in (self.first, self.second)]
-        found = likeness(codes[0], codes[1], reader.vertices)
-        threshold = THRESHOLDS.get(self.method) if self.weights is None else None
+        found = likeness(codes[0], codes[1], reader)
+        threshold = threshold_of(self.method, self.weights, self.model)
         told: dict[str, Any] = {"method": self.method, **_numbers(found)}
         if threshold is not None:
             told |= {
@@ -76,7 +78,7 @@ class Verify:
             return DONE
         sys.stdout.write(f"cosine {found.cosine:.3f}, neutral faces {found.distance:.2f} mm apart\n")
         if threshold is None:
-            sys.stdout.write("no threshold was measured for these weights: compare with pairs you know.\n")
+            sys.stdout.write("no threshold was measured for these files: compare with pairs you know.\n")
             return DONE
         side = "above" if found.cosine >= threshold.cosine else "below"
         meaning = "one person" if found.cosine >= threshold.cosine else "two people"
@@ -105,6 +107,8 @@ class Identify:
     """Whose shapes are compared; `sphere` was trained to keep people apart."""
     weights: Annotated[Path | None, arg(metavar="FILE")] = None
     """The method's weights, if they are not those that came with the installation."""
+    model: Annotated[Path | None, arg(metavar="FILE")] = None
+    """A face model in the shipped head's topology, such as sphere.safetensors: compare its directions."""
     device: DeviceName = "auto"
     """Where to compute."""
     debug: bool = False
@@ -128,7 +132,7 @@ class Identify:
             make_writable_folder(self.out.resolve().parent)  # before minutes are spent
         require_weights(self.method, self.weights)
         sys.stderr.write(f"{CONSENT}\n")
-        reader = IdentityReader.load(self.method, self.weights, self.device)
+        reader = IdentityReader.load(self.method, self.weights, self.device, model_file=self.model)
         ranked = rank_photos(self.probe, self.gallery, reader)
         rows = [_row(number, each) for number, each in enumerate(ranked, 1)]
         if self.out is None:

@@ -119,16 +119,29 @@ class SphereModel:
 
     def coefficients_of(self, vertices: Float[Tensor, "B V 3"]) -> Float[Tensor, "B D"]:
         """Identity coefficients of the nearest meshes over the region (least squares, no prior)."""
-        rows = self._region_basis()
-        offset = (vertices - self.face_model.mean)[:, self.region].flatten(1).to(rows.dtype)
-        codes = torch.linalg.solve(rows @ rows.T, rows @ offset.T).T
-        return (codes / self.deviations).to(vertices.dtype)
+        return nearest_identities(self.face_model, vertices, self.region)
+
+    def own_coefficients(self, identity: Float[Tensor, "B K"]) -> Float[Tensor, "B D"]:
+        """Coefficients along the axes of those of the model that this was made of, if it was made of one."""
+        return identity if self.turn is None else identity @ self.turn.to(identity).T
+
+    def faces(self, codes: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
+        """Numbers as far apart as the neutral faces of codes: root mean square over the region, mm.
+
+        Raises:
+            InputError: a code has no length.
+        """
+        along = codes
+        if self.gram is not None:
+            along = codes / self._stretch(unit(codes))[:, None]
+            along = along @ torch.linalg.cholesky(self.gram.double()).to(codes)
+        return along / float(self.region.sum()) ** 0.5
 
     def _stretch(self, direction: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
         """How long the mesh of a unit direction is."""
         if self.gram is None:
             return torch.ones_like(direction[:, 0])
-        return (direction @ self.gram * direction).sum(1).clamp(min=0).sqrt()
+        return (direction @ self.gram.to(direction) * direction).sum(1).clamp(min=0).sqrt()
 
     def to(self, device: torch.device | str) -> "SphereModel":
         """Return the same model on another device."""
@@ -143,6 +156,25 @@ class SphereModel:
 
     def _region_basis(self) -> Float[Tensor, "D C"]:
         return self.basis[:, self.region].flatten(1).double()
+
+
+def nearest_identities(
+    model: FaceModel, vertices: Float[Tensor, "B V 3"], region: Bool[Tensor, " V"]
+) -> Float[Tensor, "B K"]:
+    """Identity coefficients of a model's nearest meshes over a region (least squares, no prior).
+
+    Raises:
+        InputError: the model's identities are not independent over the region.
+    """
+    rows = model.identity_basis[:, region].flatten(1).double()
+    offset = (vertices - model.mean)[:, region].flatten(1).to(rows.dtype)
+    gram = rows @ rows.T
+    sizes = torch.linalg.eigvalsh(gram)
+    if not bool(sizes[0] > RANK**2 * sizes[-1]):
+        raise InputError(
+            f"identities of model {model.name!r} are not independent over the face: none is nearest."
+        )
+    return torch.linalg.solve(gram, rows @ offset.T).T.to(vertices.dtype)
 
 
 def unit(codes: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
@@ -266,6 +298,20 @@ def load_sphere_model(path: Path) -> SphereModel:
             "`sphere_model(load_face_model(path))`."
         )
     return described_sphere(face_model, tensors, header, path)
+
+
+def open_sphere(path: Path) -> tuple[FaceModel, SphereModel]:
+    """The face model of a file, and its sphere: the file's own, or its identities over axes of the face.
+
+    Raises:
+        AssetError: the file is missing, damaged, or no face model.
+        InputError: nothing varies over the face.
+    """
+    if HEADER in read_safetensors(path)[1]:
+        sphere = load_sphere_model(path)
+        return sphere.face_model, sphere
+    model = load_face_model(path)
+    return model, sphere_model(model, model.regions.get(FACE))
 
 
 def described_sphere(

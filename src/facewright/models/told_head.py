@@ -50,5 +50,18 @@ def check_head(path: Path, header: Mapping[str, str], model: FaceModel, task: st
         raise InputError(f"{model.name!r} is in another topology than the head of {path}: use that head.")
 
 
+def is_of(path: Path, header: Mapping[str, str], model: FaceModel) -> bool:
+    """Whether weights are of a model; see ``check_head``.
+
+    Raises:
+        AssetError: the file does not say of which head it is.
+    """
+    try:
+        check_head(path, header, model)
+    except InputError:
+        return False
+    return True
+
+
 def _faces(model: FaceModel) -> str:
     return hashlib.sha256(model.topology.faces.cpu().contiguous().numpy().tobytes()).hexdigest()

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from facewright.core.assets import asset_path, read_manifest, sha256
 from facewright.core.device import DeviceName, resolve_device
 from facewright.core.errors import FacewrightError, HiddenFaceError, InputError, NoFaceError
 from facewright.core.progress import ProgressBar
@@ -20,9 +22,9 @@ from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import LandmarkBasis, basis_of_found
 from facewright.image.io import Photograph, read_photo
 from facewright.methods.base import IdentityMethod, Method
-from facewright.models.base import load_base_model
+from facewright.models.base import BASE_HEAD
 from facewright.models.face_model import FaceModel
-from facewright.models.sphere_model import FACE, SphereModel, sphere_model
+from facewright.models.sphere_model import SphereModel, open_sphere
 from facewright.pipeline.finder import Finder, ShippedFinder, find_faces
 from facewright.pipeline.inputs import expand_inputs
 from facewright.pipeline.methods import load_method
@@ -49,19 +51,34 @@ THRESHOLDS: dict[str, Threshold] = {
     "specular": Threshold(0.350, 65.5, 880),
     "sphere": Threshold(0.224, 86.8, 880),
 }
+SPHERE_MODEL = "sphere.safetensors"
+SPHERE_THRESHOLDS: dict[str, Threshold] = {}  # of directions of that model
+
+
+def threshold_of(method: str, weights: Path | None, model: Path | None) -> Threshold | None:
+    """The threshold of what ships, or None where weights or model are others.
+
+    Raises:
+        AssetError: the model file is missing.
+    """
+    if weights is not None:
+        return None
+    if model is None:
+        return THRESHOLDS.get(method)
+    shipped = sha256(model) == read_manifest()[SPHERE_MODEL]["sha256"]
+    return SPHERE_THRESHOLDS.get(method) if shipped else None
 
 
 @runtime_checkable
 class CodeReader(Protocol):
-    """What turns a photo into a code whose length over the root of ``vertices`` is mm."""
-
-    @property
-    def vertices(self) -> int:
-        """Of the face."""
-        ...
+    """What turns a photo into a code."""
 
     def code(self, photo: Photograph) -> Float[ndarray, " D"]:
         """The code of the main face of a photo."""
+        ...
+
+    def distance(self, first: Float[ndarray, " D"], second: Float[ndarray, " D"]) -> float:
+        """Root mean square distance (mm) of the neutral faces of two codes."""
         ...
 
 
@@ -70,8 +87,9 @@ class IdentityReader:
     """Loaded models that turn photos into identity codes.
 
     Attributes:
-        model: the head.
-        sphere: the same faces over orthonormal axes: lengths are mm times the root of the face's vertices.
+        model: whose identities the method finds.
+        sphere: whose directions codes are: that of the model's file, or the same faces over orthonormal axes.
+            Lengths are mm times the root of the face's vertices.
         finder: of faces and landmarks.
         basis: of the landmarks.
         method: None for the fit to landmarks.
@@ -90,25 +108,30 @@ class IdentityReader:
         weights: Path | None = None,
         device: DeviceName = "auto",
         finder: Finder | None = None,
+        model_file: Path | None = None,
     ) -> "IdentityReader":
-        """Load the shipped head and a method.
+        """Load a method and the shipped head, or another model of its topology, such as a Sphere Face Model.
 
         Raises:
-            InputError: there is no such method.
+            InputError: there is no such method, or its weights are of another head.
             AssetError: weights are missing or damaged.
             UnavailableError: the device is not there.
         """
         target = resolve_device(device)
-        model = load_base_model().to(target)
+        model, sphere = open_sphere(model_file or asset_path(BASE_HEAD))
+        model, sphere = model.to(target), sphere.to(target)
         basis = basis_of_found(model, by_another=finder is not None)
         loaded = load_method(method, model, basis, weights)
-        sphere = sphere_model(model, model.regions[FACE])
         return cls(model, sphere, finder or ShippedFinder.load(target), basis, loaded)
 
-    @property
-    def vertices(self) -> int:
-        """Of the face: a code's length over the root of this is mm."""
-        return int(self.sphere.region.sum())
+    def faces(self, codes: Float[ndarray, "B D"]) -> Float[ndarray, "B D"]:
+        """Numbers as far apart as the neutral faces of codes: root mean square over the face, mm."""
+        return self.sphere.faces(torch.from_numpy(codes).to(self.sphere.region.device)).cpu().numpy()
+
+    def distance(self, first: Float[ndarray, " D"], second: Float[ndarray, " D"]) -> float:
+        """Root mean square distance (mm) over the face of the neutral faces of two codes."""
+        faces = self.faces(np.stack([first, second]))
+        return float(np.linalg.norm(faces[0] - faces[1]))
 
     def code(self, photo: Photograph) -> Float[ndarray, " D"]:
         """The code of the main face of a photo.
@@ -130,17 +153,8 @@ class IdentityReader:
         else:
             sizes = [(photo.shape[-2], photo.shape[-1]) for photo in photos]
             identity = fit_landmarks(self.model, landmarks, sizes, basis=self.basis).parameters.identity
-        return sphere_codes(self.model, self.sphere, identity)
-
-
-def sphere_codes(
-    model: FaceModel, sphere: SphereModel, identity: Float[Tensor, "B K"]
-) -> Float[ndarray, "B D"]:
-    """Codes of identity coefficients of the model that a sphere was made of."""
-    rows, axes = (
-        basis[:, sphere.region].flatten(1).double() for basis in (model.identity_basis, sphere.basis)
-    )
-    return (identity.double() @ (rows @ axes.T)).cpu().numpy()
+        codes = self.sphere.codes(self.sphere.own_coefficients(identity))
+        return codes.double().cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -156,11 +170,10 @@ class Likeness:
     distance: float
 
 
-def likeness(first: Float[ndarray, " D"], second: Float[ndarray, " D"], vertices: int) -> Likeness:
-    """Compare two codes."""
+def likeness(first: Float[ndarray, " D"], second: Float[ndarray, " D"], reader: CodeReader) -> Likeness:
+    """Compare two codes of a reader."""
     cosine = pair_similarity(first[None], second[None], "cosine")[0]
-    distance = np.linalg.norm(first - second) / vertices**0.5
-    return Likeness(float(cosine), float(distance))
+    return Likeness(float(cosine), reader.distance(first, second))
 
 
 @dataclass(frozen=True)
@@ -205,7 +218,7 @@ def rank_photos(probe: Path, gallery: Sequence[Path], reader: CodeReader) -> lis
                 if each.problem is not None:
                     raise each.problem
                 other = reader.code(read_photo(each.path))
-                found.append(Ranked(each.path, likeness(code, other, reader.vertices)))
+                found.append(Ranked(each.path, likeness(code, other, reader)))
             except FacewrightError as error:
                 failed.append(Ranked(each.path, None, str(error)))
             bar.advance()

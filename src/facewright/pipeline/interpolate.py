@@ -9,13 +9,12 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from facewright.core.assets import read_safetensors
 from facewright.core.errors import InputError
 from facewright.core.files import atomic_file, make_writable_folder, only_writer, write_json
 from facewright.export.asset import HeadAsset
 from facewright.export.gltf import write_glb
 from facewright.export.maps import texture_from_linear
-from facewright.models.sphere_model import FACE, HEADER, SphereModel, load_sphere_model, sphere_model
+from facewright.models.sphere_model import FACE, SphereModel, open_sphere, sphere_model
 from facewright.pipeline.overview import PANEL, draw_sheet
 from facewright.pipeline.saved_head import SavedHead, load_head
 from facewright.pipeline.views import Finish, clay_with_eyes, turned_views
@@ -87,8 +86,8 @@ def sphere_of(head: SavedHead, model_file: Path | None = None) -> SphereModel:
     settings = head.saved.notes.get("settings")
     noted = settings.get("model") if isinstance(settings, dict) else None
     path = model_file or (Path(noted) if isinstance(noted, str) else None)
-    if path is not None and HEADER in read_safetensors(path)[1]:
-        return load_sphere_model(path)
+    if path is not None:
+        return open_sphere(path)[1]
     return sphere_model(head.model, head.model.regions.get(FACE))
 
 

@@ -51,7 +51,7 @@ def _read_by(settings: ReconstructionSettings, shipped_finder: bool) -> list[str
     """The shipped files that a reconstruction reads; others may change without changing it."""
     asset = METHODS[settings.method].asset
     read = {
-        HEAD: not settings.model,
+        HEAD: not settings.model or bool(asset),  # faces of a network may be carried into the model
         **dict.fromkeys(FINDER, shipped_finder),
         **dict.fromkeys(OF_LANDMARKS, True),
         SEGMENTATION: settings.uncover or settings.hair,

@@ -11,6 +11,8 @@ from facewright.models.sphere_model import (
     SphereModel,
     load_sphere_model,
     measured,
+    nearest_identities,
+    open_sphere,
     save_sphere_model,
     slerp,
     sphere_model,
@@ -69,6 +71,26 @@ def test_a_basis_that_is_not_orthonormal_keeps_the_length(head):
     torch.testing.assert_close(skewed.codes(coefficients).norm(dim=1), scale)
     # The control: the length of the coefficients along the basis is another.
     assert not torch.allclose((coefficients * skewed.deviations).norm(dim=1), scale, rtol=0.1)
+    # Codes tell how far faces are apart, though they are not as far apart themselves.
+    faces = skewed.faces(skewed.codes(coefficients).double()).float()
+    count = float(skewed.region.sum())
+    torch.testing.assert_close(
+        torch.pdist(faces), torch.pdist(meshes.flatten(1)) / count**0.5, rtol=1e-4, atol=0
+    )
+    codes = skewed.codes(coefficients) / count**0.5
+    assert not torch.allclose(torch.pdist(codes), torch.pdist(faces), rtol=0.1)
+
+
+def test_of_faces_that_a_model_has_not_the_nearest_are_found(head, sphere):
+    few, region = replace(head, identity_basis=head.identity_basis[:5]), sphere.region
+    faces = sphere.face_model.vertices(drawn(3, sphere.dimensions))
+    found = nearest_identities(few, faces, region)
+    rest = (faces - few.vertices(found))[:, region].flatten(1)
+    along = rest @ few.identity_basis[:, region].flatten(1).T  # nothing of the rest is left along the axes
+    assert float(along.abs().max()) < 1e-3 * float(rest.norm() * few.identity_basis.norm())
+    twice = replace(head, identity_basis=torch.cat([head.identity_basis, head.identity_basis[:1]]))
+    with pytest.raises(InputError, match="not independent"):
+        nearest_identities(twice, faces, region)
 
 
 def test_orthonormality_is_measured_where_the_model_is(sphere):
@@ -164,6 +186,18 @@ def test_a_file_gives_the_sphere_back_and_is_a_face_model(tmp_path, sphere):
     assert torch.equal(read.region, sphere.region)
     plain = load_face_model(path)
     assert torch.equal(plain.identity_basis, sphere.face_model.identity_basis)
+    assert torch.equal(open_sphere(path)[1].deviations, sphere.deviations)
+
+
+def test_any_face_model_is_opened_as_a_sphere(tmp_path, head):
+    path = tmp_path / "plain.safetensors"
+    save_face_model(path, head, ORIGIN)
+    model, opened = open_sphere(path)
+    coefficients = drawn(4, len(head.identity_basis))
+    own = opened.own_coefficients(coefficients)
+    torch.testing.assert_close(
+        opened.face_model.vertices(own), model.vertices(coefficients), rtol=0, atol=1e-2
+    )
 
 
 def test_another_face_model_is_no_sphere(tmp_path, head):

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from facewright.core.assets import asset_path
+from facewright.core.assets import asset_path, read_safetensors
 from facewright.core.errors import InputError
 from facewright.detection.aligned_crop import aligned_crops, five_points
 from facewright.detection.crop import luma
@@ -25,9 +25,11 @@ from facewright.methods.sphere.encoder import (
     SphereHead,
     mean_outputs,
 )
-from facewright.methods.sphere.head_encoder import HeadEncoder, load_head_encoder
+from facewright.methods.sphere.head_encoder import load_head_encoder
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
+from facewright.models.sphere_model import FACE, nearest_identities
+from facewright.models.told_head import is_of
 
 WEIGHTS = "sphere_encoder.safetensors"
 
@@ -62,9 +64,10 @@ class SphereMethod:
     """The Sphere Face Model's encoder, loaded.
 
     Attributes:
-        model: the head, whose coefficients the results have.
-        decoder: of the sphere's axes that the encoder was trained with.
+        model: whose coefficients the results have: the head that the encoder was trained for, or another.
+        decoder: of the head and the sphere's axes that the encoder was trained with.
         to_model: from identity coefficients along these axes to the model's.
+        shift: the model's coefficients of the head's mean face.
         basis: of the model's landmarks.
         network: in evaluation mode.
         scales: by which a scale is made a person's; None takes it as the photo's.
@@ -73,6 +76,7 @@ class SphereMethod:
     model: FaceModel
     decoder: Decoder
     to_model: Float[Tensor, "D K"]
+    shift: Float[Tensor, " K"]
     basis: LandmarkBasis
     network: SphereEncoder
     scales: PersonScale | None = None
@@ -88,6 +92,9 @@ class SphereMethod:
     ) -> "SphereMethod":
         """Load the shipped weights, or others.
 
+        Of a model that the weights were not trained for, but whose vertices are the shipped head's, the faces
+        are those that are nearest to the encoder's over the region ``face``.
+
         Args:
             model: the shipped head if None; the method computes where it is.
             weights: written by ``scripts/ship_network.py``.
@@ -95,23 +102,20 @@ class SphereMethod:
 
         Raises:
             AssetError: the weights are missing, damaged, or of another version.
-            InputError: the weights are of another head.
+            InputError: the weights are of another head, or the model's identities are not independent.
         """
         model = model or load_base_model()
-        network = load_head_encoder(weights or asset_path(WEIGHTS), model)
-        method = cls.of(model, network, basis=basis)
-        return replace(method, scales=SHIPPED_SCALES) if weights is None else method
-
-    @classmethod
-    def of(
-        cls, model: FaceModel, network: HeadEncoder, *, basis: LandmarkBasis | None = None
-    ) -> "SphereMethod":
-        """An encoder whose head the model is; ``load_head_encoder`` checks that."""
-        network = network.to(model.device).eval()
+        path = weights or asset_path(WEIGHTS)
+        head = _head_of(path, model)
+        network = load_head_encoder(path, head).eval()
         axes = network.axes
-        decoder = Decoder.of(model, axes.deviations, float(axes.scale))
+        decoder = Decoder.of(head, axes.deviations, float(axes.scale))
+        to_model, shift = axes.to_head, axes.to_head.new_zeros(head.identity_count)
+        if head is not model:
+            to_model, shift = _carried(head, model, to_model)
+        scales = SHIPPED_SCALES if weights is None else None
         basis = basis or basis_of_found(model)
-        return cls(model, decoder, axes.to_head, basis, network.encoder)
+        return cls(model, decoder, to_model, shift, basis, network.encoder, scales)
 
     def encode(
         self,
@@ -164,7 +168,7 @@ class SphereMethod:
         groups: Int64[Tensor, " B"] | None = None,
     ) -> Float[Tensor, "B K"]:
         """Identity coefficients of the model."""
-        return self.encode(photos, landmarks, groups).parameters.identity @ self.to_model
+        return self.encode(photos, landmarks, groups).parameters.identity @ self.to_model + self.shift
 
     def reconstruct(
         self,
@@ -200,3 +204,22 @@ def _shared(outputs: EncoderOutputs, groups: Tensor) -> EncoderOutputs:
     """Identity and scale averaged over each person's photos."""
     scale = person_mean(outputs.rest[:, :1], groups)
     return EncoderOutputs(person_mean(outputs.code, groups), torch.cat([scale, outputs.rest[:, 1:]], 1))
+
+
+def _head_of(path: Path, model: FaceModel) -> FaceModel:
+    """The head that weights are of: the model, or, where that has its vertices, the shipped one."""
+    header = read_safetensors(path)[1]
+    if is_of(path, header, model):
+        return model
+    head = load_base_model().to(model.device)
+    alike = model.name != head.name and torch.equal(model.topology.faces, head.topology.faces)
+    return head if alike and is_of(path, header, head) else model
+
+
+def _carried(
+    head: FaceModel, model: FaceModel, to_head: Float[Tensor, "D H"]
+) -> tuple[Float[Tensor, "D K"], Float[Tensor, " K"]]:
+    """From coefficients along axes of a head to those of the nearest faces of a model, and the shift."""
+    faces = torch.cat([head.mean[None], head.mean + head.identity_basis])
+    found = nearest_identities(model, faces, head.regions[FACE])
+    return to_head @ (found[1:] - found[0]), found[0]

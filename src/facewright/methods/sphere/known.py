@@ -46,9 +46,7 @@ class KnownFaces:
                 f"expected {HELD} synthetic photos at least of the head {own}, got {len(crops.pixels)} of "
                 f"{crops.head}: make a set of that head with facewright synthesize."
             )
-        identity = torch.from_numpy(crops.identity)
-        if sphere.turn is not None:
-            identity = identity @ sphere.turn.to(identity).T
+        identity = sphere.own_coefficients(torch.from_numpy(crops.identity))
         numbers = np.arange(len(identity))
         last = numbers % HELD == HELD - 1
         return cls(crops, identity * sphere.deviations.cpu(), numbers[~last], numbers[last])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from tests.unit.data.datasets.miniature_folder import face_points, write_people
 
-from facewright.core.assets import write_safetensors
+from facewright.core.assets import asset_path, write_safetensors
 from facewright.core.errors import AssetError, InputError
 from facewright.data.aligned_faces import MARGIN, crop_landmarks, kept_out_text, load_crops
 from facewright.data.crop_augmentation import AugmentationSettings, changed
@@ -32,6 +32,7 @@ from facewright.methods.sphere.infer import PersonScale, SphereMethod
 from facewright.methods.sphere.photo_settings import SphereTraining
 from facewright.methods.sphere.recipe import RECIPE, SphereOptions, _earlier, sphere_task
 from facewright.methods.sphere.train import NOBODY, SphereTask
+from facewright.models.sphere_model import load_sphere_model, nearest_identities
 from facewright.models.told_head import told_head
 from facewright.networks.weights import read_weights, write_weights
 from facewright.training.checkpoint import FORMAT
@@ -272,3 +273,28 @@ def test_options_that_make_no_sense_are_refused(sphere, tmp_path: Path) -> None:
         tmp_path / "run.safetensors", {}, {**run, "settings": json.dumps({"sphere.model": own})}
     )
     assert _earlier(tmp_path / "run.safetensors", sphere) == {}  # control
+
+
+def test_faces_are_carried_into_another_model_of_the_topology(model, sphere, tmp_path: Path) -> None:
+    path = tmp_path / "encoder.safetensors"
+    write_weights(path, head_encoder(sphere), told_head(model))
+    crops = torch.rand(2, 1, 112, 112, generator=torch.Generator().manual_seed(0))
+    own = SphereMethod.load(model, weights=path)
+    found = own.encode_crops(crops).parameters.identity
+    faces = model.vertices(found @ own.to_model)
+    target = load_sphere_model(asset_path("sphere.safetensors")).face_model
+    carried = SphereMethod.load(target, weights=path)
+    face = model.regions["face"]
+    heads = target.vertices(found @ carried.to_model + carried.shift)
+    far = [(each - faces)[:, face].norm(dim=2).square().mean().sqrt() for each in (heads, target.mean[None])]
+    assert far[0] < 0.5 * far[1]
+    torch.testing.assert_close(
+        found @ carried.to_model + carried.shift,
+        nearest_identities(target, faces, face),
+        rtol=1e-2,
+        atol=1e-2,
+    )
+    unknown = replace(target, topology=replace(target.topology, faces=target.topology.faces.roll(1, 0)))
+    for other in (unknown, replace(model, version="5")):
+        with pytest.raises(InputError, match="trained for the head"):
+            SphereMethod.load(other, weights=path)
