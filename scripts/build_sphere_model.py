@@ -64,7 +64,7 @@ def main() -> None:
     origin = ModelOrigin(
         LICENCE, f"{len(stack.scans)} synthetic scans of {stack.person_count} people", command
     )
-    more, told = sphere_parts(model)
+    more, told = sphere_parts(model, held)
     told |= {"name": stored.name, "version": stored.version, "licence": LICENCE}
     told |= {"origin": json.dumps({**origin.__dict__, "notes": []}), "training": header["settings"]}
     path = options.to or assets_folder() / ASSET

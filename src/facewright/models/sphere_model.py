@@ -11,10 +11,12 @@ from torch import Tensor
 
 from facewright.core.assets import read_safetensors
 from facewright.core.errors import AssetError, InputError
+from facewright.core.row_file import joined_digest, rows_digest
 from facewright.models.face_model import FaceModel
 from facewright.models.storage import ModelOrigin, load_face_model, save_face_model
 
-HEADER, FORMAT_VERSION = "sphere", 1
+HEADER, FORMAT_VERSION = "sphere", 2
+BASIS = ("mean", "identity_basis")  # of the tensors of a file
 FACE = "face"  # region of the shipped head over which its identities are compared and made orthonormal
 NEAR = 1e-6  # radians between directions whose arc has no length, or from where it has no middle
 ORTHONORMAL = 1e-5  # largest entry of A^T A - I that is rounding
@@ -45,6 +47,8 @@ class SphereModel:
         gram: ``A^T A`` over the region; None where that is the identity.
         turn: identity coefficients times it are those of the model that this was made of; None where this is
             no other model's.
+        digest: of the basis in the file that this was read from; "" where it was not read. It tells apart
+            what name and version do not, such as axes of other signs.
     """
 
     face_model: FaceModel
@@ -54,6 +58,7 @@ class SphereModel:
     scale_std: float
     gram: Float[Tensor, "D D"] | None = None
     turn: Float[Tensor, "D K"] | None = None
+    digest: str = ""
 
     @property
     def dimensions(self) -> int:
@@ -272,15 +277,28 @@ def save_sphere_model(path: Path, model: SphereModel, origin: ModelOrigin) -> No
         InputError: the model is not whole; nothing was written.
         OutputError: the file cannot be written.
     """
-    tensors, header = sphere_parts(model)
+    face = model.face_model
+    held = {"mean": face.mean.float(), "identity_basis": face.identity_basis.float()}
+    tensors, header = sphere_parts(model, held)
     save_face_model(path, model.face_model, origin, tensors=tensors, header=header)
 
 
-def sphere_parts(model: SphereModel) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and header by which a file tells of a sphere beside its face model."""
-    told = {"version": FORMAT_VERSION, "scale_mean": model.scale_mean, "scale_std": model.scale_std}
+def sphere_parts(model: SphereModel, held: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and header by which a file tells of a sphere beside its face model.
+
+    Args:
+        model: the sphere.
+        held: mean and basis as the file holds them.
+    """
     tensors = {"sphere.deviations": model.deviations, "sphere.region": model.region.byte()}
-    return tensors, {HEADER: json.dumps(told)}
+    told = {"version": FORMAT_VERSION, "scale_mean": model.scale_mean, "scale_std": model.scale_std}
+    return tensors, {HEADER: json.dumps({**told, "digest": _digest({**held, **tensors})})}
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """Of what makes codes mean what they mean: the tensors of a file, as they are stored."""
+    names = (*BASIS, "sphere.deviations", "sphere.region")
+    return joined_digest({name: rows_digest(tensors[name].cpu().contiguous().numpy()) for name in names})
 
 
 def load_sphere_model(path: Path) -> SphereModel:
@@ -334,8 +352,11 @@ def described_sphere(
             raise ValueError("a deviation is not above 0, or the region is empty")
         if not (0 < mean < float("inf") and 0 <= std < float("inf")):
             raise ValueError(f"scales of {mean} ± {std}")
+        digest = _digest(tensors)
+        if digest != told["digest"]:
+            raise ValueError(f"its basis has the digest {digest}, the header says {told['digest']}")
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise AssetError(
             f"{path} is no whole Sphere Face Model ({error}): make or fetch it again."
         ) from error
-    return measured(SphereModel(face_model, deviations, region, mean, std))
+    return measured(SphereModel(face_model, deviations, region, mean, std, digest=digest))

@@ -6,6 +6,7 @@ import pytest
 import torch
 from tests.miniature_head import miniature_model
 
+from facewright.core.assets import read_safetensors, write_safetensors
 from facewright.core.errors import AssetError, InputError
 from facewright.models.sphere_model import (
     SphereModel,
@@ -226,3 +227,19 @@ def test_a_damaged_sphere_is_refused(tmp_path, sphere, name, value):
 def test_a_model_that_does_not_vary_is_refused(head):
     with pytest.raises(InputError, match="no identities"):
         sphere_model(replace(head, identity_basis=torch.zeros(2, len(head.mean), 3)))
+
+
+def test_a_file_whose_basis_is_another_than_it_says_is_refused(tmp_path, sphere):
+    """Axes of other signs: a whole model, whose codes mean something else."""
+    path = tmp_path / "sphere.safetensors"
+    save_sphere_model(path, sphere, ORIGIN)
+    read = load_sphere_model(path)
+    assert len(read.digest) == 16
+    tensors, header = read_safetensors(path)
+    turned = {**tensors, "identity_basis": -tensors["identity_basis"]}
+    write_safetensors(path, turned, header)
+    with pytest.raises(AssetError, match="digest"):
+        load_sphere_model(path)
+    face = replace(sphere.face_model, identity_basis=-sphere.face_model.identity_basis)
+    save_sphere_model(path, replace(sphere, face_model=face), ORIGIN)  # the control: told as it is
+    assert load_sphere_model(path).digest != read.digest

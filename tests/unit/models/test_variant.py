@@ -26,7 +26,7 @@ def made(base, tmp_path_factory):
     moved = replace(sphere.face_model, name="other", mean=base.mean + base.identity_basis[3])
     stored, held = stored_variant(moved, base)
     sphere = measured(replace(sphere, face_model=stored))
-    more, header = sphere_parts(sphere)
+    more, header = sphere_parts(sphere, held)
     path = tmp_path_factory.mktemp("variant") / "other.safetensors"
     save_variant(path, {**held, **more}, base, {**header, "name": "other", "version": "1"})
     return moved, sphere, path

@@ -141,12 +141,15 @@ def _earlier(path: Path, sphere: SphereModel) -> dict[str, Tensor]:
     if (header.get("format"), header.get("task")) != (RUN_FORMAT, "sphere"):
         raise AssetError(f"{path}: expected best.safetensors of facewright train sphere, found another file.")
     try:
-        told = json.loads(header["settings"])["sphere.model"]
+        settings = json.loads(header["settings"])
+        told, basis = settings["sphere.model"], settings["sphere.basis"]
     except (LookupError, ValueError, TypeError, RecursionError) as error:
         raise AssetError(f"{path} does not say on which head it was trained ({error}).") from error
     own = [sphere.face_model.name, sphere.face_model.version]
     if told != own:
         raise InputError(f"{path} was trained on the head {told}, this run would be on {own}: train anew.")
+    if basis != sphere.digest:
+        raise InputError(f"{path} was trained on another basis of {own[0]!r}: give the same --sphere.")
     return tensors
 
 

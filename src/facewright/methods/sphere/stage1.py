@@ -272,6 +272,9 @@ def schedule(settings: Stage1Settings, scans: int, seed: int) -> TrainingSetting
 def decorrelated(basis: Float[Tensor, "R D"], scans: SpaceScans) -> tuple[Tensor, Tensor]:
     """The same model with codes turned so that they do not correlate over the scans.
 
+    Signs of the axes stay as they are found, which another driver may change: a rule for them would turn axes
+    of files that are in use (90 of the shipped file's 199). Files and runs keep theirs, and a digest of them.
+
     Returns:
         The turned basis (R, D), and the standard deviation (D) of each coordinate, greatest first.
     """

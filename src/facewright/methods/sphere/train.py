@@ -208,7 +208,9 @@ class SphereTask:
         """What a checkpoint must have been trained with to go on from it."""
         model = self.sphere.face_model
         told = {"people": self.people, "photos": len(self.rows), "model": [model.name, model.version]}
+        told["basis"] = self.sphere.digest
         arrays = {"landmarks": self.landmarks, "deviations": self.sphere.deviations}
+        arrays["basis"] = model.identity_basis  # its signs are arbitrary, and codes are of these
         data = {"crops": self.crops.digest} | {n: rows_digest(a.cpu().numpy()) for n, a in arrays.items()}
         told["data"] = joined_digest(data)
         if self.known_faces is not None:

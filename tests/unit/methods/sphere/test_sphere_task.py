@@ -264,14 +264,17 @@ def test_options_that_make_no_sense_are_refused(sphere, tmp_path: Path) -> None:
     write_weights(tmp_path / "encoder.safetensors", SphereEncoder(SIZES), {})
     with pytest.raises(AssetError, match="best"):
         _earlier(tmp_path / "encoder.safetensors", sphere)
-    run = {"format": FORMAT, "task": "sphere", "settings": json.dumps({"sphere.model": ["base", "6"]})}
+    old = json.dumps({"sphere.model": ["base", "6"], "sphere.basis": ""})
+    run = {"format": FORMAT, "task": "sphere", "settings": old}
     write_safetensors(tmp_path / "run.safetensors", {}, run)
     with pytest.raises(InputError, match="train anew"):
         _earlier(tmp_path / "run.safetensors", sphere)
-    own = [sphere.face_model.name, sphere.face_model.version]
-    write_safetensors(
-        tmp_path / "run.safetensors", {}, {**run, "settings": json.dumps({"sphere.model": own})}
+    own = json.dumps(
+        {"sphere.model": [sphere.face_model.name, sphere.face_model.version], "sphere.basis": ""}
     )
+    write_safetensors(tmp_path / "run.safetensors", {}, {**run, "settings": own})
+    with pytest.raises(InputError, match="another basis"):
+        _earlier(tmp_path / "run.safetensors", replace(sphere, digest="of a file"))
     assert _earlier(tmp_path / "run.safetensors", sphere) == {}  # control
 
 
