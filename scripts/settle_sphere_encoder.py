@@ -39,6 +39,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--crops", type=Path, default=Path("build/recognition_crops.npy"))
     parser.add_argument("--synthetic", type=Path, nargs="+", required=True)
+    parser.add_argument("--rounds", type=int, default=AgreementSettings().rounds)
+    parser.add_argument("--spread", type=float, default=AgreementSettings().spread, help="of people, mm")
     parser.add_argument("--to", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -62,7 +64,7 @@ def main() -> None:
         known=both_sides(encoder, faces.crops.pixels, faces.seen),
         codes=faces.codes[faces.seen],
     )
-    axes, settings = network.axes, AgreementSettings()
+    axes, settings = network.axes, AgreementSettings(options.rounds, options.spread)
     decoder = Decoder.of(sphere.face_model, axes.deviations, float(axes.scale))
     agree(encoder, examples, decoder, int(sphere.region.sum()), settings)
     told |= {f"agreement.{name}": value for name, value in asdict(settings).items()}

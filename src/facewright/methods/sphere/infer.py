@@ -1,7 +1,7 @@
 """The trained encoder on photos: one identity for all photos of a person, then heads that show it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -35,31 +35,6 @@ WEIGHTS = "sphere_encoder.safetensors"
 
 
 @dataclass(frozen=True)
-class PersonScale:
-    """What scales that are told photo by photo say about the scale of a person.
-
-    Attributes:
-        mean: of an encoder's scales.
-        share: of their variance, what people differ by; the rest are photos of one person.
-    """
-
-    mean: float
-    share: float
-
-    def __call__(self, scale: Float[Tensor, " B"], count: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
-        """The person's scale that is expected, of the mean scale of so many photos.
-
-        **Source:** regression to the mean; the share of a mean is that of Spearman and Brown.
-        """
-        known = count * self.share / (1 + (count - 1) * self.share)
-        return self.mean + known * (scale - self.mean)
-
-
-# Of the shipped weights, printed by scripts/evaluate_identity.py (people_kept_out_of_all).
-SHIPPED_SCALES = PersonScale(mean=136.0, share=0.3)
-
-
-@dataclass(frozen=True)
 class SphereMethod:
     """The Sphere Face Model's encoder, loaded.
 
@@ -70,7 +45,6 @@ class SphereMethod:
         shift: the model's coefficients of the head's mean face.
         basis: of the model's landmarks.
         network: in evaluation mode.
-        scales: by which a scale is made a person's; None takes it as the photo's.
     """
 
     model: FaceModel
@@ -79,7 +53,6 @@ class SphereMethod:
     shift: Float[Tensor, " K"]
     basis: LandmarkBasis
     network: SphereEncoder
-    scales: PersonScale | None = None
     name: str = "sphere"
 
     @classmethod
@@ -113,9 +86,8 @@ class SphereMethod:
         to_model, shift = axes.to_head, axes.to_head.new_zeros(head.identity_count)
         if head is not model:
             to_model, shift = _carried(head, model, to_model)
-        scales = SHIPPED_SCALES if weights is None else None
         basis = basis or basis_of_found(model)
-        return cls(model, decoder, to_model, shift, basis, network.encoder, scales)
+        return cls(model, decoder, to_model, shift, basis, network.encoder)
 
     def encode(
         self,
@@ -151,15 +123,7 @@ class SphereMethod:
         outputs = mean_outputs(outputs, other)
         if groups is not None:
             outputs = _shared(outputs, groups)
-        head = self.decoder.decode(outputs, self.network.settings, self.network.mixing)
-        if self.scales is None:
-            return head
-        count = torch.ones_like(head.scale)
-        if groups is not None:
-            count = (groups[:, None] == groups).sum(1).to(count)
-        scale = self.scales(head.scale, count)
-        identity = head.parameters.identity * (scale / head.scale)[:, None]
-        return SphereHead(scale, head.direction, replace(head.parameters, identity=identity))
+        return self.decoder.decode(outputs, self.network.settings, self.network.mixing)
 
     def identities(
         self,

@@ -28,7 +28,7 @@ from facewright.methods.sphere.head_encoder import (
     HeadEncoderSettings,
     load_head_encoder,
 )
-from facewright.methods.sphere.infer import PersonScale, SphereMethod
+from facewright.methods.sphere.infer import SphereMethod
 from facewright.methods.sphere.photo_settings import SphereTraining
 from facewright.methods.sphere.recipe import RECIPE, SphereOptions, _earlier, sphere_task
 from facewright.methods.sphere.train import NOBODY, SphereTask
@@ -220,16 +220,6 @@ def test_the_method_gives_one_person_one_identity(model, sphere, tmp_path: Path)
     assert torch.allclose(length, head.scale, rtol=1e-3)
     with pytest.raises(InputError, match="one photo for each"):
         method.encode(photos[:1], landmarks)
-    # A scale that is half the person's goes half of the way to the mean; of two photos' mean, a third.
-    half = replace(method, scales=PersonScale(mean=100.0, share=0.5))
-    groups = torch.tensor([4, 7, 4])
-    asked, told = half.encode(photos, landmarks, groups), method.encode(photos, landmarks, groups)
-    kept = torch.tensor([2 / 3, 0.5, 2 / 3])
-    assert torch.allclose(asked.scale, 100 + kept * (told.scale - 100))
-    assert torch.equal(asked.direction, told.direction)
-    mesh = model.vertices(half.identities(photos, landmarks, groups)) - model.mean
-    length = mesh[:, model.regions["face"]].flatten(1).norm(dim=1)
-    assert torch.allclose(length, asked.scale, rtol=1e-3)
 
 
 def test_a_run_goes_on_from_an_earlier_one(task: SphereTask) -> None:
