@@ -1,12 +1,13 @@
 """Measure a method on a public set of faces that you have: verification, or alignment of landmarks.
 
     python scripts/evaluate_face_set.py lfw|cfp-fp|cfp-ff|youtube-faces FOLDER [--method sphere]
-    python scripts/evaluate_face_set.py aflw2000 FOLDER [--annotation reannotated] [--method sphere]
+    python scripts/evaluate_face_set.py aflw2000 FOLDER [--annotation reannotated] [--method ...] [--out DIR]
 
 Verification is ten-fold, by cosine and Euclidean distance of identity codes; a pair with a side in which no
 face is found counts as two people. Alignment: mean distance of 68 projected landmarks over the root of the
 area of the true ones' box, and the area under its cumulative curve up to 0.1; a photo in which no face is
-found counts as never met. The layouts are told in docs/data.md; no set is fetched.
+found counts as never met. DIR gets the curve as ced.csv, ced.json and ced.png. The layouts are told in
+docs/data.md; no set is fetched.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from facewright.data.datasets.large_poses import read_aflw2000
 from facewright.data.datasets.lfw import read_lfw, read_lfw_pairs
 from facewright.data.datasets.record import FacePhoto, FaceSet, PhotoPair
 from facewright.data.datasets.youtube_faces import ClipPair, read_youtube_faces, read_youtube_pairs
-from facewright.evaluation.alignment_curve import alignment_curve, normalised_errors
+from facewright.evaluation.alignment_curve import alignment_curve, normalised_errors, write_alignment
 from facewright.fitting.landmark import fit_landmarks
 from facewright.image.io import Photograph
 from facewright.pipeline.finder import find_faces
@@ -43,11 +44,16 @@ def main() -> None:
     parser.add_argument("--method", default="sphere", choices=("fit", "specular", "sphere"))
     parser.add_argument("--weights", type=Path, help="of the method")
     parser.add_argument("--annotation", default="original", choices=("original", "reannotated"))
+    parser.add_argument("--out", type=Path, help="folder for the curve of aflw2000")
     options = parser.parse_args()
+    if options.out and options.name != "aflw2000":
+        parser.error("--out belongs to aflw2000: the others have no curve.")
     try:
         reader = IdentityReader.load(options.method, options.weights)
         if options.name == "aflw2000":
-            told = aligned(reader, read_aflw2000(options.folder, options.annotation))
+            photos = read_aflw2000(options.folder, options.annotation)
+            title = f"AFLW2000-3D ({options.annotation}), {options.method}"
+            told = aligned(reader, photos, title, options.out)
         else:
             told = verified(reader, *set_with_pairs(options.name, options.folder))
     except FacewrightError as error:
@@ -84,9 +90,9 @@ def verified(
     return told
 
 
-def aligned(reader: IdentityReader, photos: FaceSet) -> dict[str, object]:
-    """Errors of landmarks, and the curve."""
-    errors = []
+def aligned(reader: IdentityReader, photos: FaceSet, title: str, out: Path | None) -> dict[str, object]:
+    """Errors of landmarks, and the curve, which is written where a folder is given."""
+    errors: list[float] = []
     with ProgressBar(len(photos)) as bar:
         for photo in photos:
             bar.advance()
@@ -94,7 +100,8 @@ def aligned(reader: IdentityReader, photos: FaceSet) -> dict[str, object]:
                 errors.append(alignment_error(reader, photo))
             except (NoFaceError, HiddenFaceError):
                 errors.append(float("inf"))
-    curve = alignment_curve(np.array(errors))
+    found = np.array(errors)
+    curve = write_alignment(out, title, photos.names, found) if out else alignment_curve(found)
     shares = {f"{limit:g}": round(float(np.interp(limit, curve.thresholds, curve.shares)), 4) for limit in AT}
     told = {"photos": len(errors), "without_a_face": int(np.isinf(errors).sum())}
     return {**told, "mean": curve.mean, "area_to_0.1": curve.area, "share_within": shares}
