@@ -103,26 +103,26 @@ def sphere_task(options: SphereOptions, scale: Scale, settings: TrainingSettings
     start: dict[str, Tensor] | None = None
     if options.encoder is not None:
         own = replace(own, warm_up=0, margin_ramp=0, freeze_basis=True)
-        _refuse_known_people(options.encoder, options.kept_out_folds)
+        _refuse_known_people(options.encoder, options.kept_out_folds, "--encoder")
         start = _seeing_parts(options.encoder)
     elif scale != "full":
         path = options.recognition or asset_path(RECOGNITION)
-        _refuse_known_people(path, options.kept_out_folds)
+        _refuse_known_people(path, options.kept_out_folds, "--recognition")
         trunk = read_weights(path, RecognitionNetwork, RecognitionNetworkSettings)
         start = {f"trunk.{name}": values for name, values in trunk.state_dict().items()}
     own = changed(own, options)
     return load_sphere_task(sphere, options.data, options.crops, own, start, synthetic=options.synthetic)
 
 
-def _refuse_known_people(recognition: Path, kept_out_folds: Sequence[int]) -> None:
-    known = folds_kept_out(recognition)
+def _refuse_known_people(path: Path, kept_out_folds: Sequence[int], flag: str) -> None:
+    known = folds_kept_out(path)
     seen = sorted(set(kept_out_folds) - (known or set()))
     if seen:
         told = f"those of {' '.join(map(str, sorted(known)))}" if known else "nobody that its header tells of"
         wanted = " ".join(map(str, sorted(set(kept_out_folds))))
         raise InputError(
-            f"{recognition} kept out {told}: it may have seen the people of fold {seen[0]}. Train "
-            f"recognition with --kept-out-folds {wanted}, and give its weights with --recognition."
+            f"{path} kept out {told}: it may have seen the people of fold {seen[0]}. Give weights with "
+            f"{flag} that were trained with --kept-out-folds {wanted}."
         )
 
 

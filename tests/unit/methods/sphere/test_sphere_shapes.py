@@ -1,5 +1,6 @@
 """Stage 2 with synthetic photos, whose faces are known."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import torch
 from tests.unit.data.datasets.miniature_folder import write_people
 from torch.nn.functional import normalize
 
-from facewright.core.assets import write_safetensors
+from facewright.cli.main import main
+from facewright.core.assets import asset_path, read_safetensors, write_safetensors
 from facewright.core.errors import AssetError, InputError
 from facewright.data.aligned_faces import crop_landmarks, load_crops
 from facewright.data.datasets.kept_out import is_kept_out
+from facewright.data.known_crops import FORMAT as KNOWN
 from facewright.data.known_crops import KnownCrops
 from facewright.methods.sphere import likeness_start
 from facewright.methods.sphere.encoder import Decoder, EncoderOutputs, EncoderSettings, SphereEncoder
@@ -166,3 +169,42 @@ def test_parts_of_an_encoder_that_a_run_starts_from(tmp_path: Path) -> None:
         _seeing_parts(path)
     with pytest.raises(InputError, match="--synthetic"):
         sphere_task(SphereOptions(encoder=path), "small", RECIPE.scales["small"])
+
+
+def test_the_command_goes_on_from_an_encoder_with_known_shapes(
+    model,
+    known: KnownCrops,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """``facewright train sphere --encoder``, on crops of a set that were cut before."""
+    monkeypatch.setattr(likeness_start, "STEPS", 20)
+    data = write_people(tmp_path / "data", (*KEPT, *SEEN), SEEN[:1], TESTED, (8, 9))
+    folder, crops = tmp_path / "set", tmp_path / "crops.npy"
+    folder.mkdir()
+    (folder / "000000.tar").write_bytes(b"")
+    cut = tmp_path / "crops.synthetic.npy"
+    np.save(cut, known.pixels)
+    np.save(
+        cut.with_suffix(".numbers.npy"),
+        np.concatenate([known.landmarks.reshape(PHOTOS, -1), known.identity], 1),
+    )
+    told = {"format": KNOWN, "side": 128, "shards": [["000000.tar", 0]], "head": [model.name, model.version]}
+    cut.with_suffix(".json").write_text(json.dumps(told))
+    sets = ["--data", str(data), "--crops", str(crops), "--synthetic", str(folder)]
+    run = ["--out", str(tmp_path / "run"), "--encoder", str(asset_path("sphere_encoder.safetensors"))]
+    steps = ["--steps", "2", "--batch", "8", "--evaluate-every", "1", "--ema", "0", "--device", "cpu"]
+    command = ["train", "sphere", *sets, *run, *steps]
+    assert main([*command, "--kept-out-folds", "0"]) == 2
+    assert "with --encoder that were trained with --kept-out-folds 0" in capsys.readouterr().err
+    assert main(command) == 0
+    trained, header = read_safetensors(tmp_path / "run" / "best.safetensors")
+    shipped = read_safetensors(asset_path("sphere_encoder.safetensors"))[0]
+    settings = json.loads(header["settings"])
+    assert settings["sphere.synthetic"]
+    assert settings["sphere.from_parts"] == ["heads", "hidden", "level", "trunk"]
+    # What it sees is nearly as it was after two steps, how identities are told is learned anew.
+    for name, alike in (("encoder.trunk.project.weight", True), ("encoder.likeness", False)):
+        first, second = shipped[name].float(), trained[name].float()
+        assert bool((first - second).norm() < 0.1 * first.norm()) is alike
