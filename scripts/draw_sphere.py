@@ -16,6 +16,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import torch
+from torch import Tensor
 
 from facewright.core.assets import asset_path, read_safetensors
 from facewright.data.synthesis import open_studio, photos_of_one
@@ -25,6 +26,7 @@ from facewright.methods.sphere.codes import closed_codes
 from facewright.methods.sphere.space import ScanSpace, in_space
 from facewright.methods.sphere.stack import ScanStack, open_stack
 from facewright.models.base import load_base_model
+from facewright.models.face_model import FaceModel
 from facewright.models.sphere_model import FACE, load_sphere_model
 from facewright.pipeline.identity import IdentityReader
 from facewright.pipeline.reproduce_sphere import OTHER, SPACE, TRAINED_ON
@@ -58,7 +60,6 @@ def figure1(path: Path) -> None:
     """Faces by direction and scale."""
     sphere = load_sphere_model(asset_path("sphere.safetensors"))
     model, clay = sphere.face_model, clay_with_eyes(sphere.face_model)
-    flat = torch.full((8, 8, 3), 0.5)
     directions = torch.zeros(DIRECTIONS, sphere.dimensions)
     angles = torch.arange(DIRECTIONS) * (2 * torch.pi / DIRECTIONS)
     directions[:, 0], directions[:, 1] = angles.cos(), angles.sin()
@@ -67,8 +68,7 @@ def figure1(path: Path) -> None:
         for axis, share in zip(row, SHARES, strict=True):
             scale = torch.tensor([max(share, 1e-6) * sphere.scale_mean])
             vertices = model.vertices(sphere.codes_from_scale_direction(scale, direction[None]))[0]
-            finish = Finish(clay, light_reaching(vertices, model.topology))
-            picture = turned_views(vertices, model.topology, flat, (0.45,), SIDE, PAPER, finish=finish)[0][0]
+            picture = _drawn(model, vertices, 0.45, clay)
             axis.imshow(srgb_from_linear(picture).clamp(0, 1).numpy())
             axis.set_axis_off()
             if number == 0:
@@ -76,6 +76,12 @@ def figure1(path: Path) -> None:
     plt.tight_layout(pad=0.3)
     plt.savefig(path, dpi=110)
     plt.close()
+
+
+def _drawn(model: FaceModel, vertices: Tensor, yaw: float, clay: Tensor) -> Tensor:
+    """A head in clay (V, 3), linear RGB."""
+    flat, finish = torch.full((8, 8, 3), 0.5), Finish(clay, light_reaching(vertices, model.topology))
+    return turned_views(vertices, model.topology, flat, (yaw,), SIDE, PAPER, finish=finish)[0][0]
 
 
 def figure5(run: Path, path: Path, people: int) -> None:
@@ -108,7 +114,7 @@ def figure8(path: Path) -> None:
     """Neutral heads of photos of one synthetic person, by the fit and by the encoder."""
     model = load_base_model()
     studio, face = open_studio(model), model.regions[FACE]
-    flat, clay = torch.full((8, 8, 3), 0.5), clay_with_eyes(model)
+    clay = clay_with_eyes(model)
     readers = {method: IdentityReader.load(method) for method in ("fit", "sphere")}
     axes = plt.subplots(2 * len(PERSONS), 1 + PHOTOS, figsize=(9, 7))[1]
     for place, first in enumerate(PERSONS):
@@ -126,9 +132,8 @@ def figure8(path: Path) -> None:
                 colours = torch.from_numpy(ramp_colors(off[number].numpy() / MOST)).float()
                 tint = torch.where(face[:, None], linear_from_srgb(colours), clay)
                 axis = axes[2 * place + row, 1 + number]
-                finish, shape = Finish(tint, light_reaching(neutral[number], model.topology)), neutral[number]
-                drawn = turned_views(shape, model.topology, flat, (0.0,), SIDE, PAPER, finish=finish)
-                axis.imshow(srgb_from_linear(drawn[0][0]).clamp(0, 1).numpy())
+                drawn = _drawn(model, neutral[number], 0.0, tint)
+                axis.imshow(srgb_from_linear(drawn).clamp(0, 1).numpy())
                 inset = axis.inset_axes((0.68, 0.68, 0.32, 0.32))
                 inset.imshow(chosen[number][0].permute(1, 2, 0).clamp(0, 1).numpy())
                 inset.set_axis_off()

@@ -8,17 +8,17 @@ they see in crops around eyes of people of the training split (and of faces turn
 eyes that look aside are drawn more often. Last it is tried on people whom nothing was learnt from.
 """
 
-import argparse
 import json
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from facewright.core.assets import asset_path, assets_folder, record_asset
+from facewright.core.assets import asset_path
 from facewright.detection.landmarker import EYES, SECOND
 from facewright.networks.heads import EyeNetwork, LandmarkNetwork, LandmarkNetworkSettings
 from facewright.networks.weights import read_weights, write_weights
+from training_data.commands import asset_options, finish_asset
 from training_data.eyes import CORNERS, EyeStore
 from training_data.photos import join, load_made, load_photos
 
@@ -82,15 +82,10 @@ def figures(network: EyeNetwork, store: EyeStore, rng: np.random.Generator) -> d
 
 def main() -> None:
     """Solve, print, write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser = asset_options(__doc__, EYES)
     parser.add_argument("--made", type=Path, nargs="*", default=[], help="of scripts/turn_faces.py")
     parser.add_argument("--count", type=int, default=44_000, help="crops")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=assets_folder() / EYES)
-    parser.add_argument("--record", action="store_true", help="enter the file into the manifest")
     options = parser.parse_args()
     photos = load_photos(options.data)
     seen = join([photos.select(~photos.kept_out), *(load_made(path) for path in options.made)])
@@ -103,9 +98,7 @@ def main() -> None:
     notes = {"command": BY, "seed": str(options.seed), "licence": LICENCE, "metrics": json.dumps(told)}
     data = f"faces_in_the_wild and faces_in_colour, {len(store)} eyes of people of the training split"
     write_weights(options.out, network, {**notes, "data": data})
-    if options.record:
-        record_asset(options.out.name, licence=LICENCE, built_by=BY)
-    print(f"{options.out}: {options.out.stat().st_size} bytes")
+    finish_asset(options, LICENCE, BY)
 
 
 if __name__ == "__main__":

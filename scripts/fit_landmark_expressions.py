@@ -8,7 +8,6 @@ its mirror image. Ridge regression; corrections by yaw and what is left are meas
 in the regression. Last the map is tried on people whom nothing was learnt from.
 """
 
-import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor
 
 from evaluate_fit import correlations
-from facewright.core.assets import assets_folder, record_asset, write_safetensors
+from facewright.core.assets import write_safetensors
 from facewright.fitting.landmark_expressions import (
     FILE,
     LandmarkExpressions,
@@ -28,6 +27,7 @@ from facewright.fitting.landmark_expressions import (
 from facewright.fitting.records import LANDMARK_SET
 from facewright.models.base import load_base_model
 from fit_evaluation.found_faces import found_faces
+from training_data.commands import asset_options, finish_asset
 from training_data.photos import SETS, PhotoSet, load_made, load_set
 
 BY = "python scripts/fit_landmark_expressions.py --data ../shared/data --made build/turned.npz --record"
@@ -172,14 +172,9 @@ def figures(learnt: LandmarkExpressions, faces: Faces, names: list[str]) -> str:
 
 def main() -> None:
     """Learn, print, write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser = asset_options(__doc__, FILE)
     parser.add_argument("--made", type=Path, help="of scripts/turn_faces.py; none: no turned faces")
     parser.add_argument("--photos", type=int, default=2000, help="of each set, and of the turned faces")
-    parser.add_argument("--out", type=Path, default=assets_folder() / FILE)
-    parser.add_argument("--record", action="store_true", help="enter the file into the manifest")
     options = parser.parse_args()
     model = load_base_model()
     names = [str(name) for name in np.load(options.data / SETS[0] / "labels.npz")["blendshape_names"]]
@@ -199,9 +194,7 @@ def main() -> None:
     learnt = load_landmark_expressions(options.out)
     for kind, shown in (("learnt from", joined(parts)), ("kept-out people", joined(unseen))):
         print(f"{kind}: {figures(learnt, shown, names)}")
-    if options.record:
-        record_asset(options.out.name, licence=LICENCE, built_by=BY)
-    print(f"{options.out}: {options.out.stat().st_size} bytes")
+    finish_asset(options, LICENCE, BY)
 
 
 if __name__ == "__main__":

@@ -7,16 +7,16 @@ teacher's labels, in the upright frame of ``facewright.detection.landmark_errors
 landmarker changes. The modes' share is also printed for people that neither training nor this statistic saw.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy import ndarray
 
-from facewright.core.assets import assets_folder, record_asset, write_safetensors
+from facewright.core.assets import write_safetensors
 from facewright.detection.landmark_errors import FILE, upright_frames
 from fit_evaluation.found_faces import found_faces
+from training_data.commands import asset_options, finish_asset
 from training_data.photos import PhotoSet, load_photos
 
 MODES = 16
@@ -52,14 +52,9 @@ def share_explained(errors: ndarray, mean: ndarray, modes: ndarray) -> float:
 
 def main() -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser = asset_options(__doc__, FILE)
     parser.add_argument("--photos", type=int, default=1600)
     parser.add_argument("--modes", type=int, default=MODES)
-    parser.add_argument("--out", type=Path, default=assets_folder() / FILE)
-    parser.add_argument("--record", action="store_true", help="enter the file into the manifest")
     parser.add_argument("--keep", type=Path, help="also write the errors themselves here (npz)")
     options = parser.parse_args()
     photos = load_photos(options.data)
@@ -78,9 +73,7 @@ def main() -> None:
     tensors = {"mean": torch.from_numpy(mean).half(), "modes": torch.from_numpy(modes).half()}
     notes = {"command": BY, "faces": str(len(seen)), "unit": "root mean square distance from the middle"}
     write_safetensors(options.out, tensors, {**notes, "licence": LICENCE})
-    if options.record:
-        record_asset(options.out.name, licence=LICENCE, built_by=BY)
-    print(f"{options.out}: {options.out.stat().st_size} bytes")
+    finish_asset(options, LICENCE, BY)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ The first look is small and sees what the detector leaves; the second is finer a
 Run again with the same ``--out`` it goes on from the last checkpoint; docs/training.md lists what lies there.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from facewright.networks.weights import read_weights
 from facewright.training.loop import train
 from facewright.training.settings import TrainingSettings
 from training_data.canvases import Backdrops, backdrop_bank, load_backdrops
+from training_data.commands import training_options
 from training_data.landmarker_task import LOOKS, LandmarkerTask, LandmarkSources
 from training_data.photos import PhotoSet, load_made, load_photos
 
@@ -32,24 +32,17 @@ def backdrops_of(path: Path | None, seen: PhotoSet, seed: int) -> Backdrops:
 
 def main() -> None:
     """Read the options and train."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = training_options(__doc__, "build/landmarker", 5000)
     parser.add_argument("look", choices=sorted(LOOKS))
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--out", type=Path, default=Path("build/landmarker"))
-    parser.add_argument("--made", type=Path, nargs="*", help="of turn_faces.py and render_faces.py")
     parser.add_argument("--backdrops", type=Path, help="hard negatives of scripts/mine_false_faces.py")
     parser.add_argument("--start", type=Path, help="weight file to grow from")
-    parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=1, help="processes that make batches ahead")
     options = parser.parse_args()
     photos = load_photos(options.data)
     start = options.start and read_weights(options.start, LandmarkNetwork, LandmarkNetworkSettings)
     empty = backdrops_of(options.backdrops, photos.select(~photos.kept_out), options.seed)
-    made = tuple(load_made(path) for path in options.made or ())
+    made = tuple(load_made(path) for path in options.made)
     task = LandmarkerTask(options.look, LandmarkSources(photos, made, empty, start), BATCH)
-    print(task.told, flush=True)
     settings = TrainingSettings(
         steps=options.steps,
         batch=BATCH,
@@ -61,6 +54,7 @@ def main() -> None:
         journal_every=200,
         seed=options.seed,
     )
+    print(task.told, flush=True)
     train(task, settings, options.out, workers=options.workers)
 
 
