@@ -59,11 +59,25 @@ class FaceSegmentation:
 
     def covers(self) -> list[Cover]:
         """Where something else than its skin and eyes is seen in each face: before it, or in its mouth."""
-        others = [CLASSES.index(name) for name in ("occluder", "inner_mouth")]
+        return self._places("occluder", "inner_mouth")
+
+    def besides(self) -> list[Cover]:
+        """Where the background is seen beside each face; nothing is told of what lies beyond the crops."""
+        return self._places("background")
+
+    def _places(self, *names: str) -> list[Cover]:
+        planes = self.of(*names)[:, None]
 
         def of(row: int) -> Cover:
-            one = FaceSegmentation(self.probabilities[row, None], self.frames[row, None])
-            return lambda places: one.at(places[None, None])[0, others, 0].sum(0).to(places.device)
+            def look(places: Tensor) -> Tensor:
+                inside = crop_from_photo(places.detach().cpu().double()[None].numpy(), self.frames[row, None])
+                grid = 2 * torch.from_numpy(inside).to(planes)[None] - 1
+                read = functional.grid_sample(
+                    planes[row, None], grid, "bilinear", "zeros", align_corners=False
+                )
+                return read[0, 0, 0].to(places.device)
+
+            return look
 
         return [of(row) for row in range(len(self.frames))]
 

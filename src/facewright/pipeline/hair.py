@@ -18,6 +18,7 @@ from facewright.models.hair_cap import HairCap, HairShell
 from facewright.scene.parameters import HeadParameters
 from facewright.uv.hair_texture import HairChart, hair_map
 from facewright.uv.head_texture import unwrap_photo
+from facewright.uv.unwrap import Sight
 
 MAP_SIZE = 512  # texels a side: a head is half a metre around
 LEAST_COVER = 0.02  # share of hair at a corner from which on a triangle is drawn and written
@@ -84,7 +85,7 @@ class HairFinder:
         if shell is None:
             return None
         samples = unwrap_photo(
-            self.model, self.chart.chart, photo, parameters, cover=look.hair, vertices=shell.on(head)
+            self.model, self.chart.chart, photo, parameters, sight=Sight(look.hair), vertices=shell.on(head)
         )
         return HeadHair(shell, hair_map(self.chart, shell, samples, len(head)))
 

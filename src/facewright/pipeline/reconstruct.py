@@ -238,7 +238,9 @@ class Reconstructor:
             with clock.stage("segmentation"):
                 look = self.segmenter  # one photo after the other: few lie in memory at once
                 looks = [look([pixels[row]], [each]) for row, each in enumerate(points)]
-        covers = [look.covers()[0] for look in looks] if looks and self.settings.uncover else None
+        covers = besides = None
+        if looks and self.settings.uncover:
+            covers, besides = ([look.covers()[0] for look in looks], [look.besides()[0] for look in looks])
         groups = torch.zeros(len(faces), dtype=torch.int64, device=self.device)
         focal, texture = self._focal(faces), TextureSettings(size=self.settings.texture_size)
         if self.method is not None:
@@ -269,6 +271,7 @@ class Reconstructor:
                 chart=self.chart,
                 settings=texture,
                 covers=covers,
+                besides=besides,
                 detected=[single.detected_px[0] for single in singles],
             )
         hair = None

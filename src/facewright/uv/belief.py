@@ -42,6 +42,8 @@ class BeliefSettings:
         teeth_tone: ... if its tone is this much brighter.
         covered: probabilities that something (hair, glasses, a hand) lies before the skin or the eyes; the
             scalp takes what is there.
+        surely: probabilities of anything but the head up to which the face need not look like skin either: a
+            beard, a shadow; and from which on it is as if they were not known.
         fringe: width around what is covered, as a fraction of the map, that is taken for covered too: tips of
             hair and frames of glasses are finer than the pixels that were judged.
         cavity: deviations (of the brightest channel, since lipstick keeps its red) too dark for lips.
@@ -55,6 +57,7 @@ class BeliefSettings:
     glare: tuple[float, float] = (0.5, 0.9)
     teeth: tuple[float, float] = (0.25, 0.5)
     teeth_tone: tuple[float, float] = (0.1, 0.3)
+    surely: tuple[float, float] = (0.1, 0.3)
     fringe: float = 1 / 100
     cavity: tuple[float, float] = (0.9, 1.4)
     covered: tuple[float, float] = COVERED
@@ -94,6 +97,10 @@ def believed(
     if samples.inside is not None:
         face = face * smoothstep(samples.inside, settings.outline)
         alien = alien * (1 - smoothstep(samples.inside, settings.deep))
+    shown = 1.0
+    if samples.covered is not None and samples.beside is not None:
+        face = torch.maximum(face, 1 - smoothstep(samples.covered + samples.beside, settings.surely))
+        shown = 1 - smoothstep(samples.beside, settings.covered)
     # Skin where the model has a brow is no glare.
     skin = torch.maximum(model_map, model_map[sure].median(0).values)
     bright = ((samples.color + OFFSET) / (skin + OFFSET)).log() - typical
@@ -105,7 +112,7 @@ def believed(
         covered = _widened(samples.covered, round(settings.fringe * chart.chart.size))
         covered = torch.lerp(covered, samples.covered, chart.lips)  # lips border on the inside of the mouth
         skin = skin * (1 - smoothstep(covered, settings.covered))
-    trust = skin + chart.scalp  # where hair belongs
+    trust = (skin + chart.scalp) * shown  # hair belongs on the scalp
     confidence = samples.confidence * trust.clamp(max=1)
     return replace(samples, confidence=confidence)
 

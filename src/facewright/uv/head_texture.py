@@ -61,6 +61,7 @@ def head_texture(
     chart: HeadChart | None = None,
     settings: TextureSettings = TextureSettings(),
     covers: Sequence[Cover] | None = None,
+    besides: Sequence[Cover] | None = None,
     detected: Sequence[Float[Tensor, "478 2"]] | None = None,
 ) -> Float[Tensor, "S S 3"]:
     """Albedo map (linear RGB, row 0 is v = 1) of one person.
@@ -73,6 +74,7 @@ def head_texture(
         chart: ``HeadChart.of(model, settings.size)`` if at hand; made here otherwise.
         settings: how the map is made.
         covers: what lies before the head in each photo, which is not painted on its face; None: nothing.
+        besides: where the background is seen beside the head in each photo; None: not known.
         detected: landmarks seen in each photo, px: the photo's lips and lids go where the fit has its own.
             None: the fit is taken to lie on the photo to the pixel.
 
@@ -94,7 +96,8 @@ def head_texture(
     for row, (photo, fit) in enumerate(zip(photos, fits, strict=True)):  # a map a photo takes 20 MB
         cover = None if covers is None else covers[row]
         shift = None if detected is None else landmark_shift(model, fit, detected[row])
-        samples = unwrap_photo(model, chart.chart, photo, fit, settings=settings, cover=cover, shift=shift)
+        sight = Sight(cover, shift, None if besides is None else besides[row])
+        samples = unwrap_photo(model, chart.chart, photo, fit, settings=settings, sight=sight)
         teeth = max(teeth, shown_brightness(chart.teeth, samples, model_map))
         if not is_grey(samples):
             if detected is not None:
@@ -150,8 +153,7 @@ def unwrap_photo(
     parameters: HeadParameters,
     *,
     settings: TextureSettings = TextureSettings(),
-    cover: Cover | None = None,
-    shift: Float[Tensor, "V 2"] | None = None,
+    sight: Sight | None = None,
     vertices: Float[Tensor, "V 3"] | None = None,
 ) -> UvSamples:
     """What one photo says about the map, with the fitted light divided out.
@@ -162,8 +164,7 @@ def unwrap_photo(
         photo: sRGB.
         parameters: the fit, B = 1.
         settings: how the map is made.
-        cover: what lies before the head.
-        shift: from ``landmark_shift``.
+        sight: what else is known of the photo.
         vertices: mm, head frame, where they are not the fitted head's.
 
     Raises:
@@ -186,5 +187,5 @@ def unwrap_photo(
         parameters.camera,
         illumination=illumination,
         settings=settings.unwrap,
-        sight=Sight(cover, shift),
+        sight=sight or Sight(),
     )

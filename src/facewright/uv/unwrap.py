@@ -39,6 +39,7 @@ class UvSamples:
             ``INSIDE_REACH``; beyond the outline is no skin. None: not known.
         texels_a_pixel: side of a pixel of the photo in texels; 0: not known.
         covered: probability that something lies before the head there; None: nothing does.
+        beside: probability that the background is seen there; None: not known.
     """
 
     color: Float[Tensor, "S S 3"]
@@ -46,6 +47,7 @@ class UvSamples:
     inside: Float[Tensor, "S S 1"] | None = None
     texels_a_pixel: float = 0.0
     covered: Float[Tensor, "S S 1"] | None = None
+    beside: Float[Tensor, "S S 1"] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class UnwrapSettings:
         border: pixels of the photo over which the confidence falls to 0 at its border.
     """
 
-    facing: tuple[float, float] = (0.25, 0.7)
+    facing: tuple[float, float] = (0.2, 0.6)
     shading_floor: float = 0.35
     shading_trust: tuple[float, float] = (0.2, 0.6)
     depth_bias: float = 1.5
@@ -98,10 +100,12 @@ class Sight:
     Attributes:
         cover: what lies before the head; it is told, and lowers no confidence by itself.
         shift: pixels from each vertex's projection to where the photo shows it; None: it shows it there.
+        beside: where the background is seen; likewise.
     """
 
     cover: Cover | None = None
     shift: Float[Tensor, "V 2"] | None = None
+    beside: Cover | None = None
 
 
 def unwrap(
@@ -156,8 +160,11 @@ def unwrap(
     color = torch.where(confidence[:, None] > 0, color, 0)
     inside = front.scatter(_inside_outline(surface, view)[:, None])
     sharpness = 1 / span if span > 0 else 0.0
-    covered = None if sight.cover is None else front.scatter(sight.cover(seen)[:, None])
-    return UvSamples(front.scatter(color), front.scatter(confidence[:, None]), inside, sharpness, covered)
+    covered, beside = (
+        None if look is None else front.scatter(look(seen)[:, None]) for look in (sight.cover, sight.beside)
+    )
+    confidence = front.scatter(confidence[:, None])
+    return UvSamples(front.scatter(color), confidence, inside, sharpness, covered, beside)
 
 
 class SampleBlend:

@@ -57,6 +57,18 @@ def test_what_lies_before_faces_is_told_one_by_one() -> None:
     torch.testing.assert_close(mouth(place), torch.tensor([1.0, 0.0]), atol=1e-4, rtol=0)
 
 
+def test_what_lies_beside_a_face_is_told() -> None:
+    shown = painted(12, 3).probabilities.clone()
+    shown[0, :, 3, 12] = torch.eye(len(CLASSES))[CLASSES.index("background")]
+    shown[0, :, 8, 8] = torch.eye(len(CLASSES))[CLASSES.index("occluder")]
+    (beside,) = FaceSegmentation(shown, FRAME).besides()
+    inside = np.array(
+        [[[12.5 / 16, 3.5 / 16], [8.5 / 16, 8.5 / 16], [5.0, 5.0]]]
+    )  # the last one: beyond the crop
+    places = torch.from_numpy(photo_from_crop(inside, FRAME)[0]).float()
+    torch.testing.assert_close(beside(places), torch.tensor([1.0, 0.0, 0.0]), atol=1e-4, rtol=0)
+
+
 def test_classes_are_asked_for_by_name() -> None:
     segmentation = painted(12, 3)
     assert torch.equal(segmentation.of("face", "eyes"), torch.ones(1, 16, 16))

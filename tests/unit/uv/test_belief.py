@@ -20,6 +20,7 @@ from facewright.uv import (
     unwrap_photo,
 )
 from facewright.uv.chroma import is_grey
+from facewright.uv.unwrap import Sight
 
 NEVER = (50.0, 60.0)
 GULLIBLE = BeliefSettings(
@@ -228,7 +229,7 @@ def test_what_lies_before_the_face_is_not_painted_on_it_but_on_the_scalp(model, 
         return strip[rows, columns].float()
 
     settings = TextureSettings(size=SIZE)
-    known = unwrap_photo(model, head.chart, photo, fit_of(shot), settings=settings, cover=cover)
+    known = unwrap_photo(model, head.chart, photo, fit_of(shot), settings=settings, sight=Sight(cover))
     plain = unwrap_photo(model, head.chart, photo, fit_of(shot), settings=settings)
     assert torch.equal(known.confidence, plain.confidence)
     assert known.covered is not None
@@ -248,3 +249,24 @@ def test_what_lies_before_the_face_is_not_painted_on_it_but_on_the_scalp(model, 
     assert int(tips.sum()) > 50
     assert float(trusted[tips].mean()) < 0.1
     assert float(tight[tips].mean()) > 0.8
+
+
+def test_what_is_surely_face_may_look_unlike_it_and_background_may_not(model, head, truth):
+    """A beard towards the outline is believed where it was judged to be face, background is not."""
+    shot = shoot(model, truth)
+    dark, border = shot.photo.clone(), int(0.6 * shot.photo.shape[2])
+    dark[..., border:] *= 0.5
+    trusted, settings = {}, TextureSettings(size=SIZE)
+    for name, beside in (("unknown", None), ("face", 0.0), ("background", 1.0)):
+        look = None if beside is None else lambda places, value=beside: torch.full((len(places),), value)
+        sight = Sight(lambda places: torch.zeros(len(places)), beside=look)
+        samples = unwrap_photo(model, head.chart, dark, fit_of(shot), settings=settings, sight=sight)
+        unsure = (samples.confidence > 0.3) & (samples.confidence < 0.6) & (head.face > 0.99)
+        side = unsure[..., 0]
+        side[:, : SIZE // 2] = False
+        assert int(side.sum()) > 50
+        found = believed(samples, truth, head).confidence
+        trusted[name] = float((found / samples.confidence.clamp_min(1e-6))[side].mean())
+    assert trusted["face"] > 0.95
+    assert trusted["unknown"] < 0.5
+    assert trusted["background"] == 0

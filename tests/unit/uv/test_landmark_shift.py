@@ -10,6 +10,7 @@ from facewright.models.face_model import LandmarkSet
 from facewright.scene.parameters import HeadParameters
 from facewright.uv import HeadChart, TextureSettings, unwrap_photo
 from facewright.uv.landmark_shift import landmark_shift
+from facewright.uv.unwrap import Sight
 
 SHIFT = torch.tensor([4.0, -3.0])
 
@@ -66,6 +67,8 @@ def test_a_photo_that_lies_beside_the_fit_is_painted_where_its_landmarks_are(mod
     sure = (wanted.confidence > 0.9)[..., 0] & (head.face > 0.99)[..., 0]
     error = []
     for way in (shift, None):
-        found = unwrap_photo(model, head.chart, moved, fit_of(shot), settings=settings, shift=way)
+        found = unwrap_photo(
+            model, head.chart, moved, fit_of(shot), settings=settings, sight=Sight(shift=way)
+        )
         error.append(float((found.color - wanted.color)[sure].abs().mean()))
     assert error[0] < 0.2 * error[1]
