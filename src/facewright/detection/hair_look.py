@@ -19,7 +19,7 @@ from facewright.image.sample import sample_bilinear
 from .crop import crop_from_photo, cut_color_crops, photo_from_crop
 from .segmentation import CLASSES, FaceSegmentation, FaceSegmenter
 
-SIZE = 128  # cells along a side of the map
+SIZE = 96  # cells along a side of the map
 WIDER, RAISED = 1.6, 0.17  # its square, in sides of the segmentation's: side and shift towards the crown
 SECOND = (1.15, 0.22)  # that of a second look, at the crown
 SECOND_TRUST = 0.05  # in it, relative to the first: it learnt on no such squares

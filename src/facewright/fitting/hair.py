@@ -127,7 +127,8 @@ def _smoothest(
     cap: HairCap, target: Float[ndarray, " M"], weight: Float[ndarray, " M"], usual: Float[ndarray, " K"]
 ) -> Float[ndarray, " K"]:
     """The smooth field that is nearest to what the samples tell; outliers lose their weight."""
-    at = cap.spread[cap.samples].toarray()
+    told = weight > 0
+    at, target, weight = cap.spread[cap.samples[told]].toarray(), target[told], weight[told]
     prior = ROUGHNESS * cap.roughness + LOPSIDED * cap.lopsided + HABIT * np.eye(at.shape[1])
     trust, field = weight, np.zeros(at.shape[1])
     for _ in range(ROBUST_ROUNDS):

@@ -19,9 +19,9 @@ from facewright.models.face_model import FaceModel
 
 # Angles (radians from the front, around the vertical axis) and heights above the brows (mm) at them: above
 # the first line hair may lie, above the second short hair lies where nothing is known.
-CORNERS = np.radians([0.0, 25.0, 50.0, 72.0, 100.0, 118.0, 130.0, 180.0])
-LOWEST = np.array([5.0, 0.0, -5.0, -45.0, -127.0, -135.0, -137.0, -140.0])
-SHORT = np.array([40.0, 38.0, 25.0, -5.0, -5.0, -25.0, -78.0, -95.0])
+CORNERS = np.radians([0.0, 25.0, 50.0, 72.0, 98.0, 110.0, 125.0, 180.0])
+LOWEST = np.array([5.0, 0.0, -5.0, -45.0, -127.0, -131.0, -136.0, -140.0])
+SHORT = np.array([40.0, 38.0, 25.0, -5.0, -5.0, -40.0, -80.0, -95.0])
 NO_HAIR = ("inner_mouth", "eye_sockets")
 EARS = ("ear_left", "ear_right")
 RINGS = 3  # of vertices around an ear that are smoothed with it
