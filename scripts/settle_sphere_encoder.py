@@ -5,6 +5,8 @@
 
 Data and folds that are kept out are those of the training (``facewright train sphere``); the file that is
 written is a checkpoint for ``scripts/ship_network.py sphere_encoder``. Takes five minutes of one core.
+Figures are of people kept out of training who are in no verification pair, and of synthetic photos kept out:
+pairs told rightly (%), spreads of faces, distance from the true faces (mm, not aligned) and its cosine.
 """
 
 import argparse
@@ -19,15 +21,18 @@ from numpy import ndarray
 from torch import Tensor
 
 from facewright.core.assets import read_safetensors, write_safetensors
-from facewright.data.aligned_faces import load_crops, trained_people
+from facewright.data.aligned_faces import kept_out_pairs, load_crops, trained_people
 from facewright.data.known_crops import load_known_crops
+from facewright.evaluation.identity_metrics import Metric, pair_similarity, spread, verify
 from facewright.methods.sphere.agreement import AgreementSettings, agree
-from facewright.methods.sphere.encoder import Decoder, SphereEncoder
-from facewright.methods.sphere.known import KnownFaces
+from facewright.methods.sphere.encoder import Decoder, EncoderOutputs, SphereEncoder
+from facewright.methods.sphere.known import KnownFaces, shape_figures
 from facewright.methods.sphere.likeness_start import Examples
 from facewright.methods.sphere.recipe import default_sphere
 from facewright.methods.sphere.start import seen_in
 from ship_network import sphere_encoder
+
+METRICS: tuple[Metric, ...] = ("cosine", "euclidean")
 
 
 def main() -> None:
@@ -39,9 +44,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--crops", type=Path, default=Path("build/recognition_crops.npy"))
     parser.add_argument("--synthetic", type=Path, nargs="+", required=True)
-    parser.add_argument("--rounds", type=int, default=AgreementSettings().rounds)
-    parser.add_argument("--spread", type=float, default=AgreementSettings().spread, help="of people, mm")
-    parser.add_argument("--to", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, nargs="+", default=[AgreementSettings().rounds])
+    parser.add_argument(
+        "--to", type=Path, help="what the last number of rounds gives; only figures if left out"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     network, header = sphere_encoder(options.checkpoint)[0], dict(read_safetensors(options.checkpoint)[1])
@@ -50,8 +56,8 @@ def main() -> None:
         raise SystemExit(
             f"{options.checkpoint} was trained on {told['sphere.model']}, not on the shipped head."
         )
-    crops = load_crops(options.data, options.crops)
-    people = trained_people(crops, told["sphere.kept_out_folds"])
+    crops, folds = load_crops(options.data, options.crops), tuple(told["sphere.kept_out_folds"])
+    people = trained_people(crops, folds)
     rows = np.concatenate([np.array(each) for each in people.values()])
     whose = torch.from_numpy(np.repeat(np.arange(len(people)), [len(each) for each in people.values()]))
     cache = options.crops.with_suffix(".synthetic.npy")
@@ -64,13 +70,41 @@ def main() -> None:
         known=both_sides(encoder, faces.crops.pixels, faces.seen),
         codes=faces.codes[faces.seen],
     )
-    axes, settings = network.axes, AgreementSettings(options.rounds, options.spread)
+    pairs = kept_out_pairs(crops, folds)
+    asked = np.unique(np.concatenate(pairs[:2]))
+    names = np.unique([crops.identity[row] for row in asked], return_inverse=True)[1]
+    sides = [np.searchsorted(asked, side) for side in pairs[:2]]
+    kept = both_sides(encoder, crops.pixels, asked)
+    held = both_sides(encoder, faces.crops.pixels, faces.held)
+    axes, vertices = network.axes, int(sphere.region.sum())
     decoder = Decoder.of(sphere.face_model, axes.deviations, float(axes.scale))
-    agree(encoder, examples, decoder, int(sphere.region.sum()), settings)
-    told |= {f"agreement.{name}": value for name, value in asdict(settings).items()}
-    header |= {"settings": json.dumps(told), "metrics": "{}", "curve": "[]"}  # the run's are of its own map
-    write_safetensors(options.to, network.state_dict(), header)
-    print(f"{options.to}: {len(rows)} photos of {len(people)} people, {len(faces.seen)} known faces")
+    own = {name: value.clone() for name, value in encoder.state_dict().items()}
+    for rounds in options.rounds:
+        encoder.load_state_dict(own)
+        settings = AgreementSettings(rounds)
+        agree(encoder, examples, decoder, vertices, settings)
+        codes = codes_of(encoder, decoder, kept).double().numpy()
+        first, second = (codes[side] for side in sides)
+        alike = {metric: pair_similarity(first, second, metric) for metric in METRICS}
+        found = {f"kept_out_{name}": 100 * verify(each, pairs[2]).accuracy for name, each in alike.items()}
+        apart = spread(codes / vertices**0.5, names)
+        found |= {"within_mm": apart.within, "between_mm": apart.between, "ratio": apart.ratio}
+        found |= shape_figures(codes_of(encoder, decoder, held), faces.codes[faces.held], vertices)
+        print(rounds, json.dumps({name: round(value, 3) for name, value in found.items()}), flush=True)
+        told |= {f"agreement.{name}": value for name, value in asdict(settings).items()}
+        # The run's figures are of its own map.
+        header |= {"settings": json.dumps(told), "metrics": json.dumps(found), "curve": "[]"}
+    if options.to:
+        write_safetensors(options.to, network.state_dict(), header)
+
+
+def codes_of(encoder: SphereEncoder, decoder: Decoder, seen: Float[Tensor, "P S"]) -> Float[Tensor, "P D"]:
+    """Codes of what was seen in crops and their mirror images together."""
+    features = encoder.settings.features
+    with torch.no_grad():
+        code = encoder.identity(seen[:, :features], seen[:, features:])
+        outputs = EncoderOutputs(code, encoder.heads(seen[:, features:]))
+        return decoder.decode(outputs, encoder.settings, encoder.mixing).code
 
 
 def both_sides(
