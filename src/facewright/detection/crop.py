@@ -1,5 +1,7 @@
 """Square, roll-normalised crops: where they lie in a photo and how their pixels are read."""
 
+import math
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -50,9 +52,7 @@ def crop_from_photo(
 
 def luma(photo: Float[Tensor, "3 H W"]) -> Float[Tensor, "H W"]:
     """Grey sRGB values (ITU-R BT.601)."""
-    red, green, blue = LUMA_WEIGHTS
-    grey = photo[0] * red
-    return grey.add_(photo[1], alpha=green).add_(photo[2], alpha=blue)
+    return (photo.new_tensor(LUMA_WEIGHTS) @ photo.flatten(1)).view(photo.shape[1:])
 
 
 def halve(image: Float[Tensor, "1 C H W"]) -> Float[Tensor, "1 C h w"]:
@@ -79,23 +79,41 @@ def cut_color_crops(
 ) -> Float[Tensor, "B C S S"]:
     """``cut_crops`` of all channels."""
     levels = np.floor(np.log2(np.maximum(frames[:, 2] / size / 1.15, 1.0))).astype(int)
-    halved = [photo[None]]
-    for _ in range(int(levels.max(initial=0))):
-        if min(halved[-1].shape[-2:]) < 2:
-            break
-        halved.append(halve(halved[-1]))
     crops = photo.new_empty((len(frames), len(photo), size, size))
     for level in np.unique(levels):
         chosen = np.flatnonzero(levels == level)
-        depth = min(int(level), len(halved) - 1)
-        grid = sampling_grid(frames[chosen] / [2.0**depth, 2.0**depth, 2.0**depth, 1.0], size, halved[depth])
+        depth = min(
+            int(level), max(min(photo.shape[-2:]) - 1, 0).bit_length()
+        )  # as often as it can be halved
+        near, corner = _part_around(photo, frames[chosen], 2**depth)
+        for _ in range(depth):
+            near = halve(near)
+        placed = (frames[chosen] - [*corner, 0, 0]) / [2.0**depth, 2.0**depth, 2.0**depth, 1.0]
         # The crops of one level stand below each other in one grid, so that they are read in one call.
         read = functional.grid_sample(
-            halved[depth], grid[None], mode="bilinear", padding_mode="border", align_corners=False
+            near,
+            sampling_grid(placed, size, near)[None],
+            mode="bilinear",
+            padding_mode="border",
+            align_corners=False,
         )
         stacked = read.view(len(photo), len(chosen), size, size).transpose(0, 1)
         crops[torch.from_numpy(chosen).to(photo.device)] = stacked
     return crops
+
+
+def _part_around(
+    photo: Float[Tensor, "C H W"], frames: Float[np.ndarray, "B 4"], block: int
+) -> tuple[Float[Tensor, "1 C h w"], tuple[int, int]]:
+    """The part of a photo that crops read, in whole blocks of pixels, and its corner (x, y)."""
+    reach = frames[:, 2] * (0.5 * math.sqrt(2)) + 2 * block
+    spans = []
+    for axis, length in ((0, photo.shape[2]), (1, photo.shape[1])):
+        low, high = (frames[:, axis] - reach).min() // block, -((frames[:, axis] + reach).max() // -block)
+        first = min(max(int(low), 0), (length - 1) // block) * block
+        spans.append((first, min(max(int(high) * block, first + block), length)))
+    (left, right), (top, bottom) = spans
+    return photo[None, :, top:bottom, left:right], (left, top)
 
 
 def sampling_grid(
@@ -108,7 +126,7 @@ def sampling_grid(
     u, v = axis[None, None, :], axis[None, :, None]
     cos, sin = side * np.cos(roll), side * np.sin(roll)
     # grid_sample without aligned corners puts -1 and 1 on the outer edges, as our pixel frame does.
-    columns = (x + u * cos - v * sin) * (2.0 / width) - 1.0
-    rows = (y + u * sin + v * cos) * (2.0 / height) - 1.0
-    grid = np.stack([columns, rows], -1).reshape(-1, size, 2)
-    return torch.from_numpy(grid).to(image.device, image.dtype)
+    grid = np.empty((len(frames), size, size, 2), np.float32)
+    np.subtract((x + u * cos) * (2 / width) - 1, v * sin * (2 / width), out=grid[..., 0], casting="same_kind")
+    np.add((y + u * sin) * (2 / height) - 1, v * cos * (2 / height), out=grid[..., 1], casting="same_kind")
+    return torch.from_numpy(grid.reshape(-1, size, 2)).to(image.device, image.dtype)

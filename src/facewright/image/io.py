@@ -177,7 +177,7 @@ def photograph_from_array(pixels: np.ndarray, name: str = "photo") -> Photograph
 
 
 def photograph_from_tensor(pixels: Tensor, name: str = "photo") -> Photograph:
-    """Take a picture that is already in memory, on its device.
+    """Take a picture that is already in memory, on its device; one that needs no change is not copied.
 
     Args:
         pixels: (3, H, W) RGB, floating point in [0, 1], sRGB.
@@ -192,7 +192,7 @@ def photograph_from_tensor(pixels: Tensor, name: str = "photo") -> Photograph:
 
     def strip(first: int, last: int) -> Tensor:
         values = pixels[:, first:last].float()
-        low, high = float(values.min()), float(values.max())
+        low, high = (float(value) for value in values.aminmax())
         if not (low >= 0 and high <= 1):
             raise ImageError(f"expected a tensor of values in [0, 1], sRGB; got {low:g} to {high:g}.")
         return values
@@ -207,13 +207,14 @@ def _from_strips(strip: Callable[[int, int], Tensor], size: tuple[int, int], nam
     factor = max(1, max(size) // limits.working_side)
     parts = [strip(first, last) for first, last in _strips(size, factor)]
     if factor > 1:
-        parts = [avg_pool2d(part, factor, ceil_mode=True) for part in parts]
+        parts = [avg_pool2d(part, factor, ceil_mode=True).clamp(0, 1) for part in parts]
     tensor = (torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]).expand(3, -1, -1)
     if max(tensor.shape) > limits.working_side:
         fitted = _fitted(size, limits.working_side)
-        tensor = interpolate(tensor[None], fitted, mode="bilinear", align_corners=False, antialias=True)[0]
+        shrunk = interpolate(tensor[None], fitted, mode="bilinear", align_corners=False, antialias=True)
+        tensor = shrunk[0].clamp(0, 1)
     scale = max(size) / max(tensor.shape[-2:])
-    return Photograph(tensor.clamp(0, 1).contiguous(), size, scale, name=name)
+    return Photograph(tensor.contiguous(), size, scale, name=name)
 
 
 def photograph_of(photo: Path | str | np.ndarray | Tensor | Photograph) -> Photograph:

@@ -4,6 +4,7 @@ import torch
 from facewright.detection.crop import (
     CROP_MARGIN,
     crop_from_photo,
+    cut_color_crops,
     cut_crops,
     frames_from_landmarks,
     halve,
@@ -81,3 +82,30 @@ def test_luma_weighs_the_channels_and_leaves_the_photo_alone():
     grey = luma(photo)
     torch.testing.assert_close(grey, torch.einsum("chw,c->hw", photo, torch.tensor([0.299, 0.587, 0.114])))
     assert torch.equal(photo, before)
+
+
+def test_a_crop_that_shrinks_reads_the_whole_photo_halved():
+    generator = torch.Generator().manual_seed(0)
+    photo = torch.rand(3, 203, 301, generator=generator)
+    # Inside; over each border, turned; outside; wider than the photo.
+    places = [
+        (150, 100, 0.3),
+        (20, 190, 2.0),
+        (300, 5, -1.0),
+        (150, -90, 0.0),
+        (400, 130, 0.7),
+        (140, 90, 1.0),
+    ]
+    for (x, y, roll), side in zip(places, (70.0, 80.0, 90.0, 60.0, 100.0, 600.0), strict=True):
+        frame = np.array([[x, y, side, roll]])
+        depth = int(np.log2(side / 16 / 1.15))
+        halved = photo[None]
+        for _ in range(depth):
+            halved = halve(halved)
+        smaller = frame / [2.0**depth, 2.0**depth, 2.0**depth, 1.0]
+        whole, aside = (
+            cut_color_crops(halved[0], smaller + shift * np.array([1, 1, 0, 0]), 16) for shift in (0, 1)
+        )
+        crop = cut_color_crops(photo, frame, 16)
+        torch.testing.assert_close(crop, whole, atol=1e-4, rtol=0)
+        assert not torch.allclose(crop, aside, atol=1e-2)  # the control
