@@ -16,10 +16,12 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from evaluation_data.hand_points import HandFace, load_hand_faces
-from evaluation_data.scenes import build_scene
+from evaluation_data.scenes import backdrop, build_scene
 from facewright.detection import FaceDetector, FaceLandmarker, Landmarks, detect
 from facewright.detection.mediapipe import MediaPipeLandmarker
 from facewright.detection.points import OUTER_EYES
+from facewright.detection.turned import find_turned
+from facewright.pipeline.finder import ShippedFinder
 from training_data.canvases import load_textures
 from training_data.photos import PhotoSet, load_photos
 
@@ -82,6 +84,19 @@ def evaluate_scenes(
         "detector_alone_recall": alone_found / total, "detector_alone_false_per_image": alone_false / count,
     }  # fmt: skip
     return result | {f"recall_{name}_px": hit / max(n, 1) for name, (hit, n) in hits.items()}
+
+
+def evaluate_faceless(photos: PhotoSet, finder: ShippedFinder, count: int) -> dict[str, float]:
+    """Scenes without any face: in how many one is seen upright, and else after the three quarter turns."""
+    rng, textures = np.random.default_rng(21), load_textures()
+    upright, turned = 0, 0
+    for _ in range(count):
+        photo = photo_tensor(backdrop(photos, textures, rng))
+        if finder(photo):
+            upright += 1
+        elif find_turned(finder, photo):
+            turned += 1
+    return {"scenes": count, "upright_share": upright / count, "turned_share": turned / count}
 
 
 def nearest_face(
@@ -217,6 +232,9 @@ def main() -> None:
     if options.scenes:
         report["scenes"] = evaluate_scenes(kept_out, detector, landmarker, options.scenes)
         print(json.dumps({"scenes": _rounded(report["scenes"])}), flush=True)
+        finder = ShippedFinder(detector, landmarker)
+        report["faceless"] = evaluate_faceless(kept_out, finder, options.scenes)
+        print(json.dumps({"faceless": _rounded(report["faceless"])}), flush=True)
     report["kept_out"], rows = evaluate_kept_out(kept_out, detector, landmarker, options.photos)
     print(json.dumps({"kept_out": _rounded(report["kept_out"])}), flush=True)
     if options.sheet:

@@ -13,7 +13,7 @@ from . import warp
 from .photos import PhotoSet
 
 TEXTURES = (
-    "brick", "camera", "chelsea", "clock_motion", "coffee", "coins", "grass", "gravel", "hubble_deep_field",
+    "brick", "chelsea", "clock_motion", "coffee", "coins", "grass", "gravel", "hubble_deep_field",
     "moon", "motorcycle_left", "page", "rocket", "text", "ihc", "cell",
 )  # fmt: skip
 FACE_SIZES = (9.0, 230.0)  # px of a canvas, extent of the landmarks
