@@ -1,5 +1,6 @@
 """What every test shares: shape checks on every call, the two portraits, the material folder."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -8,6 +9,9 @@ from jaxtyping import install_import_hook
 
 # Before anything of facewright is imported: each annotated call then checks shapes and types.
 install_import_hook("facewright", "beartype.beartype")
+
+# Whether a run of the tests compiles kernels depends on the runs before it: what tests read must not.
+logging.getLogger("facewright.kernels").disabled = True
 
 REPOSITORY = Path(__file__).parent.parent
 # Processes that tests start import the same checkout.

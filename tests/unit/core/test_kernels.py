@@ -28,6 +28,7 @@ def two_more(value):
 def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
     """What was said since it was last asked for."""
     monkeypatch.setattr(config, "CACHE_DIR", "")
+    monkeypatch.setattr(logger("kernels"), "disabled", False)
     package = logger()
     before = package.handlers[:], package.level, package.propagate
     log_to_terminal(verbose=False)
