@@ -66,7 +66,7 @@ def main() -> None:
     examples = Examples(
         seen=both_sides(encoder, crops.pixels, rows),
         people=whose,
-        chances=torch.ones(len(rows)),
+        chances=torch.bincount(whose)[whose].float() ** -told["sphere.share"],
         known=both_sides(encoder, faces.crops.pixels, faces.seen),
         codes=faces.codes[faces.seen],
     )

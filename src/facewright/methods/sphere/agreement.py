@@ -46,8 +46,8 @@ def agree(
 
     Args:
         encoder: with a map that tells people apart.
-        examples: of people, each of whom counts by the root of the number of photos, and of known faces;
-            a photo and its mirror image are one example.
+        examples: of people, whose photos weigh as their chances, and of known faces; a photo and its mirror
+            image are one example.
         decoder: of the encoder.
         vertices: of the face.
         settings: how.
@@ -57,12 +57,11 @@ def agree(
     """
     everything = torch.cat([examples.seen, examples.known])
     spread = everything.std(0) + LEAST_STD
-    count = torch.bincount(examples.people)[examples.people]
-    several = count > 1
+    several = torch.bincount(examples.people)[examples.people] > 1
     if not bool(several.any()):
         raise InputError("expected people with two photos at least: nothing tells what photos share.")
     people = torch.unique(examples.people[several], return_inverse=True)[1]
-    weight = count[several].double() ** -0.5
+    weight = examples.chances[several].double()
     share = settings.known / len(examples.known)
     weight = torch.cat([weight / weight.sum(), torch.full((len(examples.known),), share).to(weight)])
     values = torch.cat([examples.seen[several], examples.known]) / spread
