@@ -17,7 +17,7 @@ COARSE = 8  # texels a side of the blocks in which places are chosen
 LEAST_BLOCKS = 64  # seen ones that tell what skin is like
 LEAST_WANTED = 0.01  # of a piece
 LEAST_SQUARES = 0.25  # of the windows' weights, below which detail fades
-STRETCH = (0.5, 2.0)  # of a piece
+STRETCH = (0.5, 3.0)  # of a piece
 
 
 @dataclass(frozen=True)
