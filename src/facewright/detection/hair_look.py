@@ -45,20 +45,29 @@ class HairLook:
     Attributes:
         shares: probability that nothing of the head and its hair is seen, and that hair (or a hat) is;
             whether the photo shows the place at all.
+        colors: sRGB.
         frame: where the map lies in the photo (centre x, centre y, side in px, roll in radians).
     """
 
     shares: Float[Tensor, "3 S S"]
+    colors: Float[Tensor, "3 S S"]
     frame: Float[ndarray, "4"]
 
     def at(
         self, pixels: Float[ndarray, "N 2"]
     ) -> tuple[Float[ndarray, " N"], Float[ndarray, " N"], Bool[ndarray, " N"]]:
         """Probabilities of nothing and of hair at pixels of the photo, and whether they are known there."""
-        cells = torch.from_numpy(crop_from_photo(pixels[None], self.frame[None])[0] * self.shares.shape[-1])
-        read = sample_bilinear(self.shares[None], cells.to(self.shares)[None], outside="zeros")[0]
-        beyond, hair, known = read.double().numpy().T
+        beyond, hair, known = self._read(self.shares, pixels).T
         return beyond, hair, known > 0.9
+
+    def color(self, pixels: Float[ndarray, "N 2"]) -> Float[ndarray, "N 3"]:
+        """Colours (sRGB) at pixels of the photo, of a cell's width."""
+        return self._read(self.colors, pixels)
+
+    def _read(self, planes: Tensor, pixels: Float[ndarray, "N 2"]) -> Float[ndarray, "N C"]:
+        cells = torch.from_numpy(crop_from_photo(pixels[None], self.frame[None])[0] * planes.shape[-1])
+        read = sample_bilinear(planes[None], cells.to(planes)[None], outside="zeros")[0]
+        return read.double().numpy()
 
     def hair(self, pixels: Float[Tensor, "N 2"]) -> Float[Tensor, " N"]:
         """Probability of hair at pixels where the head is: what is no background there."""
@@ -87,7 +96,8 @@ def look_for_hair(
     near, shares = _looks(first, second, pixels)
     height, width = photo.shape[1:]
     inside = ((pixels > 1) & (pixels < [width - 1, height - 1])).all(1)
-    features = _features(cut_color_crops(photo.float(), frame[None], SIZE)[0], middles)
+    crop = cut_color_crops(photo.float(), frame[None], SIZE)[0].cpu()
+    features = _features(crop, middles)
     head = (shares[:, 1:OCCLUDER].sum(1) > FACE) & near
     hair = (shares[:, OCCLUDER] > SURE) & near & inside & _within(dome, pixels)
     empty = (shares[:, BACKGROUND] > SURE) & near & inside
@@ -100,7 +110,7 @@ def look_for_hair(
     # Above the first look's square no skin is expected: what is no background is hair.
     share = np.where(near, shares[:, OCCLUDER] / (1 - shares[:, BACKGROUND]).clip(1e-3), 1.0)
     planes = np.stack([beyond, share * (1 - beyond), inside]).reshape(3, SIZE, SIZE)
-    return HairLook(torch.from_numpy(planes).float(), frame)
+    return HairLook(torch.from_numpy(planes).float(), crop, frame)
 
 
 def _moved(frame: Float[ndarray, "4"], wider: float, raised: float) -> Float[ndarray, "4"]:
@@ -127,7 +137,7 @@ def _looks(
 
 
 def _features(crop: Float[Tensor, "3 S S"], middles: Float[ndarray, "N 2"]) -> Float[ndarray, "N 6"]:
-    color = crop.flatten(1).T.cpu().double().numpy()
+    color = crop.flatten(1).T.double().numpy()
     luma = color.mean(1, keepdims=True)
     return np.concatenate(
         [luma / LUMA_STEP, (color - luma) / CHROMA_STEP, (middles - 0.5) / PLACE_STEP], axis=1

@@ -16,6 +16,10 @@ SIDES = (np.radians(60.0), np.radians(120.0))  # angles at which hair hangs besi
 SLICE = 8.0  # mm of height that are judged together
 TOP = 20.0  # mm above the brows, from where hair is followed down
 HANGS = 0.4  # share of hair with which it goes on further down
+LEAST_SCALP = 0.06  # of it that must be seen
+DARK = 0.05  # added to sRGB values before the logarithm
+# Deviations (log) from the colour of the hair on the scalp; what hangs lies in the shade.
+BRIGHTER, DARKER, OTHER_HUE = (0.4, 0.8), (1.3, 2.0), (0.3, 0.6)
 LEAST_HAIR = 0.25  # share of the scalp that is seen under hair
 HIDES = 0.7  # share of hair on an ear with which it lies under hair
 BELOW = (-8.0, 4.0)  # mm around its end
@@ -52,8 +56,9 @@ def hair_cover(
     # The head is there: a place that looks like the background was not judged.
     seen = ((facing - low) / (high - low)).clip(0, 1) * known * (1 - beyond) ** 2
     scalp = cap.over_short > 0
-    if seen[scalp] @ share[scalp] < LEAST_HAIR * max(float(seen[scalp].sum()), LEAST_SEEN):
+    if seen[scalp] @ share[scalp] < LEAST_HAIR * max(float(seen[scalp].sum()), LEAST_SCALP * scalp.sum()):
         return None
+    share = np.where(scalp, share, share * _like(view.look.color(pixels), seen * share * scalp))
     cover = seen * share + (1 - seen) * _carried_on(view, seen, share)
     hides = []
     angle, off = np.abs(cap.angle), ((head - view.points) * view.outward).sum(1)
@@ -68,7 +73,8 @@ def hair_cover(
         middle, shown = np.median(cap.height[ear]) + SLICE, seen[ear].sum()
         if end < middle and shown > LEAST_EAR and (seen[ear] @ share[ear]) / shown > HIDES:
             hides.append(ear & (cap.height > end))
-            cover = np.where(ear, hides[-1], cover)
+            closed = around & (cap.height > end) & (cover > HANGS)
+            cover = np.where(ear, hides[-1], np.where(closed, 1.0, cover))
         elif end < middle:  # hair hangs behind it
             before = around & (angle < np.median(angle[ear])) & (cap.over_short < 0)
             cover = np.where(ear | before, 0.0, cover)
@@ -81,6 +87,16 @@ def hair_cover(
     for hidden in hides:
         rise = _over(view, hidden, off, rise)
     return rise, cover
+
+
+def _like(color: Float[ndarray, "N 3"], hair: Float[ndarray, " N"]) -> Float[ndarray, " N"]:
+    """How far colours can be those of the hair (weights): what hangs beside a face may be a wall."""
+    logs = np.log(color + DARK)
+    away = logs - np.median(logs[hair > 0.5 * hair.max()], axis=0)
+    tone = away.mean(1)
+    hue = np.abs(away - tone[:, None]).max(1)
+    odd = np.maximum(_ramp(tone, BRIGHTER), _ramp(-tone, DARKER))
+    return (1 - odd) * (1 - _ramp(hue, OTHER_HUE))
 
 
 def _carried_on(

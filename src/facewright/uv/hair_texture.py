@@ -24,7 +24,7 @@ SEEN = (0.05, 0.4)  # confidences from which on the photo tells whether there is
 SURE = (0.55, 0.85)  # shares of hair whose colour is believed
 ODD = (0.4, 0.8)  # deviations (log) from the hair's colour that are doubted...
 OUTLINE = (8.0, 25.0)  # ... this near (mm) to the outline of the head in the photo
-WHOLE, WHOLE_ROUNDS = (0.6, 0.8), 30  # shares around, deep in the hair, where there are no holes
+WHOLE, ISLAND, WHOLE_ROUNDS = (0.6, 0.8), (0.05, 0.2), 30  # shares of hair around
 EDGE = (0.4, 0.6)  # shares of hair between which the shell's border lies
 COARSE = 4  # texels of a block in which colour is carried on
 WIDE = 1 / 40  # half width of the mean that holds no strands, as a fraction of the map
@@ -88,7 +88,8 @@ def hair_map(chart: HairChart, shell: HairShell, samples: UvSamples, count: int)
     seen = smoothstep(samples.confidence, SEEN)
     # What is seen is finer, but whether an ear lies free is told by all of it.
     cover = torch.lerp(cover, samples.covered, seen * (1 - ear))
-    cover = torch.maximum(cover, smoothstep(wide, WHOLE) * (1 - ear))
+    # No holes deep in the hair, and no islands far from it.
+    cover = torch.maximum(cover * smoothstep(wide, ISLAND), smoothstep(wide, WHOLE) * (1 - ear))
     logs = (samples.color + OFFSET).log()
     trust = samples.confidence * smoothstep(samples.covered, SURE)
     trust = trust * _like_the_rest(logs, trust, samples.inside)

@@ -50,7 +50,7 @@ def look_at(subject, rise, *, bald=False):
     bare = head.covered[0] & ~(hair.covered[0] & (hair.depth[0] < head.depth[0]))
     over = hair.covered[0] & ~bare
     shares = torch.stack([~(bare | over), over & (not bald), torch.ones(SIZE, SIZE)]).float()
-    return HairLook(shares, np.array([SIZE / 2, SIZE / 2, SIZE, 0.0]))
+    return HairLook(shares, torch.full((3, SIZE, SIZE), 0.4), np.array([SIZE / 2, SIZE / 2, SIZE, 0.0]))
 
 
 def risen(subject, shell):
