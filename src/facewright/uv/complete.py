@@ -53,7 +53,7 @@ class CompletionSettings:
     highlight_gain: float = 0.4
     even: float = 0.8
     hardly: tuple[float, float] = (0.5, 1.0)
-    wide: float = 1 / 24
+    wide: float = 1 / 48
     unlike: tuple[float, float] = (0.35, 0.8)
     coarse: int = 4
     border: int = 3

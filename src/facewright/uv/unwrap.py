@@ -64,7 +64,7 @@ class UnwrapSettings:
         border: pixels of the photo over which the confidence falls to 0 at its border.
     """
 
-    facing: tuple[float, float] = (0.2, 0.6)
+    facing: tuple[float, float] = (0.2, 0.7)
     shading_floor: float = 0.35
     shading_trust: tuple[float, float] = (0.2, 0.6)
     depth_bias: float = 1.5
