@@ -43,13 +43,16 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--method", default="sphere", choices=("fit", "specular", "sphere"))
     parser.add_argument("--weights", type=Path, help="of the method")
+    parser.add_argument(
+        "--model", type=Path, help="a face model whose directions are asked, such as the sphere"
+    )
     parser.add_argument("--annotation", default="original", choices=("original", "reannotated"))
     parser.add_argument("--out", type=Path, help="folder for the curve of aflw2000")
     options = parser.parse_args()
     if options.out and options.name != "aflw2000":
         parser.error("--out belongs to aflw2000: the others have no curve.")
     try:
-        reader = IdentityReader.load(options.method, options.weights)
+        reader = IdentityReader.load(options.method, options.weights, model_file=options.model)
         if options.name == "aflw2000":
             photos = read_aflw2000(options.folder, options.annotation)
             title = f"AFLW2000-3D ({options.annotation}), {options.method}"
