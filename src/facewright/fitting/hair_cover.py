@@ -20,6 +20,7 @@ LEAST_SCALP = 0.06  # of it that must be seen
 DARK = 0.05  # added to sRGB values before the logarithm
 # Deviations (log) from the colour of the hair on the scalp; what hangs lies in the shade.
 BRIGHTER, DARKER, OTHER_HUE = (0.4, 0.8), (1.3, 2.0), (0.3, 0.6)
+CLOSED = 0.15  # share of hair around such an ear that is no hole
 LEAST_HAIR = 0.25  # share of the scalp that is seen under hair
 HIDES = 0.7  # share of hair on an ear with which it lies under hair
 BELOW = (-8.0, 4.0)  # mm around its end
@@ -27,7 +28,7 @@ LEAST_SEEN, LEAST_EAR = 0.5, 2.0  # vertices of a slice, and of an ear, that tel
 OUT = 1.5  # mm off the smooth skin: the ear itself
 REACH = 30.0  # mm around an ear over which the shell is lifted above it
 ROOM = 1.0  # mm between them
-SOFT_ROUNDS, TUCK_ROUNDS = 4, 10  # of averaging with the vertices around
+SOFT_ROUNDS, TUCK_ROUNDS = 12, 10  # of averaging with the vertices around
 THICK = 3.0  # mm that hair stands at least
 TUCKED = (0.4, 1.0)  # shares of hair around between which the shell leaves the skin
 
@@ -73,7 +74,7 @@ def hair_cover(
         middle, shown = np.median(cap.height[ear]) + SLICE, seen[ear].sum()
         if end < middle and shown > LEAST_EAR and (seen[ear] @ share[ear]) / shown > HIDES:
             hides.append(ear & (cap.height > end))
-            closed = around & (cap.height > end) & (cover > HANGS)
+            closed = around & (cap.height > end) & (cover > CLOSED)
             cover = np.where(ear, hides[-1], np.where(closed, 1.0, cover))
         elif end < middle:  # hair hangs behind it
             before = around & (angle < np.median(angle[ear])) & (cap.over_short < 0)
