@@ -34,5 +34,9 @@ def test_a_photo_becomes_the_same_head(on_the_cpu: Reconstruction, device, tmp_p
     ):
         off = (found.cpu() - expected).abs().max()
         assert off < close, f"{name}: {off}"
+    assert on_the_cpu.hair is not None
+    assert head.hair is not None
+    off = (head.hair.shell.offset.cpu() - on_the_cpu.hair.shell.offset).norm(dim=1).max()
+    assert off < 0.5, f"hair: {off} mm"
     head.save(tmp_path / "head")
     assert (tmp_path / "head" / "head.glb").stat().st_size > 1e5

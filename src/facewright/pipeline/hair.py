@@ -1,5 +1,6 @@
 """The hair of a head: a shell over it, found in one photo."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ from facewright.export.maps import texture_from_linear
 from facewright.fitting.hair import fit_hair
 from facewright.fitting.hair_view import hair_dome
 from facewright.geometry.mesh import Topology
+from facewright.image.color import lacks_color, linear_from_srgb
 from facewright.models.face_model import FaceModel
 from facewright.models.hair_cap import HairCap, HairShell
 from facewright.scene.parameters import HeadParameters
@@ -90,6 +92,25 @@ class HairFinder:
         return HeadHair(shell, hair_map(self.chart, shell, samples, len(head)))
 
 
-def most_frontal(fits: list[HeadParameters]) -> int:
-    """Which photo of a person shows the hair's outline on both sides."""
-    return int(torch.stack([fit.pose.away()[0] for fit in fits]).argmin())
+def photo_of_hair(
+    fits: Sequence[HeadParameters],
+    photos: Sequence[Float[Tensor, "3 _ _"]],
+    points: Float[Tensor, "B 478 2"],
+) -> int:
+    """Which photo of a person the hair is taken from: the most frontal one whose face has colour.
+
+    From the front the outline is seen on both sides. Of grey photos alone it is the most frontal.
+    """
+    order = torch.stack([fit.pose.away()[0] for fit in fits]).argsort().tolist()
+    if len(order) == 1:
+        return 0
+    for row in order:
+        photo = photos[row]
+        low, high = (
+            points[row].amin(0).floor().long().clamp_min(0).tolist(),
+            points[row].amax(0).long().tolist(),
+        )
+        face = photo[:, low[1] : high[1] + 1, low[0] : high[0] + 1].flatten(1).T
+        if not lacks_color(linear_from_srgb(face)):
+            return row
+    return order[0]

@@ -31,7 +31,7 @@ from facewright.models.lip_seam import LipSeam, lip_seam
 from facewright.models.storage import load_face_model
 from facewright.pipeline.doubts import doubts
 from facewright.pipeline.finder import Finder, ShippedFinder, find_faces
-from facewright.pipeline.hair import HairFinder, HeadHair, most_frontal
+from facewright.pipeline.hair import HairFinder, HeadHair, photo_of_hair
 from facewright.pipeline.methods import load_method
 from facewright.pipeline.result import Reconstruction
 from facewright.pipeline.settings import ReconstructionSettings
@@ -277,7 +277,7 @@ class Reconstructor:
         hair = None
         if self.hair is not None:
             with clock.stage("hair"):
-                row = most_frontal(parameters)
+                row = photo_of_hair(parameters, pixels, points)
                 hair = self.hair.find(pixels[row], parameters[row], looks[row])
         return singles, albedo, hair
 
