@@ -57,7 +57,7 @@ class BeliefSettings:
     glare: tuple[float, float] = (0.5, 0.9)
     teeth: tuple[float, float] = (0.25, 0.5)
     teeth_tone: tuple[float, float] = (0.1, 0.3)
-    surely: tuple[float, float] = (0.1, 0.3)
+    surely: tuple[float, float] = (0.06, 0.15)
     fringe: float = 1 / 100
     cavity: tuple[float, float] = (0.9, 1.4)
     covered: tuple[float, float] = COVERED

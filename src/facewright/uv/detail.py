@@ -12,6 +12,7 @@ from facewright.image.pyramid import blur, enlarge, shrink
 from facewright.image.smoothstep import smoothstep
 from facewright.uv.complete import OFFSET
 from facewright.uv.head_chart import HeadChart
+from facewright.uv.unwrap import UvSamples
 
 COARSE = 8  # texels a side of the blocks in which places are chosen
 LEAST_BLOCKS = 64  # seen ones that tell what skin is like
@@ -32,6 +33,8 @@ class DetailSettings:
             glasses, strands of hair, edges of a beard), from which on it is one less, and not at all.
         largest: times the typical detail that detail may be.
         whole: least share of a piece that is an example.
+        pixel: sides of the photos' pixels, as fractions of the map, from which on they show less of the skin
+            than of their own noise, and none of it.
         seed: of the choice of pieces.
     """
 
@@ -41,13 +44,14 @@ class DetailSettings:
     odd: tuple[float, float] = (1.5, 3.0)
     largest: float = 2.5
     whole: float = 0.5
+    pixel: tuple[float, float] = (1 / 200, 1 / 100)
     seed: int = 0
 
 
 def continue_detail(
     chart: HeadChart,
     albedo: Float[Tensor, "S S 3"],
-    confidence: Float[Tensor, "S S 1"],
+    samples: UvSamples,
     settings: DetailSettings = DetailSettings(),
 ) -> Float[Tensor, "S S 3"]:
     """The map with the detail of its seen skin also on the skin that is not seen; as it was if none is seen.
@@ -58,7 +62,7 @@ def continue_detail(
     Args:
         chart: of the head.
         albedo: linear RGB, complete.
-        confidence: how well the photos show it.
+        samples: what the photos show of it.
         settings: how it is continued.
 
     **Source:** Heitz and Neyret 2018, High-Performance By-Example Noise using a Histogram-Preserving Blending
@@ -72,7 +76,9 @@ def continue_detail(
         return albedo
     # The rest of the map is neither an example nor wanted.
     rows = slice(int(rows[0]) // COARSE * COARSE, int(rows[-1]) + 1)
-    wanted = (chart.grained * (1 - _known(chart, confidence)))[rows]
+    resolved = 1 - smoothstep(torch.tensor(samples.texels_a_pixel / chart.chart.size), settings.pixel)
+    confidence = samples.confidence
+    wanted = (float(resolved) * chart.grained * (1 - _known(chart, confidence)))[rows]
     logs = (albedo[rows] + OFFSET).log()
     examples = _examples(logs, chart.plain[rows] * smoothstep(confidence[rows], settings.seen), settings)
     if examples is None:

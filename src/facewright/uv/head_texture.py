@@ -19,7 +19,7 @@ from facewright.uv.chroma import calm_chroma, is_grey, without_color
 from facewright.uv.complete import CompletionSettings, complete
 from facewright.uv.detail import DetailSettings, continue_detail
 from facewright.uv.head_chart import HeadChart
-from facewright.uv.iris import draw_irises, seen_iris
+from facewright.uv.iris import draw_irises, likely_iris, seen_iris
 from facewright.uv.landmark_shift import landmark_shift
 from facewright.uv.teeth import draw_teeth, likely_brightness, shown_brightness
 from facewright.uv.unwrap import Illumination, SampleBlend, Sight, UnwrapSettings, UvSamples, unwrap
@@ -90,8 +90,6 @@ def head_texture(
             f"the chart has {chart.chart.size} texels a side, the settings ask for {settings.size}."
         )
     model_map = bake(chart.chart, model.diffuse_albedo(fits[0].diffuse)[0], gutter=False)  # filled at the end
-    # Honest grey: a grey photo does not tell the colour of skin, so none is made up.
-    grey_map = luminance(model_map)[..., None].expand(-1, -1, 3).contiguous()
     colored, grey, teeth, irises = SampleBlend(), SampleBlend(), 0.0, []
     for row, (photo, fit) in enumerate(zip(photos, fits, strict=True)):  # a map a photo takes 20 MB
         cover = None if covers is None else covers[row]
@@ -104,15 +102,15 @@ def head_texture(
                 irises.append(seen_iris(model, photo, fit, detected[row], cover))
             colored.add(_own_skin(samples, model_map, chart, settings))
         elif not colored.count:
-            grey.add(_own_skin(without_color(samples), grey_map, chart, settings))
+            grey.add(_own_skin(without_color(samples), _grey(model_map), chart, settings))
     teeth = likely_brightness(chart.teeth, model_map, chart.face, teeth)
     model_map = draw_teeth(chart.teeth, model_map, teeth)
     seen = [iris for iris in irises if iris is not None]
-    surest = max(seen, key=lambda iris: iris.radius).albedo if seen else None
+    surest = max(seen, key=lambda iris: iris.radius).albedo if seen else likely_iris(model_map, chart.face)
     model_map = draw_irises(chart.irises, model_map, surest)
-    grey_map = luminance(model_map)[..., None].expand(-1, -1, 3).contiguous()
-    blend, model_map = (colored, model_map) if colored.count else (grey, grey_map)
-    samples = blend.result()
+    if not colored.count:
+        model_map = _grey(model_map)
+    samples = (colored if colored.count else grey).result()
     trust = chart.face + chart.rim + chart.scalp * settings.scalp + chart.eyes * settings.eyes
     samples = replace(samples, confidence=samples.confidence * trust.clamp(max=1))
     white = chart.eyes * (luminance(model_map)[..., None] > LEAST_WHITE)
@@ -130,7 +128,12 @@ def head_texture(
         hair=hair,
         settings=settings.completion,
     )
-    return continue_detail(chart, albedo, samples.confidence, settings.detail)
+    return continue_detail(chart, albedo, samples, settings.detail)
+
+
+def _grey(model_map: Float[Tensor, "S S 3"]) -> Float[Tensor, "S S 3"]:
+    """Honest grey: a grey photo does not tell the colour of skin, so none is made up."""
+    return luminance(model_map)[..., None].expand(-1, -1, 3).contiguous()
 
 
 def _no_brighter(color: Tensor, model_map: Tensor, white: Tensor) -> Tensor:

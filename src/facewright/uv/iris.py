@@ -32,6 +32,7 @@ SAMPLED = (0.5, 0.85)  # of the radius: beyond the pupil, before the margin
 SAMPLES = 12  # along the radius, and around the centre to either side
 ASIDE = 0.6  # radians above and below the horizontal, where neither lid hides the iris
 DARKEST, LIGHTEST = (0.032, 0.02, 0.013), 0.3  # albedo of irises, linear; lashes shade them in photos
+BROWN = 0.12  # of the skin's albedo: most irises, in the cast of a photo as well
 UNLIT = 0.35  # quantile of what is sampled: windows and lamps are reflected in the brighter half
 REDDEST, YELLOWEST = 2.0, 1.8  # red over green and green over blue: in small eyes the skin's colour runs in
 PUPIL, PUPIL_ALBEDO = (0.34, 0.42), 0.006  # of the radius: its margin
@@ -99,6 +100,12 @@ def seen_iris(
     return SeenIris(_possible(albedo), sum(radius for _, radius in found) / len(found))
 
 
+def likely_iris(albedo: Float[Tensor, "S S 3"], skin: Float[Tensor, "S S 1"]) -> Float[Tensor, "3"]:
+    """Albedo of irises that no photo shows, on a map (linear RGB) with a mask of its skin: brown."""
+    face = albedo[skin[..., 0] > 0.5]
+    return _possible(BROWN * face.median(0).values if len(face) else albedo.new_tensor(DARKEST))
+
+
 def _possible(albedo: Float[Tensor, "3"]) -> Float[Tensor, "3"]:
     """The colour of an iris that comes closest to what was seen: no redder, no darker, as bright else."""
     red, green, blue = albedo.clamp_max(LIGHTEST).unbind()
@@ -145,23 +152,23 @@ def iris_places(chart: UvChart, model: FaceModel) -> tuple[IrisPlace, ...]:
 
 
 def draw_irises(
-    places: Sequence[IrisPlace], albedo: Float[Tensor, "S S 3"], color: Float[Tensor, "3"] | None = None
+    places: Sequence[IrisPlace], albedo: Float[Tensor, "S S 3"], color: Float[Tensor, "3"]
 ) -> Float[Tensor, "S S 3"]:
     """The map with round irises.
 
     Args:
         places: where they are.
         albedo: map, linear RGB, row 0 is v = 1.
-        color: albedo of the irises; None: that of the map.
+        color: albedo of the irises.
     """
     result = albedo.reshape(-1, 3).clone()
     for each in places:
         away, plain = each.away, result[each.texel]
-        within = plain[(away > SAMPLED[0]) & (away < SAMPLED[1])]
-        iris = within.median(0).values if color is None else color.to(result)
         white = plain[away > WHITE[0]].median(0).values
         white = torch.lerp(white, plain, smoothstep(away, BLEND)[:, None])
-        drawn = torch.lerp(_iris(away, each.offset, iris), white, smoothstep(away, MARGIN)[:, None])
+        drawn = torch.lerp(
+            _iris(away, each.offset, color.to(result)), white, smoothstep(away, MARGIN)[:, None]
+        )
         result[each.texel] = torch.where((away < BLEND[1])[:, None], drawn, plain)
     return result.view_as(albedo)
 

@@ -13,7 +13,7 @@ from facewright.scene.parameters import HeadParameters
 from facewright.scene.pose import frontal_pose
 from facewright.uv.bake import bake
 from facewright.uv.head_chart import HeadChart
-from facewright.uv.iris import DARKEST, IRISES, REDDEST, YELLOWEST, draw_irises, seen_iris
+from facewright.uv.iris import DARKEST, IRISES, REDDEST, YELLOWEST, draw_irises, likely_iris, seen_iris
 
 BLUE = torch.tensor([0.08, 0.12, 0.2])
 SIZE = 400
@@ -79,6 +79,15 @@ def test_both_eyes_have_a_colour_that_irises_have(model, fit, landmarks) -> None
         found[0] / found[0].mean(), brown / brown.mean(), atol=0.02
     )  # the control: as it is
     assert torch.allclose(found[0], found[1], rtol=0.02)
+
+
+def test_irises_that_no_photo_shows_are_brown_in_any_cast() -> None:
+    skin = torch.ones(8, 8, 1)
+    for cast in ((0.4, 0.23, 0.15), (0.3, 0.3, 0.3), (0.3, 0.1, 0.03)):
+        iris = likely_iris(torch.tensor(cast).expand(8, 8, 3), skin)
+        assert iris[0] >= iris[1] >= iris[2] > 0
+        assert iris[0] <= 2.01 * iris[1]
+        assert iris.mean() < 0.3 * torch.tensor(cast).mean()
 
 
 def test_what_cannot_be_seen_tells_nothing(model, fit, landmarks) -> None:
