@@ -19,7 +19,7 @@ from facewright.uv.chroma import calm_chroma, is_grey, without_color
 from facewright.uv.complete import CompletionSettings, complete
 from facewright.uv.detail import DetailSettings, continue_detail
 from facewright.uv.head_chart import HeadChart
-from facewright.uv.iris import draw_irises, likely_iris, seen_iris
+from facewright.uv.iris import draw_irises, likely_iris, seen_iris, whitened
 from facewright.uv.landmark_shift import landmark_shift
 from facewright.uv.teeth import draw_teeth, likely_brightness, shown_brightness
 from facewright.uv.unwrap import Illumination, SampleBlend, Sight, UnwrapSettings, UvSamples, unwrap
@@ -128,6 +128,7 @@ def head_texture(
         hair=hair,
         settings=settings.completion,
     )
+    albedo = whitened(albedo, model_map, white)
     return continue_detail(chart, albedo, samples, settings.detail)
 
 

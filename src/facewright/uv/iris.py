@@ -31,15 +31,18 @@ COVERED = 0.5
 SAMPLED = (0.5, 0.85)  # of the radius: beyond the pupil, before the margin
 SAMPLES = 12  # along the radius, and around the centre to either side
 ASIDE = 0.6  # radians above and below the horizontal, where neither lid hides the iris
-DARKEST, LIGHTEST = (0.032, 0.02, 0.013), 0.3  # albedo of irises, linear; lashes shade them in photos
+DARKEST, LIGHTEST = (0.038, 0.018, 0.009), 0.3  # albedo of irises, linear; lashes shade them in photos
 BROWN = 0.12  # of the skin's albedo: most irises, in the cast of a photo as well
 UNLIT = 0.35  # quantile of what is sampled: windows and lamps are reflected in the brighter half
-REDDEST, YELLOWEST = 2.0, 1.8  # red over green and green over blue: in small eyes the skin's colour runs in
+REDDEST, YELLOWEST = 2.5, 2.0  # red over green and green over blue: in small eyes the skin's colour runs in
 PUPIL, PUPIL_ALBEDO = (0.34, 0.42), 0.006  # of the radius: its margin
 MARGIN = (0.95, 1.06)  # of the radius, over which the white begins
 LIMBUS, LIMBAL_SHADE = (0.72, 0.98), 0.4  # the dark ring at the margin; share of light left in it
 FIBRES, CONTRAST = (23, 41), 0.1  # how many around the pupil; how much lighter and darker they are
 WHITE = (1.25, 1.6)  # of the radius: where the model's white is clear of its own iris
+PURE = (
+    0.7  # share of the model's hue in the white: what else is in it is skin, lashes and the cast of the photo
+)
 BLEND = (1.15, 1.45)  # over which the map's white sets in
 
 
@@ -171,6 +174,23 @@ def draw_irises(
         )
         result[each.texel] = torch.where((away < BLEND[1])[:, None], drawn, plain)
     return result.view_as(albedo)
+
+
+def whitened(
+    albedo: Float[Tensor, "S S 3"], plain: Float[Tensor, "S S 3"], white: Float[Tensor, "S S 1"]
+) -> Float[Tensor, "S S 3"]:
+    """A map whose whites of the eyes have little of the colour of the skin around them.
+
+    Args:
+        albedo: map, linear RGB, changed in place.
+        plain: the model's map.
+        white: mask of the whites.
+    """
+    own = white[..., 0] > 0.5
+    shown, pure = albedo[own], plain[own]
+    pure = pure * (luminance(shown) / luminance(pure).clamp_min(1e-3))[:, None]
+    albedo[own] = torch.lerp(shown, pure.clamp(0, 1), PURE)
+    return albedo
 
 
 def _iris(away: Float[Tensor, " N"], offset: Float[Tensor, "N 3"], color: Float[Tensor, "3"]) -> Tensor:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from facewright.fitting.records import LANDMARK_SET, project_landmarks
-from facewright.image.color import srgb_from_linear
+from facewright.image.color import luminance, srgb_from_linear
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.scene.camera import PerspectiveCamera
@@ -13,7 +13,16 @@ from facewright.scene.parameters import HeadParameters
 from facewright.scene.pose import frontal_pose
 from facewright.uv.bake import bake
 from facewright.uv.head_chart import HeadChart
-from facewright.uv.iris import DARKEST, IRISES, REDDEST, YELLOWEST, draw_irises, likely_iris, seen_iris
+from facewright.uv.iris import (
+    DARKEST,
+    IRISES,
+    REDDEST,
+    YELLOWEST,
+    draw_irises,
+    likely_iris,
+    seen_iris,
+    whitened,
+)
 
 BLUE = torch.tensor([0.08, 0.12, 0.2])
 SIZE = 400
@@ -86,7 +95,7 @@ def test_irises_that_no_photo_shows_are_brown_in_any_cast() -> None:
     for cast in ((0.4, 0.23, 0.15), (0.3, 0.3, 0.3), (0.3, 0.1, 0.03)):
         iris = likely_iris(torch.tensor(cast).expand(8, 8, 3), skin)
         assert iris[0] >= iris[1] >= iris[2] > 0
-        assert iris[0] <= 2.01 * iris[1]
+        assert iris[0] <= (REDDEST + 0.01) * iris[1]
         assert iris.mean() < 0.3 * torch.tensor(cast).mean()
 
 
@@ -125,3 +134,15 @@ def test_irises_are_round_on_the_head(model) -> None:
         assert (colors[ring].mean(-1) > 0.8 * white.mean()).float().mean() > 0.95
     eyes = (model.parts["left_eye"] | model.parts["right_eye"])[chart.chart.corners].all(1)
     assert not changed[~eyes].any()
+
+
+def test_whites_have_little_of_the_colour_of_skin() -> None:
+    plain, pink = (
+        torch.tensor(color).expand(8, 8, 3).clone() for color in ((0.5, 0.5, 0.5), (0.4, 0.2, 0.15))
+    )
+    white = torch.zeros(8, 8, 1)
+    white[:4] = 1
+    found = whitened(pink.clone(), plain, white)
+    assert torch.equal(found[4:], pink[4:])
+    assert float((found[0, 0].max() - found[0, 0].min()) / (pink[0, 0].max() - pink[0, 0].min())) < 0.55
+    assert torch.allclose(luminance(found), luminance(pink), atol=1e-5)  # as bright as it was
