@@ -49,10 +49,10 @@ class Threshold:
 THRESHOLDS: dict[str, Threshold] = {
     "fit": Threshold(0.477, 66.9, 4322),
     "specular": Threshold(0.350, 65.5, 880),
-    "sphere": Threshold(0.378, 86.1, 880),
+    "sphere": Threshold(0.329, 88.3, 880),
 }
 SPHERE_MODEL = "sphere.safetensors"
-SPHERE_THRESHOLDS = {"sphere": Threshold(0.410, 85.3, 880)}  # of directions of that model
+SPHERE_THRESHOLDS = {"sphere": Threshold(0.330, 85.7, 880)}  # of directions of that model
 
 
 def threshold_of(method: str, weights: Path | None, model: Path | None) -> Threshold | None:

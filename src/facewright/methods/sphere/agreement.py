@@ -20,13 +20,14 @@ class AgreementSettings:
     """How a person's photos are made to agree.
 
     Attributes:
-        rounds: each brings photos nearer to their person, and people nearer to a few directions.
+        rounds: from 1; each brings photos nearer to their person, and people nearer to a few directions, in
+            which those who are alike are told apart less.
         spread: of people's faces, mm, that a round aims at; what photos do not tell is lost of it.
         known: weight of the known faces; photos of people have 1.
         ridge: of the regression, of what is seen in standard deviations.
     """
 
-    rounds: int = 3
+    rounds: int = 1
     spread: float = 2.0
     known: float = 0.2
     ridge: float = 0.01
@@ -53,8 +54,10 @@ def agree(
         settings: how.
 
     Raises:
-        InputError: no person has two photos.
+        InputError: no person has two photos, or there is no round.
     """
+    if settings.rounds < 1:
+        raise InputError(f"expected 1 round at least, got {settings.rounds}.")
     everything = torch.cat([examples.seen, examples.known])
     spread = everything.std(0) + LEAST_STD
     several = torch.bincount(examples.people)[examples.people] > 1

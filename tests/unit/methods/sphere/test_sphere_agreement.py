@@ -70,5 +70,7 @@ def test_more_rounds_bring_a_person_s_photos_nearer(sphere, examples: Examples) 
 
 def test_somebody_needs_two_photos(sphere, examples: Examples) -> None:
     alone = Examples(examples.seen[:5], torch.arange(5), torch.ones(5), examples.known, examples.codes)
+    with pytest.raises(InputError, match="1 round at least"):
+        settled(sphere, examples, AgreementSettings(rounds=0))
     with pytest.raises(InputError, match="two photos"):
         settled(sphere, alone, AgreementSettings())
