@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from numpy import ndarray
 from torch import Tensor
 
@@ -86,12 +86,7 @@ def main() -> None:
         if rounds:  # else the map of the training
             agree(encoder, examples, decoder, vertices, settings)
         codes = codes_of(encoder, decoder, kept).double().numpy()
-        first, second = (codes[side] for side in sides)
-        alike = {metric: pair_similarity(first, second, metric) for metric in METRICS}
-        found = {f"kept_out_{name}": 100 * verify(each, pairs[2]).accuracy for name, each in alike.items()}
-        found["true_accepts_at_1_percent"] = strict(codes, names)
-        apart = spread(codes / vertices**0.5, names)
-        found |= {"within_mm": apart.within, "between_mm": apart.between, "ratio": apart.ratio}
+        found = figures(codes, names, sides, pairs[2], vertices)
         found |= shape_figures(codes_of(encoder, decoder, held), faces.codes[faces.held], vertices)
         print(rounds, json.dumps({name: round(value, 3) for name, value in found.items()}), flush=True)
         told |= {f"agreement.{name}": value for name, value in asdict(settings).items()}
@@ -108,6 +103,21 @@ def codes_of(encoder: SphereEncoder, decoder: Decoder, seen: Float[Tensor, "P S"
         code = encoder.identity(seen[:, :features], seen[:, features:])
         outputs = EncoderOutputs(code, encoder.heads(seen[:, features:]))
         return decoder.decode(outputs, encoder.settings, encoder.mixing).code
+
+
+def figures(
+    codes: Float[ndarray, "P D"],
+    people: Int64[ndarray, " P"],
+    sides: list[ndarray],
+    same: Bool[ndarray, " N"],
+    vertices: int,
+) -> dict[str, float]:
+    """What codes of kept-out people tell of them; sides are of pairs, by number of the codes."""
+    alike = {metric: pair_similarity(codes[sides[0]], codes[sides[1]], metric) for metric in METRICS}
+    found = {f"kept_out_{name}": 100 * verify(each, same).accuracy for name, each in alike.items()}
+    apart = spread(codes / vertices**0.5, people)
+    found |= {"true_accepts_at_1_percent": strict(codes, people)}
+    return found | {"within_mm": apart.within, "between_mm": apart.between, "ratio": apart.ratio}
 
 
 def strict(codes: Float[ndarray, "P D"], people: Int64[ndarray, " P"]) -> float:
