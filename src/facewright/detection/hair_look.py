@@ -43,7 +43,8 @@ class HairLook:
     """What one photo shows around one head.
 
     Attributes:
-        shares: probability that nothing of the head and its hair is seen, and that hair (or a hat) is;
+        shares: probability that nothing of the head and its hair is seen, and that hair (or a hat, or a
+            hand: whatever lies before the skin) is;
             whether the photo shows the place at all.
         colors: sRGB.
         frame: where the map lies in the photo (centre x, centre y, side in px, roll in radians).
@@ -72,7 +73,12 @@ class HairLook:
     def hair(self, pixels: Float[Tensor, "N 2"]) -> Float[Tensor, " N"]:
         """Probability of hair at pixels where the head is: what is no background there."""
         beyond, hair, _ = self.at(pixels.detach().cpu().double().numpy())
-        return torch.from_numpy(hair / (1 - beyond).clip(LEAST_HEAD)).to(pixels)
+        return torch.from_numpy(of_the_head(hair, beyond)).to(pixels)
+
+
+def of_the_head(hair: Float[ndarray, " N"], beyond: Float[ndarray, " N"]) -> Float[ndarray, " N"]:
+    """Share of hair in what is no background."""
+    return hair / (1 - beyond).clip(LEAST_HEAD)
 
 
 def look_for_hair(
@@ -156,8 +162,10 @@ def _told_by_color(
 
 def _within(points: Float[ndarray, "N 2"], pixels: Float[ndarray, "M 2"]) -> Bool[ndarray, " M"]:
     """Which pixels lie in the convex hull of points; none if they have no hull."""
+    if len(points) < 3:
+        return np.zeros(len(pixels), dtype=bool)
     try:
         hull = points[ConvexHull(points).vertices]
-    except (QhullError, ValueError):
+    except QhullError:
         return np.zeros(len(pixels), dtype=bool)
     return Delaunay(hull).find_simplex(pixels) >= 0

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
-from torch import Tensor
 
 from facewright.detection.hair_look import HairLook
 from facewright.fitting.hair_cover import hair_cover
 from facewright.fitting.hair_view import HairView
+from facewright.geometry.mesh import Mesh
 from facewright.models.hair_cap import HairCap, HairShell
 from facewright.scene.camera import Camera
 from facewright.scene.pose import Pose
@@ -30,19 +30,19 @@ OUTLIER = 5.0  # mm
 ROBUST_ROUNDS = 4
 USUAL, MOST_USUAL = 8.0, 40.0  # mm that hair stands where nothing tells, and at most
 FULL = 90.0  # mm above the line of short hair where it stands as high as it does at the crown
+BEHIND, BACK = np.radians(125.0), 75.0  # angle from the front and mm above the brows: the back of the head...
+MOST_BEHIND, HABIT_BEHIND = 16.0, 0.4  # ... mm that hair stands there, and how surely
 CROWN = 10.0  # mm above the brows: the outline above tells how high hair stands
 LEAST_OUTLINE = 8  # samples
 LEAST_RISE = 0.6  # mm: hair lies on the skin, not in it
 
 
-def fit_hair(
-    cap: HairCap, vertices: Float[Tensor, "V 3"], pose: Pose, camera: Camera, look: HairLook
-) -> HairShell | None:
+def fit_hair(cap: HairCap, head: Mesh, pose: Pose, camera: Camera, look: HairLook) -> HairShell | None:
     """Lift the cap of a head to the outline of its hair in a photo.
 
     Args:
         cap: of the head's model.
-        vertices: of the head with the photo's expression, mm, head frame.
+        head: with the photo's expression, mm, head frame.
         pose: camera_from_head, B = 1.
         camera: of the photo.
         look: at the photo.
@@ -50,7 +50,7 @@ def fit_hair(
     Returns:
         The hair, or None where the photo shows hardly any.
     """
-    view = HairView(cap, *cap.surface(vertices), pose, camera, look)
+    view, vertices = HairView.of(cap, head, pose, camera, look), head.vertices
     field = np.zeros(len(cap.roughness))
     for _ in range(ROUNDS):
         field = _raised(view, field)
@@ -95,10 +95,13 @@ def _raised(view: HairView, field: Float[ndarray, " K"]) -> Float[ndarray, " K"]
     skin = (facing > FACING) & known & (hair < 0.3) & (beyond < 0.5)
     target[skin], weight[skin] = 0.0, 1.0
     crown = outline.rise[outline.high & (outline.trust > 0.3)]
-    usual = float(np.median(crown)) if len(crown) > LEAST_OUTLINE else USUAL
-    # Towards the nape, which no portrait shows, hair gets short.
-    full = (cap.over_short[samples[: len(field)]] / FULL).clip(0, 1)
-    return _smoothest(cap, target, weight, min(usual, MOST_USUAL) * full)
+    usual = float(np.median(crown)) if len(crown) >= LEAST_OUTLINE else USUAL
+    # Towards the nape, which no portrait shows, hair gets short; and behind it rarely stands as at the crown.
+    knots = samples[: len(field)]
+    full = (cap.over_short[knots] / FULL).clip(0, 1)
+    behind = (np.abs(cap.angle[knots]) > BEHIND) & (cap.height[knots] < BACK)
+    height = np.where(behind, min(usual, MOST_BEHIND), min(usual, MOST_USUAL))
+    return _smoothest(cap, target, weight, (height * full, np.where(behind, HABIT_BEHIND, HABIT)))
 
 
 def _outline(view: HairView, vertex: Int64[ndarray, " O"]) -> _Outline:
@@ -124,14 +127,21 @@ def _outline(view: HairView, vertex: Int64[ndarray, " O"]) -> _Outline:
 
 
 def _smoothest(
-    cap: HairCap, target: Float[ndarray, " M"], weight: Float[ndarray, " M"], usual: Float[ndarray, " K"]
+    cap: HairCap,
+    target: Float[ndarray, " M"],
+    weight: Float[ndarray, " M"],
+    habit: tuple[Float[ndarray, " K"], Float[ndarray, " K"]],
 ) -> Float[ndarray, " K"]:
-    """The smooth field that is nearest to what the samples tell; outliers lose their weight."""
+    """The smooth field that is nearest to what the samples tell; outliers lose their weight.
+
+    ``habit`` is the usual height of each knot, mm, and its weight.
+    """
     told = weight > 0
     at, target, weight = cap.spread[cap.samples[told]].toarray(), target[told], weight[told]
-    prior = ROUGHNESS * cap.roughness + LOPSIDED * cap.lopsided + HABIT * np.eye(at.shape[1])
+    usual, strength = habit
+    prior = ROUGHNESS * cap.roughness + LOPSIDED * cap.lopsided + np.diag(strength)
     trust, field = weight, np.zeros(at.shape[1])
     for _ in range(ROBUST_ROUNDS):
-        field = np.linalg.solve((at.T * trust) @ at + prior, at.T @ (trust * target) + HABIT * usual)
+        field = np.linalg.solve((at.T * trust) @ at + prior, at.T @ (trust * target) + strength * usual)
         trust = weight / (1 + ((at @ field - target) / OUTLIER) ** 2)
     return field

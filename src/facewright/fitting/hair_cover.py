@@ -1,11 +1,13 @@
 """Which part of a cap lies under hair: what the photo shows of it, and what goes on from there unseen."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.spatial import KDTree
 
-from facewright.detection.hair_look import LEAST_HEAD
+from facewright.detection.hair_look import of_the_head
 from facewright.fitting.hair_view import HairView
 from facewright.models.hair_cap import HairCap
 
@@ -21,8 +23,15 @@ DARK = 0.05  # added to sRGB values before the logarithm
 # Deviations (log) from the colour of the hair on the scalp; what hangs lies in the shade.
 BRIGHTER, DARKER, OTHER_HUE = (0.4, 0.8), (1.3, 2.0), (0.3, 0.6)
 CLOSED = 0.15  # share of hair around such an ear that is no hole
-LEAST_HAIR = 0.25  # share of the scalp that is seen under hair
-HIDES = 0.7  # share of hair on an ear with which it lies under hair
+BROW_SKIN, SKIN_SEEN = (
+    -8.0,
+    0.3,
+)  # mm below the line of short hair, and how well it is seen, where skin is asked
+# Deviations (log) from the colour of skin: a crown shines, and hair is darker or of another hue.
+SKIN_BRIGHTER, SKIN_DARKER, SKIN_HUE = (0.5, 0.8), (0.1, 0.25), (0.04, 0.1)
+LEAST_HAIR = 0.45  # share of the scalp that is seen under hair
+SIDE_TOLD = 0.25  # of what is seen on the better side, that a side is judged by itself
+HIDES = 0.6  # share of hair on an ear with which it lies under hair
 BELOW = (-8.0, 4.0)  # mm around its end
 LEAST_SEEN, LEAST_EAR = 0.5, 2.0  # vertices of a slice, and of an ear, that tell
 OUT = 1.5  # mm off the smooth skin: the ear itself
@@ -30,7 +39,7 @@ REACH = 30.0  # mm around an ear over which the shell is lifted above it
 ROOM = 1.0  # mm between them
 SOFT_ROUNDS, TUCK_ROUNDS = 12, 10  # of averaging with the vertices around
 THICK = 3.0  # mm that hair stands at least
-TUCKED = (0.4, 1.0)  # shares of hair around between which the shell leaves the skin
+TUCKED = (0.55, 1.0)  # shares of hair around between which the shell leaves the skin
 
 
 def hair_cover(
@@ -51,36 +60,41 @@ def hair_cover(
     points = view.points + rise[:, None] * view.outward
     places, pixels = view.at(points)
     beyond, hair, known = view.look.at(pixels)
-    share = hair / (1 - beyond).clip(LEAST_HEAD)
+    share = of_the_head(hair, beyond)
     low, high = FACING
     facing = view.facing(places, cap.normals(points))
     # The head is there: a place that looks like the background was not judged.
     seen = ((facing - low) / (high - low)).clip(0, 1) * known * (1 - beyond) ** 2
+    seen = seen * ~view.behind_face(places, pixels)
     scalp = cap.over_short > 0
-    if seen[scalp] @ share[scalp] < LEAST_HAIR * max(float(seen[scalp].sum()), LEAST_SCALP * scalp.sum()):
+    color = view.look.color(pixels)
+    hairy = share * (1 - _like_skin(color, seen * (1 - share) * (cap.over_short < BROW_SKIN)))
+    if seen[scalp] @ hairy[scalp] < LEAST_HAIR * max(float(seen[scalp].sum()), LEAST_SCALP * scalp.sum()):
         return None
-    share = np.where(scalp, share, share * _like(view.look.color(pixels), seen * share * scalp))
+    share = np.where(scalp, share, share * _like(color, seen * share * scalp))
     cover = seen * share + (1 - seen) * _carried_on(view, seen, share)
+    off = ((head - view.points) * view.outward).sum(1)
+    sides = [
+        _side(cap, side * cap.angle > 0, around & (off > OUT), seen, share)
+        for side, around in zip((1.0, -1.0), cap.ears, strict=True)
+    ]
+    better = max(sides, key=lambda side: side.told)
     hides = []
-    angle, off = np.abs(cap.angle), ((head - view.points) * view.outward).sum(1)
-    for side, around in zip((1.0, -1.0), cap.ears, strict=True):
-        mine, ear = side * cap.angle > 0, around & (off > OUT)
-        end = _end(cap, mine & (angle > SIDES[0]) & (angle < SIDES[1]), seen, share)
-        within = np.maximum(cap.over_short, cap.height - end)
-        cover = np.where(mine, cover * _ramp(within, BELOW), cover)
-        if not ear.any():
-            continue
-        # A tuft before an ear hides nothing of it: it lies free, or under hair that hangs to its middle.
-        middle, shown = np.median(cap.height[ear]) + SLICE, seen[ear].sum()
-        if end < middle and shown > LEAST_EAR and (seen[ear] @ share[ear]) / shown > HIDES:
-            hides.append(ear & (cap.height > end))
-            closed = around & (cap.height > end) & (cover > CLOSED)
+    for side, around in zip(sides, cap.ears, strict=True):
+        # A side that the photo hardly shows is as the other.
+        judged = side if side.told > SIDE_TOLD * better.told else better
+        within = np.maximum(cap.over_short, cap.height - judged.end)
+        cover = np.where(side.mine, cover * _ramp(within, BELOW), cover)
+        ear = side.ear
+        if judged.hides:
+            hides.append(ear & (cap.height > judged.end))
+            closed = around & (cap.height > judged.end) & (cover > CLOSED)
             cover = np.where(ear, hides[-1], np.where(closed, 1.0, cover))
-        elif end < middle:  # hair hangs behind it
-            before = around & (angle < np.median(angle[ear])) & (cap.over_short < 0)
-            cover = np.where(ear | before, 0.0, cover)
         else:
-            cover = np.where(ear | (around & (cap.over_short < 0)), 0.0, cover)
+            before = around & (cap.over_short < 0)
+            if judged.end < judged.middle:  # hair hangs behind it
+                before &= np.abs(cap.angle) < np.median(np.abs(cap.angle[ear]))
+            cover = np.where(ear | before, 0.0, cover)
     cover = cap.smoothed(cover, SOFT_ROUNDS)
     # Its ends lie on the skin, or one would look between both; a hairline has some height all the same.
     within = cap.smoothed(cover, TUCK_ROUNDS)
@@ -88,6 +102,55 @@ def hair_cover(
     for hidden in hides:
         rise = _over(view, hidden, off, rise)
     return rise, cover
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One side of a head.
+
+    Attributes:
+        mine: its vertices.
+        ear: those of the ear itself.
+        end: height (mm above the brows) down to which hair hangs.
+        middle: height of the ear's middle, and two slices more: hair that ends there was seen to reach it.
+        hides: whether the ear lies under hair.
+        told: vertices beside the face that were seen.
+    """
+
+    mine: Bool[ndarray, " N"]
+    ear: Bool[ndarray, " N"]
+    end: float
+    middle: float
+    hides: bool
+    told: float
+
+
+def _side(
+    cap: HairCap,
+    mine: Bool[ndarray, " N"],
+    ear: Bool[ndarray, " N"],
+    seen: Float[ndarray, " N"],
+    share: Float[ndarray, " N"],
+) -> _Side:
+    """Judge one side: a tuft before an ear hides nothing of it, hair that hangs to its middle may."""
+    angle = np.abs(cap.angle)
+    beside = mine & (angle > SIDES[0]) & (angle < SIDES[1]) & (cap.height < TOP)
+    end = _end(cap, beside, seen, share)
+    middle = float(np.median(cap.height[ear])) + 2 * SLICE if ear.any() else -np.inf
+    shown = float(seen[ear].sum())
+    hides = end < middle and shown > LEAST_EAR and float(seen[ear] @ share[ear]) > HIDES * shown
+    return _Side(mine, ear, end, middle, hides, float(seen[beside].sum()))
+
+
+def _like_skin(color: Float[ndarray, "N 3"], skin: Float[ndarray, " N"]) -> Float[ndarray, " N"]:
+    """How far colours are those of skin (weights) in any light: a bald crown is easily taken for hair."""
+    if skin.max() < SKIN_SEEN:
+        return np.zeros(len(color))
+    logs = np.log(color + DARK)
+    away = logs - np.median(logs[skin > 0.5 * skin.max()], axis=0)
+    tone = away.mean(1)
+    hue = np.abs(away - tone[:, None]).max(1)
+    return (1 - _ramp(tone, SKIN_BRIGHTER)) * (1 - _ramp(-tone, SKIN_DARKER)) * (1 - _ramp(hue, SKIN_HUE))
 
 
 def _like(color: Float[ndarray, "N 3"], hair: Float[ndarray, " N"]) -> Float[ndarray, " N"]:
@@ -129,6 +192,8 @@ def _over(
     view: HairView, hidden: Bool[ndarray, " N"], off: Float[ndarray, " N"], rise: Float[ndarray, " N"]
 ) -> Float[ndarray, " N"]:
     """The shell, lifted over the part of an ear that it hides; ``off`` is how far that is off the cap."""
+    if not hidden.any():
+        return rise
     near = _ramp(REACH - KDTree(view.points[hidden]).query(view.points)[0], (0.0, REACH))
     return rise + max(float((off + ROOM - rise)[hidden].max()), 0.0) * near
 

@@ -4,22 +4,36 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 from torch import Tensor
 
 from facewright.detection.hair_look import HairLook
+from facewright.geometry.mesh import Mesh
 from facewright.models.hair_cap import HairCap
-from facewright.scene.camera import Camera
+from facewright.render.rasterize import rasterize
+from facewright.scene.camera import Camera, PerspectiveCamera
 from facewright.scene.pose import Pose
 
 DOME = 25.0  # mm off the skin that hair may be expected...
+FACE_SIZE, HIDDEN = 192, 5.0  # pixels of the picture that tells what the face hides, and mm behind it
 DOME_ABOVE = -60.0  # ... as low as this, mm above the brows
 
 
 @dataclass(frozen=True)
 class HairView:
-    """A cap in a photo: places and directions off it in the head frame (mm), and what is seen of it."""
+    """A cap in a photo.
+
+    Attributes:
+        cap: of the model.
+        points: its places without ears, mm, head frame.
+        outward: unit directions off it.
+        pose: camera_from_head, B = 1.
+        camera: of the photo.
+        look: at the photo.
+        face: depth (mm) of the rest of the head in a small picture, 0 where it is not.
+        corner: of that picture in the photo (x, y, px), and its pixels to one of the photo.
+    """
 
     cap: HairCap
     points: Float[ndarray, "N 3"]
@@ -27,6 +41,31 @@ class HairView:
     pose: Pose
     camera: Camera
     look: HairLook
+    face: Float[ndarray, "R C"]
+    corner: tuple[float, float, float]
+
+    @classmethod
+    def of(cls, cap: HairCap, mesh: Mesh, pose: Pose, camera: Camera, look: HairLook) -> "HairView":
+        """Look at a head's cap: its vertices with the photo's expression (mm, head frame), B = 1."""
+        pixels = camera.project(pose.camera_from_head(mesh.vertices[None]))
+        low, high = pixels[0, :, :2].amin(0), pixels[0, :, :2].amax(0)
+        scale = FACE_SIZE / float((high - low).max().clamp_min(1e-6))
+        kept = torch.ones(len(mesh.topology.faces), dtype=torch.bool, device=pixels.device)
+        kept[cap.triangle.to(pixels.device)] = False
+        flat = torch.cat([(pixels[..., :2] - low) * scale, pixels[..., 2:]], dim=-1)
+        size, perspective = (FACE_SIZE, FACE_SIZE), isinstance(camera, PerspectiveCamera)
+        face = rasterize(flat, mesh.topology.faces[kept], size, perspective=perspective).depth[0]
+        corner = (float(low[0]), float(low[1]), scale)
+        return cls(cap, *cap.surface(mesh.vertices), pose, camera, look, face.cpu().double().numpy(), corner)
+
+    def behind_face(
+        self, places: Float[ndarray, "M 3"], pixels: Float[ndarray, "M 2"]
+    ) -> Bool[ndarray, " M"]:
+        """Which places (camera frame) are hidden by the part of the head that is no cap."""
+        left, top, scale = self.corner
+        column, row = ((pixels - [left, top]) * scale).astype(int).clip(0, FACE_SIZE - 1).T
+        foremost = self.face[row, column]
+        return (foremost > 0) & (places[:, 2] > foremost + HIDDEN)
 
     def at(self, points: Float[ndarray, "M 3"]) -> tuple[Float[ndarray, "M 3"], Float[ndarray, "M 2"]]:
         """Camera frame and pixels."""
@@ -36,7 +75,9 @@ class HairView:
 
     def facing(self, places: Float[ndarray, "M 3"], normals: Float[ndarray, "M 3"]) -> Float[ndarray, " M"]:
         """Cosine between normals (head frame) and the way to the viewer."""
-        view = places / np.linalg.norm(places, axis=1, keepdims=True)
+        view = np.array([[0.0, 0.0, 1.0]])
+        if isinstance(self.camera, PerspectiveCamera):
+            view = places / np.linalg.norm(places, axis=1, keepdims=True)
         return -((normals @ self.pose.rotation[0].cpu().double().numpy().T) * view).sum(1)
 
     def lifted(self, field: Float[ndarray, " K"]) -> Float[ndarray, "N 3"]:

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import SuperLU, splu
+from scipy.sparse.linalg import splu
 from scipy.spatial import KDTree
 from torch import Tensor
 
@@ -61,7 +61,7 @@ class HairCap:
     roughness: Float[ndarray, "K K"]
     lopsided: Float[ndarray, "K K"]
     _neighbours: sparse.csr_array
-    _ears_from_around: tuple[SuperLU, sparse.csr_array] | None
+    _without_ears: sparse.csr_array
 
     @classmethod
     def of(cls, model: FaceModel) -> "HairCap | None":
@@ -80,8 +80,8 @@ class HairCap:
         matrix = laplacian_matrix(edge_table(packed).vertices.numpy(), count)
         neighbours = sparse.csr_array(sparse.diags_array(1 / matrix.diagonal()) @ matrix)
         ears = _ear_patches(model, vertex, faces, neighbours)
-        smooth = _patch_solver(neighbours, np.any(ears, axis=0))
-        points = _without_ears(mean[vertex], np.any(ears, axis=0), smooth)
+        smooth = _laid_over(neighbours, np.logical_or(*ears))
+        points = smooth @ mean[vertex]
         samples = _evenly(points, SAMPLES)
         spread, roughness, lopsided = _knots(points, samples[:KNOTS])
         return cls(
@@ -107,7 +107,7 @@ class HairCap:
     def surface(self, vertices: Float[Tensor, "V 3"]) -> tuple[Float[ndarray, "N 3"], Float[ndarray, "N 3"]]:
         """Places (mm, frame of the vertices) of a head's cap without ears, and smooth directions outward."""
         points = vertices.detach().cpu().double().numpy()[self.vertex]
-        points = _without_ears(points, np.any(self.ears, axis=0), self._ears_from_around)
+        points = self._without_ears @ points
         outward = self.normals(points)
         for _ in range(SMOOTHINGS):
             outward = self.smoothed(outward, 1)
@@ -189,26 +189,19 @@ def _ear_patches(
     return np.stack(patches)
 
 
-def _patch_solver(
-    neighbours: sparse.csr_array, patch: Bool[ndarray, " N"]
-) -> tuple[SuperLU, sparse.csr_array] | None:
-    """What lays the smoothest surface over a patch: its bilaplacian, and that of what lies around."""
+def _laid_over(neighbours: sparse.csr_array, patch: Bool[ndarray, " N"]) -> sparse.csr_array:
+    """What lays the smoothest surface over a patch: from all vertices to them, those of the patch anew.
+
+    Its bilaplacian is 0; that asks for the vertices up to two edges around it alone.
+    """
+    kept = sparse.csr_array(sparse.diags_array((~patch).astype(float)))
     if not patch.any():
-        return None
+        return kept
     square = sparse.csr_array(neighbours.T @ neighbours)[patch]
-    return splu(sparse.csc_array(square[:, patch])), sparse.csr_array(square[:, ~patch])
-
-
-def _without_ears(
-    points: Float[ndarray, "N 3"],
-    patch: Bool[ndarray, " N"],
-    solver: tuple[SuperLU, sparse.csr_array] | None,
-) -> Float[ndarray, "N 3"]:
-    if solver is None:
-        return points
-    smooth = points.copy()
-    smooth[patch] = solver[0].solve(-(solver[1] @ points[~patch]))
-    return smooth
+    around = np.flatnonzero(~patch & (abs(square).sum(0) > 0))
+    filled = -splu(sparse.csc_array(square[:, patch])).solve(square[:, around].toarray())
+    rows, columns = (each.ravel() for each in np.meshgrid(np.flatnonzero(patch), around, indexing="ij"))
+    return sparse.csr_array(kept + sparse.coo_array((filled.ravel(), (rows, columns)), shape=kept.shape))
 
 
 def _evenly(points: Float[ndarray, "N 3"], count: int) -> Int64[ndarray, " M"]:
@@ -224,8 +217,8 @@ def _knots(
     points: Float[ndarray, "N 3"], knots: Int64[ndarray, " K"]
 ) -> tuple[sparse.csr_array, Float[ndarray, "K K"], Float[ndarray, "K K"]]:
     tree, count = KDTree(points[knots]), len(knots)
-    distance, which = tree.query(points, k=NEAR)
-    apart, beside = tree.query(points[knots], k=BESIDE + 1)
+    distance, which = (np.asarray(each) for each in tree.query(points, k=NEAR))
+    apart, beside = (np.asarray(each) for each in tree.query(points[knots], k=BESIDE + 1))
     weight = np.exp(-0.5 * (distance / (WIDTH * np.median(apart[:, 1]))) ** 2) + 1e-12
     weight /= weight.sum(1, keepdims=True)
     rows = np.repeat(np.arange(len(points)), NEAR)
@@ -235,6 +228,6 @@ def _knots(
     near = np.maximum(near, near.T)
     away = np.eye(count) - near / near.sum(1, keepdims=True)
     aside = np.eye(count)
-    _, mirrored = tree.query(points[knots] * [-1, 1, 1], k=[1])
-    aside[np.arange(count), mirrored[:, 0]] -= 1
+    mirrored = np.asarray(tree.query(points[knots] * [-1, 1, 1])[1])
+    aside[np.arange(count), mirrored] -= 1
     return spread, away.T @ away, aside.T @ aside

@@ -13,7 +13,7 @@ from facewright.export.asset import AssetHair
 from facewright.export.maps import texture_from_linear
 from facewright.fitting.hair import fit_hair
 from facewright.fitting.hair_view import hair_dome
-from facewright.geometry.mesh import Topology
+from facewright.geometry.mesh import Mesh, Topology
 from facewright.image.color import lacks_color, linear_from_srgb
 from facewright.models.face_model import FaceModel
 from facewright.models.hair_cap import HairCap, HairShell
@@ -83,8 +83,8 @@ class HairFinder:
         head = self.model.vertices(parameters.identity, parameters.expression)[0]
         pose, camera = parameters.pose, parameters.camera
         look = look_for_hair(self.segmenter, photo, first, hair_dome(self.cap, head, pose, camera))
-        shell = fit_hair(self.cap, head, pose, camera, look)
-        if shell is None:
+        shell = fit_hair(self.cap, Mesh(head, self.model.topology), pose, camera, look)
+        if shell is None or not bool((shell.cover > LEAST_COVER).any()):
             return None
         samples = unwrap_photo(
             self.model, self.chart.chart, photo, parameters, sight=Sight(look.hair), vertices=shell.on(head)

@@ -28,9 +28,9 @@ WHOLE, ISLAND, WHOLE_ROUNDS = (0.6, 0.8), (0.05, 0.2), 30  # shares of hair arou
 EDGE = (0.4, 0.6)  # shares of hair between which the shell's border lies
 COARSE = 4  # texels of a block in which colour is carried on
 WIDE = 1 / 40  # half width of the mean that holds no strands, as a fraction of the map
-REACH = 1e-4  # weight of the median colour beside what is seen, per block
+REACH = 3e-3  # weight of the median colour beside what is seen, per block
 LEAST_BLOCKS = 8
-MOST_ROUGH = 0.12  # median log ratio of strands to the colour around
+MOST_ROUGH = 0.06  # median log ratio of strands to the colour around
 CENTER = 100.0  # mm below the crown, around which hair is combed
 SEED = 0
 

@@ -8,6 +8,7 @@ import torch
 
 from facewright.detection.hair_look import HairLook
 from facewright.fitting.hair import fit_hair
+from facewright.geometry.mesh import Mesh
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.models.hair_cap import HairCap
@@ -34,6 +35,10 @@ def subject():
     return Subject(model, cap, THICK * (cap.over_short / 60).clip(0, 1))
 
 
+def bald_head(subject):
+    return Mesh(subject.model.mean, subject.model.topology)
+
+
 def look_at(subject, rise, *, bald=False):
     """What a faultless segmentation says of the head with such hair."""
     model, cap = subject.model, subject.cap
@@ -50,7 +55,8 @@ def look_at(subject, rise, *, bald=False):
     bare = head.covered[0] & ~(hair.covered[0] & (hair.depth[0] < head.depth[0]))
     over = hair.covered[0] & ~bare
     shares = torch.stack([~(bare | over), over & (not bald), torch.ones(SIZE, SIZE)]).float()
-    return HairLook(shares, torch.full((3, SIZE, SIZE), 0.4), np.array([SIZE / 2, SIZE / 2, SIZE, 0.0]))
+    hair_color, skin = (torch.tensor(each)[:, None, None] for each in ((0.3, 0.2, 0.1), (0.8, 0.6, 0.5)))
+    return HairLook(shares, torch.where(over, hair_color, skin), np.array([SIZE / 2, SIZE / 2, SIZE, 0.0]))
 
 
 def risen(subject, shell):
@@ -61,7 +67,7 @@ def risen(subject, shell):
 
 
 def test_the_shell_reaches_the_outline_and_is_smooth_behind_it(subject):
-    shell = fit_hair(subject.cap, subject.model.mean, POSE, CAMERA, look_at(subject, subject.rise))
+    shell = fit_hair(subject.cap, bald_head(subject), POSE, CAMERA, look_at(subject, subject.rise))
     assert shell is not None
     rise, cap = risen(subject, shell), subject.cap
     beside = (np.abs(np.abs(cap.angle) - np.pi / 2) < 0.25) & (cap.over_short > 70)
@@ -71,13 +77,13 @@ def test_the_shell_reaches_the_outline_and_is_smooth_behind_it(subject):
     assert np.abs(rise - subject.rise)[behind].mean() < 8.0
     assert rise[behind].min() > 5.0
     # The control: higher hair is found higher.
-    higher = fit_hair(subject.cap, subject.model.mean, POSE, CAMERA, look_at(subject, 2 * subject.rise))
+    higher = fit_hair(subject.cap, bald_head(subject), POSE, CAMERA, look_at(subject, 2 * subject.rise))
     assert higher is not None
     assert (risen(subject, higher) - rise)[beside].mean() == pytest.approx(THICK, abs=4.0)
 
 
 def test_hair_covers_the_scalp_and_leaves_face_and_ears_free(subject):
-    shell = fit_hair(subject.cap, subject.model.mean, POSE, CAMERA, look_at(subject, subject.rise))
+    shell = fit_hair(subject.cap, bald_head(subject), POSE, CAMERA, look_at(subject, subject.rise))
     assert shell is not None
     cap, cover = subject.cap, shell.cover.numpy()
     assert cover[cap.over_short > 20].mean() > 0.95
@@ -94,7 +100,7 @@ def test_hair_covers_the_scalp_and_leaves_face_and_ears_free(subject):
 def test_an_ear_under_hair_is_hidden(subject):
     cap = subject.cap
     long = 1.5 * THICK * ((cap.height + 100) / 30).clip(0, 1) * (np.abs(cap.angle) > 0.8)
-    shell = fit_hair(cap, subject.model.mean, POSE, CAMERA, look_at(subject, np.maximum(long, subject.rise)))
+    shell = fit_hair(cap, bald_head(subject), POSE, CAMERA, look_at(subject, np.maximum(long, subject.rise)))
     assert shell is not None
     head = subject.model.mean[torch.from_numpy(cap.vertex)].double().numpy()
     points, outward = cap.surface(subject.model.mean)
@@ -106,9 +112,9 @@ def test_an_ear_under_hair_is_hidden(subject):
 
 def test_a_bald_head_has_no_shell(subject):
     nothing = look_at(subject, np.zeros_like(subject.rise))
-    assert fit_hair(subject.cap, subject.model.mean, POSE, CAMERA, nothing) is None
+    assert fit_hair(subject.cap, bald_head(subject), POSE, CAMERA, nothing) is None
     skin = look_at(subject, subject.rise, bald=True)
-    assert fit_hair(subject.cap, subject.model.mean, POSE, CAMERA, skin) is None
+    assert fit_hair(subject.cap, bald_head(subject), POSE, CAMERA, skin) is None
 
 
 def test_the_cap_has_no_ears_and_lies_on_the_head_elsewhere(subject):

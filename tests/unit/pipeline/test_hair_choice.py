@@ -19,7 +19,8 @@ POINTS = torch.tensor([[20.0, 20.0], [44.0, 44.0]]).repeat(239, 1).expand(3, 478
 
 def turned(degrees: float) -> HeadParameters:
     pose = Pose(turned_rotations((math.radians(degrees),)), torch.tensor([[0.0, 0.0, 800.0]]))
-    return HeadParameters(*torch.zeros(4, 1, 1), pose, CAMERA, ambient_light(1))
+    zero = torch.zeros(1, 1)
+    return HeadParameters(zero, zero, zero, zero, pose, CAMERA, ambient_light(1))
 
 
 @pytest.mark.parametrize(("grey", "chosen"), [((), 1), ((1,), 2), ((0, 1, 2), 1)])
