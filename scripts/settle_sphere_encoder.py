@@ -85,11 +85,11 @@ def main() -> None:
         settings = AgreementSettings(rounds)
         if rounds:  # else the map of the training
             agree(encoder, examples, decoder, vertices, settings)
+            told |= {f"agreement.{name}": value for name, value in asdict(settings).items()}
         codes = codes_of(encoder, decoder, kept).double().numpy()
         found = figures(codes, names, sides, pairs[2], vertices)
         found |= shape_figures(codes_of(encoder, decoder, held), faces.codes[faces.held], vertices)
         print(rounds, json.dumps({name: round(value, 3) for name, value in found.items()}), flush=True)
-        told |= {f"agreement.{name}": value for name, value in asdict(settings).items()}
         # The run's figures are of its own map.
         header |= {"settings": json.dumps(told), "metrics": json.dumps(found), "curve": "[]"}
     if options.to:

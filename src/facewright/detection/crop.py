@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from facewright.core.errors import InputError
 from facewright.image.color import LUMA_WEIGHTS
 
 from .points import towards_left_eye
@@ -78,6 +79,8 @@ def cut_color_crops(
     photo: Float[Tensor, "C H W"], frames: Float[np.ndarray, "B 4"], size: int
 ) -> Float[Tensor, "B C S S"]:
     """``cut_crops`` of all channels."""
+    if not np.isfinite(frames).all():
+        raise InputError("expected landmarks with finite positions, got some without.")
     levels = np.floor(np.log2(np.maximum(frames[:, 2] / size / 1.15, 1.0))).astype(int)
     crops = photo.new_empty((len(frames), len(photo), size, size))
     for level in np.unique(levels):

@@ -33,6 +33,7 @@ METRES_FROM_MM = 1e-3
 TURNED = 3e-3  # a fifth of a degree: smaller changes of a normal are not seen
 # Roughness by material; nothing on a head is metal.
 ROUGHNESS = {"skin": 0.5, "mouth": 0.35, "eye": 0.12, "hair": 0.6}
+SHELL = "hair shell"  # no part of a model is called so
 HAIR_MOVED_MM = 0.05  # a shell is no finer
 # Reflectance of skin at normal incidence is 0.028, of glTF's default material 0.04.
 SKIN_SPECULAR = 0.7
@@ -228,7 +229,7 @@ def _hair_mesh(builder: BufferBuilder, source: _Source, hair: AssetHair) -> dict
     still = np.broadcast_to(np.float32(0), source.deltas.shape)
     moved = longer_than(source.deltas[:, primitive.source], HAIR_MOVED_MM).any(axis=1)
     shell = replace(source, neutral=places, normals=normals, normal_deltas=still)
-    return _mesh(builder, shell, "hair", {"hair": primitive}, np.zeros(3), np.flatnonzero(moved))
+    return _mesh(builder, shell, "hair", {SHELL: primitive}, np.zeros(3), np.flatnonzero(moved))
 
 
 def _primitive(
@@ -260,7 +261,7 @@ def _primitive(
 def _kind(part: str) -> str:
     if part in EYE_PARTS:
         return "eye"
-    return part if part in ("skin", "hair") else "mouth"
+    return {"skin": "skin", SHELL: "hair"}.get(part, "mouth")
 
 
 def roughness_of(shininess: float) -> float:

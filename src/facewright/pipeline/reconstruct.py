@@ -38,6 +38,8 @@ from facewright.pipeline.settings import ReconstructionSettings
 from facewright.uv.head_chart import HeadChart
 from facewright.uv.head_texture import TextureSettings, head_texture
 
+NO_SCALP = "the model does not tell where hair may grow: the head has none."
+
 
 @dataclass(frozen=True)
 class _Seen:
@@ -305,6 +307,7 @@ class Reconstructor:
             settings=self.settings,
             warnings=(
                 *photo.notes,
+                *((NO_SCALP,) if self.settings.hair and self.hair is None else ()),
                 *_others(fitted.seen.others),
                 *doubts(fit.parameters.pose, float(fit.residual[0]), clipped),
             ),

@@ -53,7 +53,7 @@ class SavedHead:
         return on_device(replace(own, camera=camera or own.camera), self.model.device)
 
     def asset(self) -> HeadAsset:
-        """The head as artists take it, as ``reconstruct`` wrote it."""
+        """The head as artists take it: what ``reconstruct`` wrote, without its shell of hair."""
         return asset_of_fit(self.model, self.parameters(), self.albedo)
 
     def camera_of(self, photo: Photograph) -> Camera:

@@ -51,8 +51,8 @@ class DrawnHair:
     """A shell of hair over a head.
 
     Attributes:
-        vertices: the head's, those under hair on the shell; mm, head frame.
-        topology: the shell's triangles, in the head's vertices and texture coordinates.
+        vertices: of the shell alone, mm, head frame.
+        topology: its triangles, in the head's texture coordinates.
         colors: map of albedo (linear RGB) and cover, row 0 is v = 1.
     """
 
@@ -63,7 +63,9 @@ class DrawnHair:
 
 def drawn_hair(hair: HeadHair, vertices: Float[Tensor, "V 3"], topology: Topology) -> DrawnHair:
     """The hair of a head with these vertices."""
-    return DrawnHair(hair.shell.on(vertices), hair.topology(topology), hair.colors)
+    shell = hair.topology(topology)
+    rows, faces = torch.unique(shell.faces, return_inverse=True)
+    return DrawnHair(hair.shell.on(vertices)[rows], replace(shell, faces=faces), hair.colors)
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,8 @@ MARGIN = (0.95, 1.06)  # of the radius, over which the white begins
 LIMBUS, LIMBAL_SHADE = (0.72, 0.98), 0.4  # the dark ring at the margin; share of light left in it
 FIBRES, CONTRAST = (23, 41), 0.1  # how many around the pupil; how much lighter and darker they are
 WHITE = (1.25, 1.6)  # of the radius: where the model's white is clear of its own iris
-PURE = (
-    0.7  # share of the model's hue in the white: what else is in it is skin, lashes and the cast of the photo
-)
+# Share of the model's hue in the white: what else is in it is skin, lashes and the cast of the photo.
+PURE = 0.7
 BLEND = (1.15, 1.45)  # over which the map's white sets in
 
 

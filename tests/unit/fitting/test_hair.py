@@ -1,5 +1,6 @@
 """Hair of a known height on the shipped head, found again from its outline in a photo."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -14,11 +15,12 @@ from facewright.models.face_model import FaceModel
 from facewright.models.hair_cap import HairCap
 from facewright.render.rasterize import rasterize
 from facewright.scene.camera import PerspectiveCamera
-from facewright.scene.pose import frontal_pose
+from facewright.scene.pose import Pose, frontal_pose, turned_rotations
 
 SIZE, THICK = 256, 22.0
 CAMERA = PerspectiveCamera(torch.tensor([820.0]), torch.tensor([[128.0, 120.0]]), (SIZE, SIZE))
 POSE = frontal_pose(1, 1000.0)
+TURNED = Pose(turned_rotations((math.radians(30),)), POSE.translation)
 
 
 class Subject(NamedTuple):
@@ -39,7 +41,7 @@ def bald_head(subject):
     return Mesh(subject.model.mean, subject.model.topology)
 
 
-def look_at(subject, rise, *, bald=False):
+def look_at(subject, rise, *, bald=False, pose=POSE, wall=None):
     """What a faultless segmentation says of the head with such hair."""
     model, cap = subject.model, subject.cap
     points, outward = cap.surface(model.mean)
@@ -56,7 +58,14 @@ def look_at(subject, rise, *, bald=False):
     over = hair.covered[0] & ~bare
     shares = torch.stack([~(bare | over), over & (not bald), torch.ones(SIZE, SIZE)]).float()
     hair_color, skin = (torch.tensor(each)[:, None, None] for each in ((0.3, 0.2, 0.1), (0.8, 0.6, 0.5)))
-    return HairLook(shares, torch.where(over, hair_color, skin), np.array([SIZE / 2, SIZE / 2, SIZE, 0.0]))
+    colors = torch.where(over, hair_color, skin)
+    if wall is not None:  # what the segmentation takes for hair below the brows is of another colour
+        brow = CAMERA.project(pose.camera_from_head(model.mean[model.regions["brow_left"]][None]))[
+            0, :, 1
+        ].mean()
+        low = over & (torch.arange(SIZE)[:, None] > brow)
+        colors = torch.where(low, torch.tensor(wall)[:, None, None], colors)
+    return HairLook(shares, colors, np.array([SIZE / 2, SIZE / 2, SIZE, 0.0]))
 
 
 def risen(subject, shell):
@@ -97,17 +106,38 @@ def test_hair_covers_the_scalp_and_leaves_face_and_ears_free(subject):
     assert cover[ear].mean() < 0.1
 
 
-def test_an_ear_under_hair_is_hidden(subject):
-    cap = subject.cap
+def long_hair(cap):
+    """Rise (mm) of hair that hangs over the ears."""
     long = 1.5 * THICK * ((cap.height + 100) / 30).clip(0, 1) * (np.abs(cap.angle) > 0.8)
-    shell = fit_hair(cap, bald_head(subject), POSE, CAMERA, look_at(subject, np.maximum(long, subject.rise)))
+    return np.maximum(long, THICK * (cap.over_short / 60).clip(0, 1))
+
+
+@pytest.mark.parametrize("pose", [POSE, TURNED])
+def test_ears_under_hair_are_hidden_on_both_sides(subject, pose):
+    cap = subject.cap
+    look = look_at(subject, long_hair(cap), pose=pose)
+    shell = fit_hair(cap, bald_head(subject), pose, CAMERA, look)
     assert shell is not None
     head = subject.model.mean[torch.from_numpy(cap.vertex)].double().numpy()
     points, outward = cap.surface(subject.model.mean)
     off = ((head - points) * outward).sum(1)
-    ear = np.any(cap.ears, axis=0) & (off > 5) & (cap.height > -60)
-    assert shell.cover.numpy()[ear].mean() > 0.9
-    assert (risen(subject, shell) > off)[ear].mean() > 0.97
+    for side in cap.ears:
+        ear = side & (off > 5) & (cap.height > -60)
+        assert shell.cover.numpy()[ear].mean() > 0.9
+        assert (risen(subject, shell) > off)[ear].mean() > 0.97
+
+
+def test_a_wall_beside_the_face_is_no_hanging_hair(subject):
+    cap = subject.cap
+    hair = fit_hair(cap, bald_head(subject), POSE, CAMERA, look_at(subject, long_hair(cap)))
+    wall = fit_hair(
+        cap, bald_head(subject), POSE, CAMERA, look_at(subject, long_hair(cap), wall=(0.7, 0.8, 0.9))
+    )
+    assert hair is not None
+    assert wall is not None
+    beside = (np.abs(cap.angle) > 1.2) & (cap.height < -20) & (cap.height > -50)
+    assert hair.cover.numpy()[beside].mean() > 0.8
+    assert wall.cover.numpy()[beside].mean() < 0.5
 
 
 def test_a_bald_head_has_no_shell(subject):

@@ -1,5 +1,6 @@
 """A reconstruction, its files and its overview, on a miniature head."""
 
+import math
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -13,10 +14,11 @@ from tests.miniature_head import miniature_model
 from facewright.core.errors import OutputError
 from facewright.export import read_parameters
 from facewright.geometry.adjacency import EdgeTable, edge_table
+from facewright.geometry.mesh import Topology
 from facewright.image.io import photograph_from_array
 from facewright.pipeline.result import Reconstruction
 from facewright.pipeline.settings import ReconstructionSettings
-from facewright.pipeline.views import turned_views, zoomed_camera
+from facewright.pipeline.views import DrawnHair, Finish, turned_views, zoomed_camera
 from facewright.scene.camera import PerspectiveCamera
 from facewright.scene.lighting import ambient_light
 from facewright.scene.parameters import HeadParameters
@@ -175,3 +177,23 @@ def test_zoomed_camera_sees_the_same(head: Reconstruction) -> None:
     x, y, _ = camera.project(points)[0, 0].tolist()
     zoomed = zoomed_camera(camera, (100.0, 60.0, 200.0, 160.0), 300).project(points)[0, 0].tolist()
     assert zoomed[:2] == pytest.approx([(x - 100) * 3, (y - 60) * 3], abs=1e-3)
+
+
+def test_hair_lies_over_the_head_that_it_covers_and_behind_what_is_before_it() -> None:
+    model = miniature_model()
+    grey, topology = torch.full((8, 8, 3), 0.4), model.topology
+    red = torch.tensor([1.0, 0.0, 0.0, 1.0]).expand(8, 8, 4).contiguous()
+    skin = model.parts["skin"][topology.faces].all(1)
+    places = (model.mean[topology.faces].mean(1)[:, 2] > 0) & skin  # the front of the head
+    shell = Topology(topology.faces[places], topology.uv, topology.uv_faces[places])
+    hair = DrawnHair(model.mean + torch.tensor([0.0, 0.0, 2.0]), shell, red)
+    _, front = turned_views(model.mean, topology, grey, (0.0,), 64, (0.0, 0.0, 0.0), finish=Finish(hair=hair))
+    _, back = turned_views(
+        model.mean, topology, grey, (math.pi,), 64, (0.0, 0.0, 0.0), finish=Finish(hair=hair)
+    )
+    middle = slice(28, 36)
+    assert float((front[0, middle, middle, 0] - front[0, middle, middle, 1]).min()) > 0.2
+    assert float((back[0, middle, middle, 0] - back[0, middle, middle, 1]).abs().max()) < 0.05
+    clear = replace(hair, colors=red * torch.tensor([1.0, 1.0, 1.0, 0.0]))
+    _, bald = turned_views(model.mean, topology, grey, (0.0,), 64, (0.0, 0.0, 0.0), finish=Finish(hair=clear))
+    assert float((bald[0, middle, middle, 0] - bald[0, middle, middle, 1]).abs().max()) < 0.05

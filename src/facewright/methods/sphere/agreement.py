@@ -1,7 +1,7 @@
 """The last map of a trained encoder, learned anew so that a person's photos agree.
 
 Codes of photos are a linear map of what the encoder sees. A training by batches leaves one person's codes as
-far apart as people are; the map that brings them together is a regression, and takes seconds.
+far apart as people are; the map that brings them together is a regression.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,8 @@ class AgreementSettings:
     Attributes:
         rounds: from 1; each brings photos nearer to their person, and people nearer to a few directions, in
             which those who are alike are told apart less.
-        spread: of people's faces, mm, that a round aims at; what photos do not tell is lost of it.
+        spread: of people's faces, mm, that a round aims at; of it is lost what photos do not tell, so that it
+            is chosen by what comes out (docs/identity.md).
         known: weight of the known faces; photos of people have 1.
         ridge: of the regression, of what is seen in standard deviations.
     """
@@ -43,7 +44,7 @@ def agree(
     """Learn the encoder's map to codes by regression; it is changed in place.
 
     Each photo's target is the mean code of its person's other photos, by the map so far; people's targets are
-    spread around the mean face, as real people are. Known faces are their own targets.
+    spread around the mean face by ``settings.spread``. Known faces are their own targets.
 
     Args:
         encoder: with a map that tells people apart.
@@ -54,15 +55,15 @@ def agree(
         settings: how.
 
     Raises:
-        InputError: no person has two photos, or there is no round.
+        InputError: fewer than two people have two photos, no face is known, or there is no round.
     """
     if settings.rounds < 1:
         raise InputError(f"expected 1 round at least, got {settings.rounds}.")
     everything = torch.cat([examples.seen, examples.known])
     spread = everything.std(0) + LEAST_STD
     several = torch.bincount(examples.people)[examples.people] > 1
-    if not bool(several.any()):
-        raise InputError("expected people with two photos at least: nothing tells what photos share.")
+    if len(torch.unique(examples.people[several])) < 2 or len(examples.known) == 0:
+        raise InputError("expected two people with two photos each at least, and known faces beside them.")
     people = torch.unique(examples.people[several], return_inverse=True)[1]
     weight = examples.chances[several].double()
     share = settings.known / len(examples.known)
