@@ -14,7 +14,7 @@ from facewright.models.hair_cap import HairCap
 FACING = (-0.05, 0.25)  # cosines to the viewer from which on a place counts as seen, and fully
 ROUGHNESS, LOPSIDED, HABIT = 0.3, 0.02, 0.03  # weights of the field's forms and of short hair
 LINE_SOFT = 6.0  # mm
-SIDES = (np.radians(60.0), np.radians(120.0))  # angles at which hair hangs beside the face
+SIDES = (np.radians(73.0), np.radians(120.0))  # angles at which hair hangs beside the face
 SLICE = 8.0  # mm of height that are judged together
 TOP = 20.0  # mm above the brows, from where hair is followed down
 HANGS = 0.4  # share of hair with which it goes on further down
@@ -33,11 +33,11 @@ LEAST_HAIR = 0.45  # share of the scalp that is seen under hair
 SIDE_TOLD = 0.25  # of what is seen on the better side, that a side is judged by itself
 HIDES = 0.6  # share of hair on an ear with which it lies under hair
 BELOW = (-8.0, 4.0)  # mm around its end
-LEAST_SEEN, LEAST_EAR = 0.5, 2.0  # vertices of a slice, and of an ear, that tell
+LEAST_SEEN, LEAST_EAR = 0.5, 0.5  # vertices of a slice, and of an ear, that tell
 OUT = 1.5  # mm off the smooth skin: the ear itself
 REACH = 30.0  # mm around an ear over which the shell is lifted above it
 ROOM = 1.0  # mm between them
-SOFT_ROUNDS, TUCK_ROUNDS = 12, 10  # of averaging with the vertices around
+SOFT_ROUNDS, TUCK_ROUNDS, EAR_ROUNDS = 12, 10, 30  # of averaging with the vertices around
 THICK = 3.0  # mm that hair stands at least
 TUCKED = (0.55, 1.0)  # shares of hair around between which the shell leaves the skin
 
@@ -89,7 +89,8 @@ def hair_cover(
         if judged.hides:
             hides.append(ear & (cap.height > judged.end))
             closed = around & (cap.height > judged.end) & (cover > CLOSED)
-            cover = np.where(ear, hides[-1], np.where(closed, 1.0, cover))
+            laid = cap.smoothed((hides[-1] | closed).astype(float), EAR_ROUNDS)  # ears have a fine mesh
+            cover = np.maximum(np.where(ear, 0.0, cover), laid)
         else:
             before = around & (cap.over_short < 0)
             if judged.end < judged.middle:  # hair hangs behind it
@@ -101,7 +102,8 @@ def hair_cover(
     rise = np.maximum(rise * _ramp(within, TUCKED), THICK * _ramp(within, (0.5, 1.0)))
     for hidden in hides:
         rise = _over(view, hidden, off, rise)
-    return rise, cover
+    # Skin that stands out of the smooth cap around an ear does not come through hair.
+    return np.where(cover > CLOSED, np.maximum(rise, off + ROOM), rise), cover
 
 
 @dataclass(frozen=True)

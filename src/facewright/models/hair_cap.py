@@ -20,10 +20,11 @@ from facewright.models.face_model import FaceModel
 # Angles (radians from the front, around the vertical axis) and heights above the brows (mm) at them: above
 # the first line hair may lie, above the second short hair lies where nothing is known.
 CORNERS = np.radians([0.0, 25.0, 50.0, 72.0, 98.0, 110.0, 125.0, 180.0])
-LOWEST = np.array([5.0, 0.0, -5.0, -45.0, -127.0, -131.0, -136.0, -140.0])
+LOWEST = np.array([0.0, -5.0, -20.0, -80.0, -129.0, -131.0, -136.0, -140.0])
 SHORT = np.array([40.0, 38.0, 25.0, -5.0, -5.0, -40.0, -80.0, -95.0])
 NO_HAIR = ("inner_mouth", "eye_sockets")
 EARS = ("ear_left", "ear_right")
+RIM_ANGLES, RIM = np.radians([30.0, 60.0]), np.array([6.0, 24.0])  # mm of height: beside the face it is steep
 RINGS = 3  # of vertices around an ear that are smoothed with it
 KNOTS, SAMPLES = 260, 1000
 NEAR, BESIDE = 8, 6  # knots that a place depends on, neighbours of a knot
@@ -103,6 +104,13 @@ class HairCap:
     def over_short(self) -> Float[ndarray, " N"]:
         """Height of each vertex of the mean head over the hairline of short hair, mm."""
         return self.height - np.interp(np.abs(self.angle), CORNERS, SHORT)
+
+    @property
+    def inner(self) -> Float[ndarray, " N"]:
+        """0 at the cap's lower rim to 1 further in: hair ends before the mesh, whose teeth would be seen."""
+        low = np.interp(np.abs(self.angle), CORNERS, LOWEST)
+        rim = np.interp(np.abs(self.angle), RIM_ANGLES, RIM)
+        return ((self.height - low) / rim).clip(0, 1)
 
     def surface(self, vertices: Float[Tensor, "V 3"]) -> tuple[Float[ndarray, "N 3"], Float[ndarray, "N 3"]]:
         """Places (mm, frame of the vertices) of a head's cap without ears, and smooth directions outward."""

@@ -25,6 +25,7 @@ SURE = (0.55, 0.85)  # shares of hair whose colour is believed
 ODD = (0.4, 0.8)  # deviations (log) from the hair's colour that are doubted...
 OUTLINE = (8.0, 25.0)  # ... this near (mm) to the outline of the head in the photo
 WHOLE, ISLAND, WHOLE_ROUNDS = (0.6, 0.8), (0.05, 0.2), 30  # shares of hair around
+EAR_ROUNDS = 10
 EDGE = (0.4, 0.6)  # shares of hair between which the shell's border lies
 COARSE = 4  # texels of a block in which colour is carried on
 WIDE = 1 / 40  # half width of the mean that holds no strands, as a fraction of the map
@@ -79,10 +80,11 @@ def hair_map(chart: HairChart, shell: HairShell, samples: UvSamples, count: int)
     """
     layout = chart.chart
     cap, own = shell.cap, shell.cover.double().cpu().numpy()
-    fields = np.stack([own, cap.smoothed(own, WHOLE_ROUNDS), np.any(cap.ears, axis=0)], 1)
-    at_vertices = shell.cover.new_zeros(count, 3)
+    ears = cap.smoothed(np.logical_or(*cap.ears).astype(float), EAR_ROUNDS)  # or the mesh would be seen
+    fields = np.stack([own, cap.smoothed(own, WHOLE_ROUNDS), ears, cap.inner], 1)
+    at_vertices = shell.cover.new_zeros(count, 4)
     at_vertices[torch.from_numpy(cap.vertex)] = torch.from_numpy(fields).to(shell.cover)
-    cover, wide, ear = layout.scatter(layout.gather(at_vertices)).split(1, dim=-1)
+    cover, wide, ear, inner = layout.scatter(layout.gather(at_vertices)).split(1, dim=-1)
     if samples.covered is None or samples.inside is None:
         raise InputError("the hair's colour needs to know where the photo shows hair: unwrap with a cover.")
     seen = smoothstep(samples.confidence, SEEN)
@@ -90,6 +92,7 @@ def hair_map(chart: HairChart, shell: HairShell, samples: UvSamples, count: int)
     cover = torch.lerp(cover, samples.covered, seen * (1 - ear))
     # No holes deep in the hair, and no islands far from it.
     cover = torch.maximum(cover * smoothstep(wide, ISLAND), smoothstep(wide, WHOLE) * (1 - ear))
+    cover = torch.minimum(cover, inner)
     logs = (samples.color + OFFSET).log()
     trust = samples.confidence * smoothstep(samples.covered, SURE)
     trust = trust * _like_the_rest(logs, trust, samples.inside)

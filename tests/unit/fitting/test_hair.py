@@ -123,7 +123,7 @@ def test_ears_under_hair_are_hidden_on_both_sides(subject, pose):
     off = ((head - points) * outward).sum(1)
     for side in cap.ears:
         ear = side & (off > 5) & (cap.height > -60)
-        assert shell.cover.numpy()[ear].mean() > 0.9
+        assert (shell.cover.numpy()[ear] > 0.6).mean() > 0.95  # from there on the shell is whole
         assert (risen(subject, shell) > off)[ear].mean() > 0.97
 
 
