@@ -155,7 +155,8 @@ def _told_by_color(
 ) -> Float[ndarray, " N"]:
     """What is added to the log odds of the background: how much nearer its colours are than hair's."""
     to_hair, to_empty = (
-        KDTree(features[seeds]).query(features, k=NEIGHBOURS)[0].mean(1) for seeds in (hair, empty)
+        KDTree(features[seeds]).query(features, k=NEIGHBOURS, workers=-1)[0].mean(1)
+        for seeds in (hair, empty)
     )
     return (STEEP * (np.log(to_hair + NOISE) - np.log(to_empty + NOISE))).clip(-MOST, MOST)
 

@@ -126,9 +126,9 @@ def turned_views(
         uv = interpolate(fragments, topology.uv_faces, topology.uv[None])
         textured = texture(uv, maps, fragments=fragments) * shaded[..., 3:]
         drawing = _antialiased([shaded[..., :3], textured], fragments, pixels, topology)
+        drawing = _shrunk(drawing)
         if finish.hair is not None:
             drawing = _under_hair(drawing, fragments, finish.hair, (pose, middle, camera))
-        drawing = _shrunk(drawing)
         behind = (1 - drawing[..., 6:]) * vertices.new_tensor(background)
         clays.append((drawing[..., :3] + behind).clamp(0, 1))
         textures.append((drawing[..., 3:6] + behind).clamp(0, 1))
@@ -141,8 +141,13 @@ def _under_hair(
     hair: DrawnHair,
     seen: tuple[Pose, Float[Tensor, "3"], PerspectiveCamera],
 ) -> Float[Tensor, "1 H W 7"]:
-    """Lay the shell over a drawing of clay, texture and coverage, as far as it covers."""
-    pose, middle, camera = seen
+    """Lay the shell over a drawing of clay, texture and coverage, as far as it covers.
+
+    Unlike the head it is drawn at the drawing's own size: nothing in it is cut without an edge.
+    """
+    pose, middle, large = seen
+    camera = large.scaled(1 / SUPERSAMPLE)
+    behind = fragments.depth[:, ::SUPERSAMPLE, ::SUPERSAMPLE]
     points = pose.camera_from_head((hair.vertices - middle)[None])
     normals = vertex_normals(points, hair.topology.faces)
     clay = points.new_tensor(HAIR_CLAY).expand(points.shape[1], 3)
@@ -155,7 +160,7 @@ def _under_hair(
     shaded = shaded[..., :6] * torch.where(shaded[..., 6:] < 0, INSIDE, 1.0)
     uv = interpolate(over, hair.topology.uv_faces, hair.topology.uv[None])
     looked_up = texture(uv, for_drawing(hair.colors, camera.size[0]), fragments=over)
-    front = over.covered & (~fragments.covered | (over.depth < fragments.depth))
+    front = over.covered & ((behind <= 0) | (over.depth < behind))
     cover = looked_up[..., 3:] * front[..., None]
     clay = shaded[..., :3] * _grain(hair.colors, looked_up)
     layer = torch.cat([clay, looked_up[..., :3] * shaded[..., 3:], torch.ones_like(cover)], dim=-1)
