@@ -4,7 +4,7 @@
         --synthetic build/celeba build/300wlp --to build/settled.safetensors
 
 Data and folds that are kept out are those of the training (``facewright train sphere``); the file that is
-written is a checkpoint for ``scripts/ship_network.py sphere_encoder``. Takes five minutes of one core.
+written is a checkpoint for ``scripts/ship_network.py sphere_encoder``. Takes minutes of one core.
 Figures are of people kept out of training who are in no verification pair, and of synthetic photos kept out:
 pairs told rightly and, of all pairs, true accepts at 1 % false ones (%), spreads of faces, distance from the
 true faces (mm, not aligned) and its cosine.

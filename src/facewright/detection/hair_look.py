@@ -44,8 +44,7 @@ class HairLook:
 
     Attributes:
         shares: probability that nothing of the head and its hair is seen, and that hair (or a hat, or a
-            hand: whatever lies before the skin) is;
-            whether the photo shows the place at all.
+            hand: whatever lies before the skin) is; whether the photo shows the place at all.
         colors: sRGB.
         frame: where the map lies in the photo (centre x, centre y, side in px, roll in radians).
     """

@@ -23,10 +23,8 @@ DARK = 0.05  # added to sRGB values before the logarithm
 # Deviations (log) from the colour of the hair on the scalp; what hangs lies in the shade.
 BRIGHTER, DARKER, OTHER_HUE = (0.4, 0.8), (1.3, 2.0), (0.3, 0.6)
 CLOSED = 0.15  # share of hair around such an ear that is no hole
-BROW_SKIN, SKIN_SEEN = (
-    -8.0,
-    0.3,
-)  # mm below the line of short hair, and how well it is seen, where skin is asked
+# Where skin is asked for its colour: so many mm below the line of short hair, and seen so well.
+BROW_SKIN, SKIN_SEEN = -8.0, 0.3
 # Deviations (log) from the colour of skin: a crown shines, and hair is darker or of another hue.
 SKIN_BRIGHTER, SKIN_DARKER, SKIN_HUE = (0.5, 0.8), (0.1, 0.25), (0.04, 0.1)
 LEAST_HAIR = 0.45  # share of the scalp that is seen under hair
@@ -148,21 +146,25 @@ def _like_skin(color: Float[ndarray, "N 3"], skin: Float[ndarray, " N"]) -> Floa
     """How far colours are those of skin (weights) in any light: a bald crown is easily taken for hair."""
     if skin.max() < SKIN_SEEN:
         return np.zeros(len(color))
-    logs = np.log(color + DARK)
-    away = logs - np.median(logs[skin > 0.5 * skin.max()], axis=0)
-    tone = away.mean(1)
-    hue = np.abs(away - tone[:, None]).max(1)
+    tone, hue = _away_from(color, skin)
     return (1 - _ramp(tone, SKIN_BRIGHTER)) * (1 - _ramp(-tone, SKIN_DARKER)) * (1 - _ramp(hue, SKIN_HUE))
 
 
 def _like(color: Float[ndarray, "N 3"], hair: Float[ndarray, " N"]) -> Float[ndarray, " N"]:
     """How far colours can be those of the hair (weights): what hangs beside a face may be a wall."""
-    logs = np.log(color + DARK)
-    away = logs - np.median(logs[hair > 0.5 * hair.max()], axis=0)
-    tone = away.mean(1)
-    hue = np.abs(away - tone[:, None]).max(1)
+    tone, hue = _away_from(color, hair)
     odd = np.maximum(_ramp(tone, BRIGHTER), _ramp(-tone, DARKER))
     return (1 - odd) * (1 - _ramp(hue, OTHER_HUE))
+
+
+def _away_from(
+    color: Float[ndarray, "N 3"], weight: Float[ndarray, " N"]
+) -> tuple[Float[ndarray, " N"], Float[ndarray, " N"]]:
+    """Deviations (log) of tone and of hue from the median of the colours with the largest weights."""
+    logs = np.log(color + DARK)
+    away = logs - np.median(logs[weight > 0.5 * weight.max()], axis=0)
+    tone = away.mean(1)
+    return tone, np.abs(away - tone[:, None]).max(1)
 
 
 def _carried_on(

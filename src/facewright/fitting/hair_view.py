@@ -16,8 +16,8 @@ from facewright.scene.camera import Camera, PerspectiveCamera
 from facewright.scene.pose import Pose
 
 DOME = 25.0  # mm off the skin that hair may be expected...
-FACE_SIZE, HIDDEN = 192, 5.0  # pixels of the picture that tells what the face hides, and mm behind it
 DOME_ABOVE = -60.0  # ... as low as this, mm above the brows
+FACE_SIZE, HIDDEN = 192, 5.0  # pixels of the picture that tells what the face hides, and mm behind it
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,11 @@ from torch import Tensor
 from torch.nn import functional
 
 
+def planes(values: Float[Tensor, "H W C"]) -> Float[Tensor, "1 C H W"]:
+    """A map as the functions here take it."""
+    return values.permute(2, 0, 1)[None].contiguous()
+
+
 def push_pull(
     values: Float[Tensor, "1 C H W"], weights: Float[Tensor, "1 1 H W"]
 ) -> Float[Tensor, "1 C H W"]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from facewright.core.errors import InputError
-from facewright.image.pyramid import blur, enlarge, push_pull, shrink
+from facewright.image.pyramid import blur, enlarge, planes, push_pull, shrink
 from facewright.image.smoothstep import smoothstep
 from facewright.uv.bake import fill_gutter
 from facewright.uv.chart import UvChart
@@ -99,22 +99,18 @@ def complete(
                 f"expected maps of {chart.size} x {chart.size} texels, got {tuple(each.shape[:2])}."
             )
     matched = torch.stack([*areas, torch.zeros_like(samples.confidence)]).sum(0).clamp(max=1)
-    confidence = _planes(samples.confidence * matched)
-    ratio = _planes(((samples.color + OFFSET) / (model_map + OFFSET)).log())
+    confidence = planes(samples.confidence * matched)
+    ratio = planes(((samples.color + OFFSET) / (model_map + OFFSET)).log())
     ratio = torch.where(confidence > 0, ratio.clamp(-settings.largest, settings.largest), 0)
     ratio = _damp_highlights(ratio, confidence, settings)
     if mirror is not None:
         ratio, confidence = _with_mirrored(chart, ratio, confidence, mirror, settings)
     if skin is not None:
-        ratio = _evened(ratio, confidence, _planes(skin), _planes(areas[0]), settings)
+        ratio = _evened(ratio, confidence, planes(skin), planes(areas[0]), settings)
     ratio = torch.lerp(_carried_over(ratio, confidence, areas, hair, skin, settings), ratio, confidence)
     ratio = ratio[0].permute(1, 2, 0) * matched
     albedo = (model_map + OFFSET) * ratio.exp() - OFFSET
     return fill_gutter(chart, albedo.clamp(0, 1))
-
-
-def _planes(values: Tensor) -> Tensor:
-    return values.permute(2, 0, 1)[None].contiguous()
 
 
 def _damp_highlights(ratio: Tensor, confidence: Tensor, settings: CompletionSettings) -> Tensor:
@@ -189,7 +185,7 @@ def _unlike(coarse: Tensor, skin: Tensor, sure: Tensor, settings: CompletionSett
         return torch.zeros_like(coarse[:, :1])
     tone = coarse.mean(1, keepdim=True)
     odd = smoothstep((tone - tone[0, 0][sure].median()).abs(), settings.unlike)
-    return odd * avg_pool2d(_planes(skin), settings.coarse, ceil_mode=True)
+    return odd * avg_pool2d(planes(skin), settings.coarse, ceil_mode=True)
 
 
 def _carried_over(
@@ -208,14 +204,14 @@ def _carried_over(
     # Squared: at the rim of what is seen, unsure texels mix in hair and background.
     coarse, weight = shrink(ratio, confidence.square(), settings.coarse)
     shown = [(weight > least)[0, 0] for least in (0.5, 0.1)]
-    nowhere = torch.zeros_like(ratio[:, :1]) if hair is None else _planes(hair)
+    nowhere = torch.zeros_like(ratio[:, :1]) if hair is None else planes(hair)
     hairy = avg_pool2d(nowhere, settings.coarse, ceil_mode=True)[0, 0] > 0.5
-    first = avg_pool2d(_planes(areas[0]), settings.coarse, ceil_mode=True)[0, 0] > 0.5
+    first = avg_pool2d(planes(areas[0]), settings.coarse, ceil_mode=True)[0, 0] > 0.5
     if skin is not None:
         weight = weight * (1 - _unlike(coarse, skin, shown[0] & first, settings))
     total, shares = torch.zeros_like(coarse), torch.full_like(weight, 1e-6)
     for area in areas:
-        share = avg_pool2d(_planes(area), settings.coarse, ceil_mode=True)
+        share = avg_pool2d(planes(area), settings.coarse, ceil_mode=True)
         inside, bare = share[0, 0] > 0.5, torch.zeros_like(hairy)
         if int((shown[-1] & inside & hairy).sum()) >= LEAST_BLOCKS:
             inside, bare = inside & hairy, inside & ~hairy

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
-from facewright.image.pyramid import blur, enlarge, shrink
+from facewright.image.pyramid import blur, enlarge, planes, shrink
 from facewright.image.smoothstep import smoothstep
 from facewright.uv.complete import OFFSET
 from facewright.uv.head_chart import HeadChart
@@ -99,10 +99,6 @@ def continue_detail(
     return result
 
 
-def _planes(values: Tensor) -> Tensor:
-    return values.permute(2, 0, 1)[None].contiguous()
-
-
 def _known(chart: HeadChart, confidence: Tensor) -> Tensor:
     """How well each texel or its counterpart on the other half is seen."""
     flat = confidence.reshape(-1)
@@ -115,12 +111,12 @@ def _examples(
 ) -> Float[Tensor, "R S 4"] | None:
     """What varies within seen skin, and the square of how far it is plain skin; None: too little is."""
     size, radius = logs.shape[:2], max(1, round(settings.wide * logs.shape[1] / COARSE))
-    planes, seen = _planes(logs), _planes(skin)
+    values, seen = planes(logs), planes(skin)
     # Not at the border of what is seen, where hair and glasses begin.
     inner = -max_pool2d(-avg_pool2d(seen, COARSE, ceil_mode=True), 3, 1, 1)
     seen = seen * enlarge(inner, COARSE, size)
-    coarse, weight = shrink(planes, seen, COARSE)
-    detail = (planes - enlarge(blur(coarse, radius, weight), COARSE, size)) * seen
+    coarse, weight = shrink(values, seen, COARSE)
+    detail = (values - enlarge(blur(coarse, radius, weight), COARSE, size)) * seen
     energy, weight = shrink(detail.mean(1, keepdim=True).square(), seen, COARSE)
     told = weight > 0.5
     if int(told.sum()) < LEAST_BLOCKS:
@@ -144,10 +140,10 @@ def _pieces(
     settings: DetailSettings,
 ) -> tuple[list[list[int]], Int64[Tensor, "P L"], Int64[Tensor, "P L"]]:
     """Where pieces go (half a piece before the map is 0), and the rows and columns they are taken from."""
-    share = avg_pool2d(avg_pool2d(_planes(examples[..., 3:]), COARSE), 2 * half // COARSE, 1)[0, 0]
+    share = avg_pool2d(avg_pool2d(planes(examples[..., 3:]), COARSE), 2 * half // COARSE, 1)[0, 0]
     share = share.cpu().numpy()
     own = np.argwhere(share >= min(settings.whole, 0.9 * share.max())) * COARSE
-    asked = max_pool2d(avg_pool2d(_planes(wanted), half, ceil_mode=True), 2, 1, 1)[0, 0].cpu().numpy()
+    asked = max_pool2d(avg_pool2d(planes(wanted), half, ceil_mode=True), 2, 1, 1)[0, 0].cpu().numpy()
     places = np.argwhere(asked > LEAST_WANTED) * half
     targets, across = places - half, [0, wanted.shape[1] - 2 * half]
     # Either half of the face will do.
@@ -156,7 +152,7 @@ def _pieces(
     rng = np.random.default_rng(settings.seed)
     sources = own[np.where(near, rng.random(near.shape), -1.0).argmax(1)]
     # Where the map is stretched otherwise than there, more or less of it is taken, brought to the same size.
-    mm = avg_pool2d(_planes(pitch), COARSE, ceil_mode=True)[0].permute(1, 2, 0).flip(-1).cpu().numpy()
+    mm = avg_pool2d(planes(pitch), COARSE, ceil_mode=True)[0].permute(1, 2, 0).flip(-1).cpu().numpy()
     ratio = _at(mm, targets + half) / _at(mm, sources + half)
     ratio = np.clip(ratio, *STRETCH) * rng.choice([-1, 1], ratio.shape)  # some of them mirrored
     steps = np.arange(2 * half) + 0.5 - half

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from facewright.core.errors import InputError
 from facewright.geometry.mesh import Topology
-from facewright.image.pyramid import blur, enlarge, push_pull, shrink
+from facewright.image.pyramid import blur, enlarge, planes, push_pull, shrink
 from facewright.image.sample import sample_bilinear
 from facewright.image.smoothstep import smoothstep
 from facewright.image.strands import strand_texture
@@ -96,7 +96,7 @@ def hair_map(chart: HairChart, shell: HairShell, samples: UvSamples, count: int)
     logs = (samples.color + OFFSET).log()
     trust = samples.confidence * smoothstep(samples.covered, SURE)
     trust = trust * _like_the_rest(logs, trust, samples.inside)
-    color = _colored(chart, logs.permute(2, 0, 1)[None], trust.permute(2, 0, 1)[None])
+    color = _colored(chart, planes(logs), planes(trust))
     albedo = (color[0].permute(1, 2, 0).exp() - OFFSET).clamp(0, 1)
     return fill_gutter(layout, torch.cat([albedo, smoothstep(cover, EDGE)], dim=-1))
 
@@ -106,9 +106,8 @@ def _around_and_down(
 ) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
     """Place around the head and down from its crown, both 0 to 1."""
     low, high = points.amin(0), points.amax(0)
-    x, y, z = (
-        points - points.new_tensor([0.0, float(high[1]) - CENTER, 0.5 * float(low[2] + high[2])])
-    ).unbind(1)
+    center = points.new_tensor([0.0, float(high[1]) - CENTER, 0.5 * float(low[2] + high[2])])
+    x, y, z = (points - center).unbind(1)
     around = torch.atan2(x, z) / (2 * torch.pi) + 0.5
     down = torch.atan2(torch.hypot(x, z), y) / torch.pi
     return around, down
