@@ -21,8 +21,8 @@ from facewright.pipeline.reconstruct import Reconstructor
 from facewright.pipeline.result import Reconstruction
 from facewright.pipeline.views import (
     Finish,
-    clay_with_eyes,
     drawn_hair,
+    lively_parts,
     photo_overlay,
     turned_views,
     zoomed_camera,
@@ -72,11 +72,10 @@ def row_of(head: Reconstruction) -> np.ndarray:
     overlay = photo_overlay(
         head.vertices, topology, head.parameters.pose, camera, linear_from_srgb(photo), opacity=0.7
     )
-    eyes, light = clay_with_eyes(head.model), light_reaching(head.vertices, topology)
+    light = light_reaching(head.vertices, topology)
     hair = None if head.hair is None else drawn_hair(head.hair, head.vertices, topology)
-    clay, textured = turned_views(
-        head.vertices, topology, head.albedo, YAWS, PANEL, GREY, finish=Finish(eyes, light, hair)
-    )
+    finish = Finish(None, light, hair, head.relief, lively_parts(head.model))
+    clay, textured = turned_views(head.vertices, topology, head.albedo, YAWS, PANEL, GREY, finish=finish)
     drawn = [srgb_from_linear(view) for view in (overlay, clay[0], clay[1], textured[0], textured[2])]
     row = torch.cat([photo, *drawn], dim=1).clamp(0, 1)
     return (row.numpy() * 255 + 0.5).astype(np.uint8)

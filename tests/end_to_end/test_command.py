@@ -15,7 +15,16 @@ from facewright.cli.main import main
 from facewright.export import read_parameters
 from facewright.models.base import load_base_model
 
-FILES = ["albedo.png", "head.glb", "head.mtl", "head.obj", "overview.png", "parameters.json", "specular.png"]
+FILES = [
+    "albedo.png",
+    "head.glb",
+    "head.mtl",
+    "head.obj",
+    "normal.png",
+    "overview.png",
+    "parameters.json",
+    "specular.png",
+]
 QUICK = ("--no-photometric", "--texture-size", "128")
 
 

@@ -51,6 +51,8 @@ class Reconstruct:
     """Do not leave aside what lies before the face: hair, glasses and hands are painted on it."""
     hair: Annotated[bool, SWITCH] = True
     """Give the head no hair: it is painted on the scalp alone."""
+    relief: Annotated[bool, SWITCH] = True
+    """Guess no folds, wrinkles and pores: the skin is as smooth as the mesh."""
     all_faces: bool = False
     """Reconstruct every face of a photo, not only the main one; the others go to DIR/<name>_face2/ ..."""
     force: bool = False
@@ -80,6 +82,7 @@ class Reconstruct:
             refine_shape=self.refine_shape and self.photometric,
             uncover=self.uncover,
             hair=self.hair,
+            relief=self.relief,
             texture_size=self.texture_size,
             model=str(self.model) if self.model else None,
             method=self.method,

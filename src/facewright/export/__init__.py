@@ -2,7 +2,13 @@
 
 from facewright.export.asset import AssetHair, AssetLamp, HeadAsset, asset_of_fit, head_asset
 from facewright.export.gltf import glb_of, write_glb
-from facewright.export.maps import encode_image, texture_from_linear, write_png, write_unit_png
+from facewright.export.maps import (
+    encode_image,
+    normal_texture,
+    texture_from_linear,
+    write_png,
+    write_unit_png,
+)
 from facewright.export.obj import write_obj
 from facewright.export.parameters import SavedParameters, read_parameters, write_parameters
 from facewright.export.ply import write_ply
@@ -16,6 +22,7 @@ __all__ = [
     "encode_image",
     "glb_of",
     "head_asset",
+    "normal_texture",
     "read_parameters",
     "texture_from_linear",
     "write_glb",

@@ -58,6 +58,8 @@ class HeadAsset:
         parts: vertex masks by name; "left_eye" and "right_eye" become nodes of their own.
         eye_centers: centres of rotation of the left and right eyeball of this person.
         texture: sRGB, row 0 is v = 1.
+        normals: of the skin's relief in the frame of tangents, row 0 is v = 1 (``normal_texture``); None: the
+            skin is as smooth as the mesh.
         gloss: specular intensity of each vertex over the mean of the model's facial skin, or None where no
             photo told.
         shininess: Blinn-Phong exponent of the skin, or None where no photo told.
@@ -76,6 +78,7 @@ class HeadAsset:
     parts: Mapping[str, Bool[Tensor, " V"]]
     eye_centers: Float[Tensor, "2 3"]
     texture: UInt8[Tensor, "H W 3"]
+    normals: UInt8[Tensor, "R R 3"] | None = None
     gloss: Float[Tensor, " V"] | None = None
     shininess: float | None = None
     frames: Float[Tensor, "T E"] | None = None

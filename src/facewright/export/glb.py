@@ -37,7 +37,7 @@ class BufferBuilder:
         return len(self.views) - 1
 
     def add_vectors(self, values: Float[ndarray, "N K"], *, bounds: bool = False) -> int:
-        """Append a vertex attribute of 2 or 3 floats and return the index of its accessor."""
+        """Append a vertex attribute of 2 to 4 floats and return the index of its accessor."""
         values = np.ascontiguousarray(values, dtype="<f4")
         accessor = _vector_accessor(values, bounds)
         accessor["bufferView"] = self.add_view(values.tobytes(), ARRAY_BUFFER)

@@ -9,6 +9,7 @@ the weights of the eye meshes to 0.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from facewright.export.glb import BufferBuilder, glb_bytes
 from facewright.export.maps import ImageFormat, encode_alpha, encode_image
 from facewright.export.normals import MOVED_MM, longer_than, morph_normals
 from facewright.export.seams import Primitive, faces_by_part, split_at_seams
+from facewright.geometry.tangents import vertex_tangents
 from facewright.uv.bake import bake
 from facewright.uv.chart import UvChart
 
@@ -50,6 +52,7 @@ class _Source:
     deltas: ndarray
     normals: ndarray
     normal_deltas: ndarray
+    tangents: ndarray | None
     names: tuple[str, ...]
     weights: ndarray
 
@@ -103,6 +106,7 @@ def glb_of(head: HeadAsset, *, image_format: ImageFormat = "jpeg") -> bytes:
         nodes.append({"name": "lamp", "translation": place, "extensions": {LAMP_EXTENSION: {"light": 0}}})
     nodes[0]["children"] = list(range(1, len(nodes)))
     images, factor = _images(builder, head, image_format)
+    numbers = {image["name"]: number for number, image in enumerate(images)}
     animations = _animations(builder, head, nodes, meshes)
     binary = builder.content()
     document = {
@@ -111,7 +115,7 @@ def glb_of(head: HeadAsset, *, image_format: ImageFormat = "jpeg") -> bytes:
         "scenes": [{"nodes": [0]}],
         "nodes": nodes,
         "meshes": meshes,
-        "materials": _materials(meshes, factor, head.shininess, len(images) - 1),
+        "materials": _materials(meshes, factor, head.shininess, numbers),
         "textures": [{"source": index, "sampler": 0} for index in range(len(images))],
         "images": images,
         "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}],
@@ -133,13 +137,16 @@ def glb_of(head: HeadAsset, *, image_format: ImageFormat = "jpeg") -> bytes:
 def _images(
     builder: BufferBuilder, head: HeadAsset, image_format: ImageFormat
 ) -> tuple[list[dict[str, Any]], float | None]:
-    """Albedo, specular strength and hair, as far as there are such; and the factor of the second."""
+    """Albedo, specular strength, normals and hair, as far as there are such; and the factor of the second."""
     view = builder.add_view(encode_image(head.texture, image_format))
     images, factor = [{"name": "albedo", "bufferView": view, "mimeType": f"image/{image_format}"}], None
     if head.gloss is not None:
         factor, strength = _specular(head, head.gloss)
         view = builder.add_view(encode_alpha(strength))
         images.append({"name": "specular", "bufferView": view, "mimeType": "image/png"})
+    if head.normals is not None:
+        view = builder.add_view(encode_image(head.normals, image_format))
+        images.append({"name": "normals", "bufferView": view, "mimeType": f"image/{image_format}"})
     if head.hair is not None:
         # With an alpha channel, which JPEG has not.
         view = builder.add_view(encode_image(head.hair.texture, "png"))
@@ -187,9 +194,24 @@ def _source(head: HeadAsset) -> _Source:
         deltas,
         normals,
         normal_deltas * longer_than(normal_deltas, TURNED)[..., None],
+        None if head.normals is None else _tangents(head, normals),
         head.expression_names,
         head.weights.double().cpu().numpy(),
     )
+
+
+def _tangents(head: HeadAsset, normals: ndarray) -> ndarray:
+    """Along u, with the side of v as the fourth number; any direction across the normal where none is told.
+
+    A vertex on a seam has those of both sides, averaged: the map tells no relief there.
+    """
+    neutral, flat = head.neutral.float().cpu()[None], torch.from_numpy(normals).float()
+    along_u, across_u = vertex_tangents(neutral, flat[None], head.topology.to("cpu"))[0].unbind(1)
+    untold = along_u.norm(dim=-1) < 0.5
+    aside = torch.linalg.cross(flat, torch.eye(3)[flat.abs().argmin(-1)])
+    along_u = torch.where(untold[:, None], aside / aside.norm(dim=-1, keepdim=True), along_u)
+    side = (torch.linalg.cross(flat, along_u) * across_u).sum(-1, keepdim=True)
+    return torch.cat([along_u, torch.where(side < 0, -1.0, 1.0)], -1).numpy()
 
 
 def _primitives(head: HeadAsset) -> dict[str, Primitive]:
@@ -208,11 +230,10 @@ def _mesh(
     origin: ndarray,
     targets: ndarray,
 ) -> dict[str, Any]:
-    """One glTF mesh; the material field holds a kind until the materials are numbered."""
+    """One glTF mesh."""
     mesh: dict[str, Any] = {"name": name, "primitives": []}
     for part, primitive in primitives.items():
-        mesh["primitives"].append(_primitive(builder, source, primitive, origin, targets))
-        mesh["primitives"][-1]["material"] = _kind(part)
+        mesh["primitives"].append(_primitive(builder, source, primitive, origin, targets, _kind(part)))
     if len(targets):
         mesh["weights"] = source.weights[targets].tolist()
         mesh["extras"] = {"targetNames": [source.names[index] for index in targets]}
@@ -228,13 +249,19 @@ def _hair_mesh(builder: BufferBuilder, source: _Source, hair: AssetHair) -> dict
     normals, _ = morph_normals(places, source.deltas[:0], faces)
     still = np.broadcast_to(np.float32(0), source.deltas.shape)
     moved = longer_than(source.deltas[:, primitive.source], HAIR_MOVED_MM).any(axis=1)
-    shell = replace(source, neutral=places, normals=normals, normal_deltas=still)
+    shell = replace(source, neutral=places, normals=normals, normal_deltas=still, tangents=None)
     return _mesh(builder, shell, "hair", {SHELL: primitive}, np.zeros(3), np.flatnonzero(moved))
 
 
 def _primitive(
-    builder: BufferBuilder, source: _Source, primitive: Primitive, origin: ndarray, targets: ndarray
+    builder: BufferBuilder,
+    source: _Source,
+    primitive: Primitive,
+    origin: ndarray,
+    targets: ndarray,
+    kind: str,
 ) -> dict[str, Any]:
+    """One primitive; its material is a kind until the materials are numbered."""
     rows = primitive.source
     top_left_uv = np.stack([primitive.uv[:, 0], 1 - primitive.uv[:, 1]], axis=1)
     described: dict[str, Any] = {
@@ -245,6 +272,9 @@ def _primitive(
         },
         "indices": builder.add_triangles(primitive.triangles, len(rows)),
     }
+    if source.tangents is not None and kind == "skin":
+        described["attributes"]["TANGENT"] = builder.add_vectors(source.tangents[rows])
+    described["material"] = kind
     if len(targets):
         described["targets"] = [
             {
@@ -283,13 +313,16 @@ def _specular(head: HeadAsset, gloss: Tensor) -> tuple[float, UInt8[Tensor, "S S
 
 
 def _materials(
-    meshes: list[dict[str, Any]], specular: float | None, shininess: float | None, last_image: int
+    meshes: list[dict[str, Any]],
+    specular: float | None,
+    shininess: float | None,
+    images: Mapping[str, int],
 ) -> list[dict[str, Any]]:
     """Number the kinds of material that the meshes use and describe each once.
 
     Skin whose gloss is known gets its specular strength, factor times map; players without the extension show
-    glTF's default. The hair's texture is the last; its alpha cuts the shell out, since players do not sort
-    what is half transparent.
+    glTF's default. The alpha of the hair's texture cuts the shell out, since players do not sort what is half
+    transparent. ``images`` are the numbers of the textures by name.
     """
     roughness = dict(ROUGHNESS)
     if shininess is not None:
@@ -316,11 +349,13 @@ def _materials(
     ]
     for material in materials:
         if material["name"] == "hair":
-            material["pbrMetallicRoughness"]["baseColorTexture"] = {"index": last_image}
+            material["pbrMetallicRoughness"]["baseColorTexture"] = {"index": images["hair"]}
             material |= {"alphaMode": "MASK", "doubleSided": True}
-    if specular is not None:
-        strength = {"specularFactor": specular, "specularTexture": {"index": 1}}
-        for material in materials:
-            if material["name"] == "skin":
-                material["extensions"] = {SPECULAR_EXTENSION: strength}
+    skin = [material for material in materials if material["name"] == "skin"]
+    for material in skin:
+        if specular is not None:
+            strength = {"specularFactor": specular, "specularTexture": {"index": images["specular"]}}
+            material["extensions"] = {SPECULAR_EXTENSION: strength}
+        if "normals" in images:
+            material["normalTexture"] = {"index": images["normals"]}
     return materials

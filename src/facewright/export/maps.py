@@ -22,6 +22,17 @@ def texture_from_linear(map_linear: Float[Tensor, "H W 3"]) -> UInt8[Tensor, "H 
     return (srgb_from_linear(map_linear) * 255 + 0.5).to(torch.uint8)
 
 
+def normal_texture(slopes: Float[Tensor, "H W 2"]) -> UInt8[Tensor, "H W 3"]:
+    """A map of normals in the frame of tangents (along u, across it towards v, out), as glTF has them.
+
+    Args:
+        slopes: of the surface along u, and at right angles to it on the side of v; v is up.
+    """
+    normals = torch.cat([-slopes, torch.ones_like(slopes[..., :1])], -1)
+    normals = normals / normals.norm(dim=-1, keepdim=True)
+    return (normals * 127.5 + 128).clamp(0, 255).to(torch.uint8)
+
+
 def encode_image(texture: UInt8[Tensor, "H W C"], image_format: ImageFormat = "png") -> bytes:
     """Encode an sRGB texture (PNG: or one with alpha), row 0 on top (v = 1), as the bytes of a file."""
     image = Image.fromarray(texture.cpu().contiguous().numpy())

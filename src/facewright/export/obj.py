@@ -10,10 +10,12 @@ from torch import Tensor
 
 from facewright.core.errors import InputError
 from facewright.core.files import atomic_file
-from facewright.export.maps import encode_image
+from facewright.export.maps import write_png
 from facewright.export.normals import morph_normals
 from facewright.export.seams import faces_by_part
 from facewright.geometry.mesh import Mesh, check_faces
+
+TEXTURE, NORMALS = "albedo.png", "normal.png"
 
 
 def write_obj(
@@ -21,10 +23,10 @@ def write_obj(
     mesh: Mesh,
     texture: UInt8[Tensor, "H W 3"] | None = None,
     *,
-    texture_name: str = "albedo.png",
+    normals: UInt8[Tensor, "R R 3"] | None = None,
     parts: Mapping[str, Bool[Tensor, " V"]] | None = None,
 ) -> None:
-    """Write ``path`` and, with a texture, ``<stem>.mtl`` and the PNG beside it.
+    """Write ``path`` and, with a texture, ``<stem>.mtl``, albedo.png and, with normals, normal.png beside it.
 
     Units and frame are the mesh's (mm, head frame), vertices keep their order, v is up as OBJ has it. The OBJ
     is written last: where it is, the files it names are.
@@ -33,7 +35,7 @@ def write_obj(
         path: the .obj file.
         mesh: positions and topology.
         texture: sRGB, row 0 is v = 1.
-        texture_name: file name of the texture, in the folder of ``path``.
+        normals: map of normals in the frame of tangents, which goes with the texture, or None.
         parts: vertex masks that become groups; one group if None.
 
     Raises:
@@ -42,10 +44,11 @@ def write_obj(
     """
     text = obj_text(mesh, parts or {}, path.with_suffix(".mtl").name if texture is not None else None)
     if texture is not None:
-        with atomic_file(path.with_name(texture_name)) as partial:
-            partial.write_bytes(encode_image(texture, "png"))
+        write_png(path.with_name(TEXTURE), texture)
+        if normals is not None:
+            write_png(path.with_name(NORMALS), normals)
         with atomic_file(path.with_suffix(".mtl")) as partial:
-            partial.write_bytes(_material_text(texture_name).encode())
+            partial.write_bytes(_material_text(normals is not None).encode())
     with atomic_file(path) as partial:
         partial.write_bytes(text.encode())
 
@@ -87,5 +90,7 @@ def _rows(template: str, values: ndarray) -> str:
     return (template * len(values)) % tuple(values.ravel().tolist())
 
 
-def _material_text(texture_name: str) -> str:
-    return f"newmtl head\nKa 0 0 0\nKd 1 1 1\nKs 0.04 0.04 0.04\nNs 20\nillum 2\nd 1\nmap_Kd {texture_name}\n"
+def _material_text(with_normals: bool) -> str:
+    """The material; ``norm`` is of the extension for physically based rendering, and others skip it."""
+    plain = f"newmtl head\nKa 0 0 0\nKd 1 1 1\nKs 0.04 0.04 0.04\nNs 20\nillum 2\nd 1\nmap_Kd {TEXTURE}\n"
+    return plain + (f"norm {NORMALS}\n" if with_normals else "")

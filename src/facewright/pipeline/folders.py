@@ -58,7 +58,8 @@ HEAD_FILES = (
     "parameters.json",
 )
 MARKER = HEAD_FILES[-1]
-HEAD = ResultFolder(HEAD_FILES)
+NORMALS = "normal.png"
+HEAD = ResultFolder(HEAD_FILES, extras=(NORMALS,))
 REGISTRATION = ResultFolder(
     ("head.glb", "head.obj", "head.ply", "registration.npz", "overview.png", "registration.json"),
     "scan_sha256",

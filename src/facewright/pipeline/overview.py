@@ -16,15 +16,16 @@ from facewright.models.face_model import FaceModel
 from facewright.pipeline.hair import HeadHair
 from facewright.pipeline.views import (
     Finish,
-    clay_with_eyes,
     drawn_hair,
     for_drawing,
+    lively_parts,
     photo_overlay,
     turned_views,
     zoomed_camera,
 )
 from facewright.render.ambient import light_reaching
 from facewright.scene.parameters import HeadParameters
+from facewright.uv.relief import SkinRelief
 
 PANEL, GAP, CAPTION, MARGIN, HEADER = 384, 14, 28, 28, 64
 PAPER, PANEL_GREY, INK, FAINT = "#f5f4f1", "#e4e2dd", "#26272b", "#75767c"
@@ -50,6 +51,7 @@ class OverviewContent:
         vertices: with the photo's expression, mm, head frame.
         albedo: map, linear RGB, row 0 is v = 1.
         hair: over the head, or None.
+        relief: of its skin, or None.
         box: (x0, y0, x1, y1) of the face in pixels of ``photo.pixels``.
         detected_px: the landmarks that were seen, pixels of ``photo.pixels``.
         residual: of the fit, as a fraction of the distance of the outer eye corners.
@@ -62,6 +64,7 @@ class OverviewContent:
     vertices: Float[Tensor, "V 3"]
     albedo: Float[Tensor, "H W 3"]
     hair: HeadHair | None
+    relief: SkinRelief | None
     box: tuple[float, float, float, float]
     detected_px: Float[Tensor, "478 2"]
     residual: float
@@ -86,10 +89,9 @@ def draw_overview(head: OverviewContent) -> Image.Image:
     grey = tuple(float(v) for v in linear_from_srgb(torch.tensor(_rgb(PANEL_GREY))))
     background = (grey[0], grey[1], grey[2])
     vertices, topology = head.vertices, head.model.topology
-    eyes = clay_with_eyes(head.model)
     light = light_reaching(vertices, topology)
     hair = None if head.hair is None else drawn_hair(head.hair, vertices, topology)
-    finish = Finish(eyes, light, hair)
+    finish = Finish(None, light, hair, head.relief, lively_parts(head.model))
     clay, textured = turned_views(vertices, topology, head.albedo, yaws, PANEL, background, finish=finish)
     names = [name for name, _ in VIEWS]
     albedo = _picture(for_drawing(head.albedo, PANEL)[0]).resize((PANEL, PANEL), Image.Resampling.LANCZOS)

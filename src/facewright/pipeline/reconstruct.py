@@ -37,6 +37,7 @@ from facewright.pipeline.result import Reconstruction
 from facewright.pipeline.settings import ReconstructionSettings
 from facewright.uv.head_chart import HeadChart
 from facewright.uv.head_texture import TextureSettings, head_texture
+from facewright.uv.relief import SkinRelief, skin_relief
 
 NO_SCALP = "the model does not tell where hair may grow: the head has none."
 
@@ -57,13 +58,21 @@ class _Seen:
 
 
 @dataclass(frozen=True)
+class _Looks:
+    """What photos tell of one person beside the shape."""
+
+    albedo: Float[Tensor, "S S 3"]
+    relief: SkinRelief | None
+    hair: HeadHair | None
+
+
+@dataclass(frozen=True)
 class _Fitted:
     """A head that was fitted to a face."""
 
     seen: _Seen
     fit: FaceFit
-    albedo: Float[Tensor, "S S 3"]
-    hair: HeadHair | None
+    looks: _Looks
     seconds: dict[str, float]
 
 
@@ -202,9 +211,7 @@ class Reconstructor:
         while faces:
             chosen = list(faces)
             try:
-                fits, albedo, hair = self._fit_one_person(
-                    _pixels(photos, chosen), list(faces.values()), clock
-                )
+                fits, looks = self._fit_one_person(_pixels(photos, chosen), list(faces.values()), clock)
             except HiddenFaceError as error:
                 for row in error.faces:
                     told = (
@@ -216,7 +223,7 @@ class Reconstructor:
                 continue
             share = {name: value / len(faces) for name, value in clock.seconds.items()}
             for (index, face), fit in zip(faces.items(), fits, strict=True):
-                results[index] = _Fitted(face, fit, albedo, hair, {**face.seconds, **share})
+                results[index] = _Fitted(face, fit, looks, {**face.seconds, **share})
             break
 
         def head(index: int) -> Reconstruction | Exception:
@@ -231,8 +238,8 @@ class Reconstructor:
 
     def _fit_one_person(
         self, pixels: Sequence[Tensor], faces: list[_Seen], clock: StageClock
-    ) -> tuple[list[FaceFit], Float[Tensor, "S S 3"], HeadHair | None]:
-        """The fit of each photo, and the albedo map and the hair of all."""
+    ) -> tuple[list[FaceFit], _Looks]:
+        """The fit of each photo, and what all of them tell beside the shape."""
         points = torch.stack([seen.face.points for seen in faces]).to(self.device)
         sizes = [seen.size for seen in faces]
         looks: list[FaceSegmentation] = []
@@ -276,12 +283,15 @@ class Reconstructor:
                 besides=besides,
                 detected=[single.detected_px[0] for single in singles],
             )
-        hair = None
+        relief = hair = None
+        if self.settings.relief:
+            with clock.stage("relief"):
+                relief = skin_relief(self.chart, albedo)
         if self.hair is not None:
             with clock.stage("hair"):
                 row = photo_of_hair(parameters, pixels, points)
                 hair = self.hair.find(pixels[row], parameters[row], looks[row])
-        return singles, albedo, hair
+        return singles, _Looks(albedo, relief, hair)
 
     def _focal(self, faces: list[_Seen]) -> Float[Tensor, " B"]:
         """Focal lengths in pixels, NaN where a photo does not tell."""
@@ -300,8 +310,9 @@ class Reconstructor:
             detected_px=face.points,
             fitted_px=fit.landmarks_px[0],
             landmarks_head=fit.landmarks_head[0],
-            albedo=fitted.albedo,
-            hair=fitted.hair,
+            albedo=fitted.looks.albedo,
+            hair=fitted.looks.hair,
+            relief=fitted.looks.relief,
             residual=float(fit.residual[0]),
             seconds=fitted.seconds,
             settings=self.settings,

@@ -14,6 +14,7 @@ from facewright.export import (
     HeadAsset,
     SavedParameters,
     asset_of_fit,
+    normal_texture,
     write_glb,
     write_obj,
     write_parameters,
@@ -29,6 +30,7 @@ from facewright.pipeline.versions import computed_with
 from facewright.scene.parameters import HeadParameters
 from facewright.uv.bake import bake
 from facewright.uv.chart import UvChart
+from facewright.uv.relief import SkinRelief
 
 SPECULAR_SIZE = 512  # texels a side: gloss comes from a few smooth components
 
@@ -52,6 +54,7 @@ class Reconstruction:
         settings: what the user chose.
         warnings: reasons to look twice at this head, one line each.
         hair: over the head, or None.
+        relief: of its skin, guessed from the albedo, or None.
         number: of the face among those of its photo that became heads, the main one 1.
     """
 
@@ -68,6 +71,7 @@ class Reconstruction:
     settings: ReconstructionSettings
     warnings: tuple[str, ...] = ()
     hair: HeadHair | None = None
+    relief: SkinRelief | None = None
     number: int = 1
 
     @property
@@ -88,6 +92,8 @@ class Reconstruction:
     def asset(self) -> HeadAsset:
         """The head as artists take it: neutral shape, morph targets, eyes, texture."""
         asset = asset_of_fit(self.model, self.parameters, self.albedo)
+        if self.relief is not None:
+            asset = replace(asset, normals=normal_texture(self.relief.slopes))
         return asset if self.hair is None else replace(asset, hair=self.hair.asset(self.model.topology))
 
     def specular_map(self) -> Float[Tensor, "S S"]:
@@ -107,6 +113,7 @@ class Reconstruction:
                 vertices=self.vertices,
                 albedo=self.albedo,
                 hair=self.hair,
+                relief=self.relief,
                 box=self.box,
                 detected_px=self.detected_px,
                 residual=self.residual,
@@ -116,8 +123,8 @@ class Reconstruction:
     def save(self, folder: Path | str) -> None:
         """Write head.glb, head.obj, head.mtl, albedo.png, specular.png, overview.png and parameters.json.
 
-        The folder appears when all of it is written; an earlier result that was there is replaced;
-        files of others beside it stay.
+        Where the skin has relief, there is normal.png as well. The folder appears when all of it is written;
+        an earlier result that was there is replaced; files of others beside it stay.
 
         Raises:
             OutputError: the folder cannot be written, or it has files in it that are no earlier result;
@@ -128,7 +135,9 @@ class Reconstruction:
             with clock.stage("files"):
                 head = self.asset()
                 write_glb(partial / "head.glb", head)
-                write_obj(partial / "head.obj", head.posed, head.texture, parts=head.parts)
+                write_obj(
+                    partial / "head.obj", head.posed, head.texture, normals=head.normals, parts=head.parts
+                )
                 write_unit_png(partial / "specular.png", self.specular_map())
             with clock.stage("overview"):
                 self.overview().save(partial / "overview.png", compress_level=4)

@@ -15,6 +15,8 @@ class ReconstructionSettings:
         uncover: leave aside what lies before the face (hair, glasses, a hat, a hand) when light and skin are
             read; it is otherwise taken for skin.
         hair: give the head its hair as a shell; it is otherwise painted on the scalp alone.
+        relief: guess folds, wrinkles and pores from how dark skin is; they are a map of normals, the mesh is
+            left as it is.
         texture_size: side of the square albedo map in pixels.
         model: a face model file in the base head's topology; the shipped head if None.
         method: how heads are found: a name of ``pipeline.methods.METHODS``.
@@ -26,6 +28,7 @@ class ReconstructionSettings:
     refine_shape: bool = True
     uncover: bool = True
     hair: bool = True
+    relief: bool = True
     texture_size: int = 1024
     model: str | None = None
     method: str = "fit"

@@ -14,6 +14,7 @@ from torch.nn.functional import interpolate as resized
 
 from facewright.geometry.mesh import Topology
 from facewright.geometry.normals import vertex_normals
+from facewright.geometry.tangents import vertex_tangents
 from facewright.image.color import luminance
 from facewright.models.face_model import FaceModel
 from facewright.pipeline.hair import HeadHair
@@ -26,6 +27,7 @@ from facewright.render.texture import texture
 from facewright.scene.camera import Camera, PerspectiveCamera
 from facewright.scene.lighting import PointLight, SphericalHarmonicsLight, soft_light
 from facewright.scene.pose import Pose, turned_rotations
+from facewright.uv.relief import SkinRelief
 
 VIEW_DISTANCE = 1500.0  # mm; a portrait lens, so that noses keep their size
 VIEW_HEIGHT = 290.0  # mm of the head that fill a picture from top to bottom, or more...
@@ -33,6 +35,8 @@ VIEW_MARGIN = 1.05  # ... for heads whose hair is larger
 CLAY = (0.50, 0.47, 0.44)  # linear RGB
 HAIR_CLAY = (0.30, 0.265, 0.24)
 CLAY_SPECULAR = 0.12
+TILT = 0.3  # slope by which the light on clay is tried out to learn how relief changes it
+RELIEF_LIGHT = (0.35, 1.6)  # limits of that change
 INSIDE = 0.35  # brightness of the inside of hair, to which little light comes
 GRAIN, GRAIN_RANGE, DIM = 0.5, (0.6, 1.5), 0.01  # of hair in clay: exponent and limits of its lightness
 EYES, TEETH = ("left_eye", "right_eye"), ("upper_teeth", "lower_teeth")
@@ -76,11 +80,15 @@ class Finish:
         clay: colour of the clay at each vertex, linear RGB; the same everywhere if None.
         light: ``light_reaching`` each vertex; None: nothing is in the way of the light.
         hair: over the head, or None.
+        relief: of the skin, shown in clay alone: the texture keeps the shade of its folds; None: smooth.
+        lively: share of the texture's lightness that clay has at each vertex (eyes, teeth); None: nowhere.
     """
 
     clay: Float[Tensor, "V 3"] | None = None
     light: Float[Tensor, " V"] | None = None
     hair: DrawnHair | None = None
+    relief: SkinRelief | None = None
+    lively: Float[Tensor, " V"] | None = None
 
 
 def turned_views(
@@ -120,12 +128,14 @@ def turned_views(
         normals = vertex_normals(points, topology.faces)
         even = _even_light(points).shading(normals)
         studio = torch.cat([_clay(points, normals, finish), even * deep], dim=-1)
+        studio = torch.cat([studio, *_told_of_clay(points, normals, topology, finish)], dim=-1)
         pixels = camera.project(points)
         fragments = rasterize(pixels, topology.faces, camera.size, perspective=True, cull_back_faces=True)
         shaded = interpolate(fragments, topology.faces, studio)
         uv = interpolate(fragments, topology.uv_faces, topology.uv[None])
-        textured = texture(uv, maps, fragments=fragments) * shaded[..., 3:]
-        drawing = _antialiased([shaded[..., :3], textured], fragments, pixels, topology)
+        textured = texture(uv, maps, fragments=fragments) * shaded[..., 3:6]
+        clay = _finished(shaded, uv, textured, fragments, finish)
+        drawing = _antialiased([clay, textured], fragments, pixels, topology)
         drawing = _shrunk(drawing)
         if finish.hair is not None:
             drawing = _under_hair(drawing, fragments, finish.hair, (pose, middle, camera))
@@ -214,6 +224,13 @@ def zoomed_camera(camera: Camera, box: tuple[float, float, float, float], size: 
     return replace(zoomed, size=(size, size))
 
 
+def lively_parts(model: FaceModel) -> Float[Tensor, " V"]:
+    """Eyes and teeth, which as plain clay would look blind and toothless."""
+    masks = [model.parts[name] for name in (*EYES, *TEETH) if name in model.parts]
+    none = torch.zeros_like(model.mirror, dtype=torch.bool)
+    return torch.stack([none, *masks]).any(0).to(model.mean.dtype)
+
+
 def clay_with_eyes(model: FaceModel) -> Float[Tensor, "V 3"]:
     """Clay with white teeth, whose eyes keep their own lightness: blank ones look like closed lids."""
     colors = model.mean.new_tensor(CLAY).repeat(len(model.mean), 1)
@@ -244,6 +261,44 @@ def _clay(points: Tensor, normals: Tensor, finish: Finish) -> Tensor:
         + shade_specular(specular, normals, points, bulb, 20.0)
     )
     return shaded if finish.light is None else shaded * finish.light[:, None]
+
+
+def _light_by_slope(points: Tensor, normals: Tensor, topology: Topology) -> Float[Tensor, "1 V 2"]:
+    """How the light on clay changes with the slope of its relief along u and v, relative to that light."""
+    tangents, plain = vertex_tangents(points, normals, topology), Finish()
+    change = [
+        _clay(points, unit(normals - TILT * along), plain)
+        - _clay(points, unit(normals + TILT * along), plain)
+        for along in tangents.unbind(2)
+    ]
+    light = _clay(points, normals, plain).mean(-1).clamp_min(1e-3)
+    return torch.stack([each.mean(-1) for each in change], -1) / (2 * TILT * light[..., None])
+
+
+def _told_of_clay(points: Tensor, normals: Tensor, topology: Topology, finish: Finish) -> list[Tensor]:
+    """What ``_finished`` needs of each vertex: change of light by slope, share of the texture's lightness."""
+    told = [] if finish.relief is None else [_light_by_slope(points, normals, topology)]
+    return told if finish.lively is None else [*told, finish.lively[None, :, None]]
+
+
+def _finished(
+    shaded: Float[Tensor, "1 H W C"],
+    uv: Float[Tensor, "1 H W 2"],
+    textured: Float[Tensor, "1 H W 3"],
+    fragments: Fragments,
+    finish: Finish,
+) -> Float[Tensor, "1 H W 3"]:
+    """Clay with relief, as far as light follows slopes in proportion, with brows, and with live eyes."""
+    clay, told = shaded[..., :3], shaded[..., 6:]
+    if finish.relief is not None:
+        surface = torch.cat([finish.relief.slopes, finish.relief.brows], -1)[None]
+        seen = texture(uv, surface, fragments=fragments)
+        light = 1 + (seen[..., :2] * told[..., :2]).sum(-1, keepdim=True)
+        hair = clay.new_tensor(HAIR_CLAY) / clay.new_tensor(CLAY)
+        clay = clay * light.clamp(*RELIEF_LIGHT) * torch.lerp(torch.ones_like(hair), hair, seen[..., 2:])
+    if finish.lively is not None:
+        clay = torch.lerp(clay, luminance(textured)[..., None].expand_as(clay), told[..., -1:])
+    return clay
 
 
 def _antialiased(

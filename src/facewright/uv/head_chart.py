@@ -17,6 +17,7 @@ from facewright.uv.teeth import DrawnTeeth, drawn_teeth
 HIDDEN_REGIONS = ("inner_mouth", "eye_sockets")
 MIDDLE_REGIONS = ("nose", "cheek_left", "cheek_right")
 RIM_REGIONS = ("neck", "ear_left", "ear_right")
+BROW_REGIONS = ("brow_left", "brow_right")
 FEATURE_REGIONS = ("eye_left", "eye_right", "brow_left", "brow_right", "nose", "mouth", "lips")
 SMOOTH_REGIONS = ("eye_left", "eye_right", "brow_left", "brow_right", "lips")
 BEHIND = (-30.0, 15.0)  # mm before the middle of the ears: where detail ends, and from where on it is full
@@ -39,7 +40,9 @@ class HeadChart:
         middle: mask of nose and cheeks, the part of the face that hair and beard cover least.
         plain: mask of the skin of the face away from its features.
         grained: share of the detail of facial skin that skin has: less on ears and neck, none of it behind.
+        brows: mask of the brows, which are part of the face.
         pitch: mm on the skin of the average head from one texel to the next, along u and along v.
+        shear: cosine between these two directions on the skin.
         teeth: where and how they are drawn.
         irises: where they are drawn.
     """
@@ -54,7 +57,9 @@ class HeadChart:
     middle: Float[Tensor, "S S 1"]
     plain: Float[Tensor, "S S 1"]
     grained: Float[Tensor, "S S 1"]
+    brows: Float[Tensor, "S S 1"]
     pitch: Float[Tensor, "S S 2"]
+    shear: Float[Tensor, "S S 1"]
     teeth: tuple[DrawnTeeth, ...]
     irises: tuple[IrisPlace, ...]
 
@@ -69,9 +74,9 @@ class HeadChart:
         masks = torch.stack([mask.to(model.mean.dtype) for mask in _area_masks(model)], dim=1)
         areas = bake(chart, masks, gutter=False).split(1, dim=-1)
         mirror = mirrored_texels(chart, model.topology, model.mirror)
-        pitch = bake(chart, _pitch(model, size))
+        pitch, shear = bake(chart, _ways(model, size)).split((2, 1), -1)
         drawn = {"teeth": drawn_teeth(chart, model), "irises": iris_places(chart, model)}
-        return cls(chart, mirror, *areas, pitch=pitch, **drawn)
+        return cls(chart, mirror, *areas, pitch=pitch, shear=shear, **drawn)
 
 
 def _area_masks(model: FaceModel) -> tuple[Tensor, ...]:
@@ -91,7 +96,8 @@ def _area_masks(model: FaceModel) -> tuple[Tensor, ...]:
     plain = face & ~_widened(model, FEATURE_REGIONS)
     smooth = torch.stack([model.regions.get(name, nothing) for name in SMOOTH_REGIONS]).any(0)
     grained = (face & ~smooth) + rim * _detail_of_rim(model)
-    return face, rim, scalp, eyes, lips, middle if bool(middle.any()) else face, plain, grained
+    brows = torch.stack([model.regions.get(name, nothing) for name in BROW_REGIONS]).any(0) & face
+    return face, rim, scalp, eyes, lips, middle if bool(middle.any()) else face, plain, grained, brows
 
 
 def _widened(model: FaceModel, names: tuple[str, ...]) -> Tensor:
@@ -116,14 +122,16 @@ def _detail_of_rim(model: FaceModel) -> Tensor:
     return torch.where(_before_and_below_the_ears(model) & ~ear, share, DETAIL_OF_RIM * share)
 
 
-def _pitch(model: FaceModel, size: int) -> Float[Tensor, "V 2"]:
-    """Way on the skin (mm) at each vertex from one texel to the next, along u and along v."""
+def _ways(model: FaceModel, size: int) -> Float[Tensor, "V 3"]:
+    """Way on the skin (mm) from one texel to the next, along u and v, and the cosine between them."""
     faces, flat = model.mean[model.topology.faces], model.topology.uv[model.topology.uv_faces]
     (a, b), (u, v) = ((each[:, 1:] - each[:, :1]).unbind(1) for each in (faces, flat))
     area = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
     along = torch.stack([a * v[:, 1:] - b * u[:, 1:], b * u[:, :1] - a * v[:, :1]], 1)
-    ways = along.norm(dim=-1) / (size * area.abs().clamp_min(1e-12))[:, None]
-    corners, total = model.topology.faces.flatten(), torch.zeros_like(model.mean[:, :2])
+    lengths = along.norm(dim=-1)
+    cosine = (along[:, 0] * along[:, 1]).sum(-1) / lengths.prod(-1).clamp_min(1e-12)
+    ways = torch.cat([lengths / (size * area.abs().clamp_min(1e-12))[:, None], cosine[:, None]], 1)
+    corners, total = model.topology.faces.flatten(), model.mean.new_zeros(len(model.mean), 3)
     count = total.index_add(0, corners, torch.ones_like(total[:1]).expand(len(corners), -1))
     return total.index_add(0, corners, ways.repeat_interleave(3, 0)) / count.clamp_min(1)
 

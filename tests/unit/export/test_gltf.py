@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from facewright.core.errors import InputError
-from facewright.export import AssetHair, AssetLamp, asset_of_fit, glb_of, head_asset
+from facewright.export import AssetHair, AssetLamp, asset_of_fit, glb_of, head_asset, normal_texture
 from facewright.geometry.mesh import Topology
 from facewright.scene.camera import PerspectiveCamera
 from facewright.scene.lighting import PointLight, SphericalHarmonicsLight
@@ -20,7 +20,7 @@ from facewright.scene.parameters import HeadParameters
 from facewright.scene.pose import Pose
 
 DTYPES = {5126: "<f4", 5123: "<u2", 5125: "<u4"}
-WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
+WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 
 
 class Glb:
@@ -348,3 +348,48 @@ def test_a_lamp_stands_where_it_shines_from(asset):
     assert light["intensity"] == pytest.approx(0.5 * math.pi / 4)
     assert "KHR_lights_punctual" in document["extensionsUsed"]
     assert "extensions" not in Glb(glb_of(asset)).document
+
+
+def test_relief_is_a_map_in_a_frame_that_the_file_tells(asset, miniature):
+    """As a player reads it: along u and towards v, the surface rises where the slopes say so."""
+    slopes = torch.zeros(4, 4, 2)
+    slopes[..., 0], slopes[..., 1] = 0.5, -0.25
+    glb = Glb(glb_of(replace(asset, normals=normal_texture(slopes)), image_format="png"))
+    skin = next(m for m in glb.document["materials"] if m["name"] == "skin")
+    others = [m for m in glb.document["materials"] if m["name"] != "skin"]
+    assert others
+    assert not any("normalTexture" in material for material in others)
+    image = glb.document["images"][skin["normalTexture"]["index"]]
+    assert image["name"] == "normals"
+    decoded = np.asarray(Image.open(io.BytesIO(glb.view(image["bufferView"])))) / 255 * 2 - 1
+    x, y, z = decoded[0, 0]
+    assert (-x / z, -y / z) == pytest.approx((0.5, -0.25), abs=0.02)
+    primitive = next(
+        p
+        for p in glb.document["meshes"][glb.node("head")["mesh"]]["primitives"]
+        if glb.document["materials"][p["material"]]["name"] == "skin"
+    )
+    place, normal, tangent, uv = (
+        glb.accessor(primitive["attributes"][name])
+        for name in ("POSITION", "NORMAL", "TANGENT", "TEXCOORD_0")
+    )
+    triangles = glb.accessor(primitive["indices"]).reshape(-1, 3)
+    np.testing.assert_allclose(np.linalg.norm(tangent[:, :3], axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose((tangent[:, :3] * normal).sum(1), 0, atol=1e-5)
+    assert set(np.unique(tangent[:, 3])) <= {-1.0, 1.0}
+    across = np.cross(normal, tangent[:, :3]) * tangent[:, 3:]
+    # Where the mesh goes on from a vertex along these directions, u and the height of the picture grow.
+    edge = place[triangles[:, 1]] - place[triangles[:, 0]]
+    grown = (uv[triangles[:, 1]] - uv[triangles[:, 0]]) * (1, -1)
+    for axis, direction in ((0, tangent[:, :3]), (1, across)):
+        along = (edge * direction[triangles[:, 0]]).sum(1) / np.linalg.norm(edge, axis=1)
+        told = np.abs(along) > 0.9
+        assert told.sum() > 10
+        assert (np.sign(along[told]) == np.sign(grown[told, axis])).mean() > 0.95
+
+
+def test_smooth_skin_needs_no_tangents(glb):
+    assert not any(
+        "TANGENT" in p["attributes"] for mesh in glb.document["meshes"] for p in mesh["primitives"]
+    )
+    assert not any("normalTexture" in material for material in glb.document["materials"])

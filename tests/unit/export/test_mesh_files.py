@@ -44,6 +44,20 @@ def test_obj_texture_reaches_the_reader_the_right_way_up(mesh, texture, tmp_path
     assert colours[lowest][:3].tolist() == [200, 120, 120]
 
 
+def test_obj_names_its_map_of_normals(mesh, texture, tmp_path):
+    write_obj(tmp_path / "head.obj", mesh, texture, normals=texture)
+    assert "norm normal.png" in (tmp_path / "head.mtl").read_text().splitlines()
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "normal.png")), texture)
+    (tmp_path / "smooth").mkdir()
+    write_obj(tmp_path / "smooth/head.obj", mesh, texture)
+    assert sorted(path.name for path in (tmp_path / "smooth").iterdir()) == [
+        "albedo.png",
+        "head.mtl",
+        "head.obj",
+    ]
+    assert "norm" not in (tmp_path / "smooth/head.mtl").read_text()
+
+
 def test_obj_without_texture_names_no_material(mesh, tmp_path):
     write_obj(tmp_path / "head.obj", mesh)
     assert [path.name for path in tmp_path.iterdir()] == ["head.obj"]

@@ -15,6 +15,8 @@ from facewright.core.errors import OutputError
 from facewright.export import read_parameters
 from facewright.geometry.adjacency import EdgeTable, edge_table
 from facewright.geometry.mesh import Topology
+from facewright.geometry.normals import vertex_normals
+from facewright.geometry.tangents import vertex_tangents
 from facewright.image.io import photograph_from_array
 from facewright.pipeline.result import Reconstruction
 from facewright.pipeline.settings import ReconstructionSettings
@@ -23,6 +25,7 @@ from facewright.scene.camera import PerspectiveCamera
 from facewright.scene.lighting import ambient_light
 from facewright.scene.parameters import HeadParameters
 from facewright.scene.pose import frontal_pose
+from facewright.uv.relief import SkinRelief
 
 FILES = ["albedo.png", "head.glb", "head.mtl", "head.obj", "overview.png", "parameters.json", "specular.png"]
 
@@ -94,6 +97,16 @@ def test_save_replaces_an_earlier_result_and_nothing_else(head: Reconstruction, 
     assert (tmp_path / "thesis.txt").read_text() == "mine"
     head.save(tmp_path / "subject")
     (tmp_path / "subject" / "head.glb").unlink()
+    head.save(tmp_path / "subject")
+    assert sorted(path.name for path in (tmp_path / "subject").iterdir()) == FILES
+
+
+def test_relief_is_a_file_of_its_own_that_goes_when_it_is_not_wanted(
+    head: Reconstruction, tmp_path: Path
+) -> None:
+    relief = SkinRelief(torch.zeros(32, 32, 2), torch.zeros(32, 32, 1))
+    replace(head, relief=relief).save(tmp_path / "subject")
+    assert sorted(path.name for path in (tmp_path / "subject").iterdir()) == sorted([*FILES, "normal.png"])
     head.save(tmp_path / "subject")
     assert sorted(path.name for path in (tmp_path / "subject").iterdir()) == FILES
 
@@ -197,3 +210,42 @@ def test_hair_lies_over_the_head_that_it_covers_and_behind_what_is_before_it() -
     clear = replace(hair, colors=red * torch.tensor([1.0, 1.0, 1.0, 0.0]))
     _, bald = turned_views(model.mean, topology, grey, (0.0,), 64, (0.0, 0.0, 0.0), finish=Finish(hair=clear))
     assert float((bald[0, middle, middle, 0] - bald[0, middle, middle, 1]).abs().max()) < 0.05
+
+
+def test_clay_with_slopes_is_lit_as_a_surface_that_has_them() -> None:
+    """Skin that rises to the camera's left faces away from the lamp there; the texture is left as it is."""
+    model = miniature_model()
+    grey, views = torch.full((8, 8, 3), 0.4), []
+    normals = vertex_normals(model.mean[None], model.topology.faces)
+    along_u = vertex_tangents(model.mean[None], normals, model.topology)[0, :, 0]
+    front = (model.mean[:, 2] > 0.9 * model.mean[:, 2].max()) & model.parts["skin"]
+    right = float(
+        along_u[front, 0].mean().sign()
+    )  # whether u grows towards the subject's left, as the map has it
+    for slope in (-0.2, 0.0, 0.2):
+        slopes = torch.zeros(8, 8, 2)
+        slopes[..., 0] = slope * right
+        finish = Finish(relief=SkinRelief(slopes, torch.zeros(8, 8, 1)))
+        clay, textured = turned_views(
+            model.mean, model.topology, grey, (0.0,), 64, (0.0, 0.0, 0.0), finish=finish
+        )
+        views.append((float(clay[0, 28:36, 28:36].mean()), textured))
+    # The subject's left is on the right of the picture; the lamp stands on its left.
+    assert views[2][0] > 1.03 * views[1][0] > 1.06 * views[0][0]
+    assert torch.equal(views[0][1], views[2][1])
+
+
+def test_brows_are_darker_than_clay_and_lively_parts_as_light_as_the_texture() -> None:
+    model = miniature_model()
+    grey, topology = torch.full((8, 8, 3), 0.2), model.topology
+
+    def middle(finish: Finish) -> tuple[float, float]:
+        clay, textured = turned_views(model.mean, topology, grey, (0.0,), 64, (0.0, 0.0, 0.0), finish=finish)
+        return float(clay[0, 28:36, 28:36].mean()), float(textured[0, 28:36, 28:36].mean())
+
+    plain, seen = middle(Finish())
+    hairy, _ = middle(Finish(relief=SkinRelief(torch.zeros(8, 8, 2), torch.ones(8, 8, 1))))
+    assert hairy < 0.7 * plain
+    lively, _ = middle(Finish(lively=torch.ones(len(model.mean))))
+    assert abs(plain - seen) > 0.02
+    assert lively == pytest.approx(seen, abs=1e-3)
