@@ -20,14 +20,11 @@ from facewright.image.warp import crop_box
 from facewright.pipeline.reconstruct import Reconstructor
 from facewright.pipeline.result import Reconstruction
 from facewright.pipeline.views import (
-    Finish,
-    drawn_hair,
-    lively_parts,
+    head_finish,
     photo_overlay,
     turned_views,
     zoomed_camera,
 )
-from facewright.render.ambient import light_reaching
 from training_data.photos import kept_out_people, picture
 
 PANEL = 224
@@ -72,9 +69,7 @@ def row_of(head: Reconstruction) -> np.ndarray:
     overlay = photo_overlay(
         head.vertices, topology, head.parameters.pose, camera, linear_from_srgb(photo), opacity=0.7
     )
-    light = light_reaching(head.vertices, topology)
-    hair = None if head.hair is None else drawn_hair(head.hair, head.vertices, topology)
-    finish = Finish(None, light, hair, head.relief, lively_parts(head.model))
+    finish = head_finish(head.model, head.vertices, hair=head.hair, relief=head.relief)
     clay, textured = turned_views(head.vertices, topology, head.albedo, YAWS, PANEL, GREY, finish=finish)
     drawn = [srgb_from_linear(view) for view in (overlay, clay[0], clay[1], textured[0], textured[2])]
     row = torch.cat([photo, *drawn], dim=1).clamp(0, 1)

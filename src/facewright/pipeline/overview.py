@@ -16,14 +16,12 @@ from facewright.models.face_model import FaceModel
 from facewright.pipeline.hair import HeadHair
 from facewright.pipeline.views import (
     Finish,
-    drawn_hair,
     for_drawing,
-    lively_parts,
+    head_finish,
     photo_overlay,
     turned_views,
     zoomed_camera,
 )
-from facewright.render.ambient import light_reaching
 from facewright.scene.parameters import HeadParameters
 from facewright.uv.relief import SkinRelief
 
@@ -89,16 +87,14 @@ def draw_overview(head: OverviewContent) -> Image.Image:
     grey = tuple(float(v) for v in linear_from_srgb(torch.tensor(_rgb(PANEL_GREY))))
     background = (grey[0], grey[1], grey[2])
     vertices, topology = head.vertices, head.model.topology
-    light = light_reaching(vertices, topology)
-    hair = None if head.hair is None else drawn_hair(head.hair, vertices, topology)
-    finish = Finish(None, light, hair, head.relief, lively_parts(head.model))
+    finish = head_finish(head.model, vertices, hair=head.hair, relief=head.relief)
     clay, textured = turned_views(vertices, topology, head.albedo, yaws, PANEL, background, finish=finish)
     names = [name for name, _ in VIEWS]
     albedo = _picture(for_drawing(head.albedo, PANEL)[0]).resize((PANEL, PANEL), Image.Resampling.LANCZOS)
     zoom = _zoomed(head)
-    shown = [("landmarks", _landmarks(head, zoom)), ("fit", _fit(head, zoom, light)), ("albedo", albedo)]
+    fit = _fit(head, zoom, finish.light)
     rows = [
-        [("photo", _photo(head)), *shown],
+        [("photo", _photo(head)), ("landmarks", _landmarks(head, zoom)), ("fit", fit), ("albedo", albedo)],
         [(f"shape, {name}", _picture(view)) for name, view in zip(names, clay, strict=True)],
         [(f"texture, {name}", _picture(view)) for name, view in zip(names, textured, strict=True)],
     ]
@@ -159,7 +155,7 @@ def _landmarks(head: OverviewContent, zoom: Zoom) -> Image.Image:
     return panel
 
 
-def _fit(head: OverviewContent, zoom: Zoom, light: Tensor) -> Image.Image:
+def _fit(head: OverviewContent, zoom: Zoom, light: Tensor | None) -> Image.Image:
     """The fitted mesh over the zoomed photo."""
     camera = zoomed_camera(head.parameters.camera, zoom.box, PANEL)
     background = linear_from_srgb(zoom.picture).to(head.vertices.device)

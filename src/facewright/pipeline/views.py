@@ -18,6 +18,7 @@ from facewright.geometry.tangents import vertex_tangents
 from facewright.image.color import luminance
 from facewright.models.face_model import FaceModel
 from facewright.pipeline.hair import HeadHair
+from facewright.render.ambient import light_reaching
 from facewright.render.antialias import antialias
 from facewright.render.fragments import Fragments
 from facewright.render.interpolate import interpolate
@@ -39,11 +40,12 @@ TILT = 0.3  # slope by which the light on clay is tried out to learn how relief 
 RELIEF_LIGHT = (0.35, 1.6)  # limits of that change
 INSIDE = 0.35  # brightness of the inside of hair, to which little light comes
 GRAIN, GRAIN_RANGE, DIM = 0.5, (0.6, 1.5), 0.01  # of hair in clay: exponent and limits of its lightness
+EARS = ("ear_left", "ear_right")
 EYES, TEETH = ("left_eye", "right_eye"), ("upper_teeth", "lower_teeth")
 ENAMEL = 0.8  # reflectance
 # A texture keeps the shade that was in its photo: it is drawn darker only where less than this share of the
 # light comes in.
-DEEP = 0.5
+DEEP, DEEP_IN_EARS = 0.5, 0.95  # ears are hardly seen from the front, and their texture has little shade
 # Drawn so many times larger, then averaged: where lids cut an eyeball or lips the teeth, the mesh has no edge
 # that could be smoothed.
 SUPERSAMPLE = 2
@@ -79,6 +81,7 @@ class Finish:
     Attributes:
         clay: colour of the clay at each vertex, linear RGB; the same everywhere if None.
         light: ``light_reaching`` each vertex; None: nothing is in the way of the light.
+        deep: share of that light below which a texture is drawn darker, at each vertex; None: ``DEEP``.
         hair: over the head, or None.
         relief: of the skin, shown in clay alone: the texture keeps the shade of its folds; None: smooth.
         lively: share of the texture's lightness that clay has at each vertex (eyes, teeth); None: nowhere.
@@ -86,9 +89,28 @@ class Finish:
 
     clay: Float[Tensor, "V 3"] | None = None
     light: Float[Tensor, " V"] | None = None
+    deep: Float[Tensor, " V"] | None = None
     hair: DrawnHair | None = None
     relief: SkinRelief | None = None
     lively: Float[Tensor, " V"] | None = None
+
+
+def head_finish(
+    model: FaceModel,
+    vertices: Float[Tensor, "V 3"],
+    *,
+    hair: HeadHair | None = None,
+    relief: SkinRelief | None = None,
+) -> Finish:
+    """How a head with a texture of its own is drawn; vertices in mm, head frame."""
+    ears = torch.stack([model.regions[name] for name in EARS if name in model.regions] or [model.mirror < 0])
+    return Finish(
+        light=light_reaching(vertices, model.topology),
+        deep=torch.where(ears.any(0), DEEP_IN_EARS, DEEP).to(vertices),
+        hair=None if hair is None else drawn_hair(hair, vertices, model.topology),
+        relief=relief,
+        lively=lively_parts(model),
+    )
 
 
 def turned_views(
@@ -121,13 +143,14 @@ def turned_views(
     camera = PerspectiveCamera(focal, vertices.new_full((1, 2), large / 2), (large, large))
     maps = for_drawing(albedo, large)
     clays, textures = [], []
-    deep = 1.0 if finish.light is None else (finish.light[:, None] / DEEP).clamp(max=1)
+    deep = DEEP if finish.deep is None else finish.deep
+    shade = 1.0 if finish.light is None else (finish.light / deep).clamp(max=1)[:, None]
     for turn in turned_rotations(yaws).to(vertices).split(1):  # a buffer of all views leaves the cache
         pose = Pose(turn, translation)
         points = pose.camera_from_head((vertices - middle)[None])
         normals = vertex_normals(points, topology.faces)
         even = _even_light(points).shading(normals)
-        studio = torch.cat([_clay(points, normals, finish), even * deep], dim=-1)
+        studio = torch.cat([_clay(points, normals, finish), even * shade], dim=-1)
         studio = torch.cat([studio, *_told_of_clay(points, normals, topology, finish)], dim=-1)
         pixels = camera.project(points)
         fragments = rasterize(pixels, topology.faces, camera.size, perspective=True, cull_back_faces=True)
@@ -242,7 +265,7 @@ def clay_with_eyes(model: FaceModel) -> Float[Tensor, "V 3"]:
 
 
 def _even_light(points: Tensor) -> SphericalHarmonicsLight:
-    return soft_light(1, 1.05, above=0.3, front=0.3, device=points.device)
+    return soft_light(1, 0.95, above=0.4, front=0.32, device=points.device)
 
 
 def _clay(points: Tensor, normals: Tensor, finish: Finish) -> Tensor:
