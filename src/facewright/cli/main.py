@@ -94,9 +94,11 @@ def _commands(arguments: Sequence[str]) -> Any:
 
 def entry_point() -> None:
     """Run as the console script."""
-    # Threads wait without spinning: beside other work, spinning made a photo take four times as long. To be
-    # said before torch is imported, and only by the owner of the process.
+    # Threads wait without spinning, and numpy's BLAS, whose threads cannot, has one: beside other work,
+    # spinning made a photo take four times as long. To be said before either is imported, and only by the
+    # owner of the process.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Being told to stop is an interruption like Ctrl-C: what is half-written is removed on the way out.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))
