@@ -37,6 +37,7 @@ CLAY = (0.50, 0.47, 0.44)  # linear RGB
 HAIR_CLAY = (0.30, 0.265, 0.24)
 CLAY_SPECULAR = 0.12
 TILT = 0.3  # slope by which the light on clay is tried out to learn how relief changes it
+LEAST_LIGHT = 1e-3  # to which that is relative
 RELIEF_LIGHT = (0.35, 1.6)  # limits of that change
 INSIDE = 0.35  # brightness of the inside of hair, to which little light comes
 GRAIN, GRAIN_RANGE, DIM = 0.5, (0.6, 1.5), 0.01  # of hair in clay: exponent and limits of its lightness
@@ -142,7 +143,9 @@ def turned_views(
     focal = vertices.new_tensor([large * VIEW_DISTANCE / height])
     camera = PerspectiveCamera(focal, vertices.new_full((1, 2), large / 2), (large, large))
     maps = for_drawing(albedo, large)
-    clays, textures = [], []
+    clays, textures, tangents = [], [], None
+    if finish.relief is not None:
+        tangents = vertex_tangents(vertices[None], vertex_normals(vertices[None], topology.faces), topology)
     deep = DEEP if finish.deep is None else finish.deep
     shade = 1.0 if finish.light is None else (finish.light / deep).clamp(max=1)[:, None]
     for turn in turned_rotations(yaws).to(vertices).split(1):  # a buffer of all views leaves the cache
@@ -151,7 +154,10 @@ def turned_views(
         normals = vertex_normals(points, topology.faces)
         even = _even_light(points).shading(normals)
         studio = torch.cat([_clay(points, normals, finish), even * shade], dim=-1)
-        studio = torch.cat([studio, *_told_of_clay(points, normals, topology, finish)], dim=-1)
+        if tangents is not None:
+            studio = torch.cat([studio, _light_by_slope(points, normals, tangents @ turn.mT)], dim=-1)
+        if finish.lively is not None:
+            studio = torch.cat([studio, finish.lively[None, :, None]], dim=-1)
         pixels = camera.project(points)
         fragments = rasterize(pixels, topology.faces, camera.size, perspective=True, cull_back_faces=True)
         shaded = interpolate(fragments, topology.faces, studio)
@@ -286,22 +292,15 @@ def _clay(points: Tensor, normals: Tensor, finish: Finish) -> Tensor:
     return shaded if finish.light is None else shaded * finish.light[:, None]
 
 
-def _light_by_slope(points: Tensor, normals: Tensor, topology: Topology) -> Float[Tensor, "1 V 2"]:
-    """How the light on clay changes with the slope of its relief along u and v, relative to that light."""
-    tangents, plain = vertex_tangents(points, normals, topology), Finish()
-    change = [
-        _clay(points, unit(normals - TILT * along), plain)
-        - _clay(points, unit(normals + TILT * along), plain)
-        for along in tangents.unbind(2)
-    ]
-    light = _clay(points, normals, plain).mean(-1).clamp_min(1e-3)
-    return torch.stack([each.mean(-1) for each in change], -1) / (2 * TILT * light[..., None])
-
-
-def _told_of_clay(points: Tensor, normals: Tensor, topology: Topology, finish: Finish) -> list[Tensor]:
-    """What ``_finished`` needs of each vertex: change of light by slope, share of the texture's lightness."""
-    told = [] if finish.relief is None else [_light_by_slope(points, normals, topology)]
-    return told if finish.lively is None else [*told, finish.lively[None, :, None]]
+def _light_by_slope(
+    points: Float[Tensor, "1 V 3"], normals: Float[Tensor, "1 V 3"], tangents: Float[Tensor, "1 V 2 3"]
+) -> Float[Tensor, "1 V 2"]:
+    """How the light on clay changes with the slope of its relief along both tangents, in shares of it."""
+    tilts = TILT * tangents[0].transpose(0, 1)
+    tilted = torch.cat([normals, unit(normals - tilts), unit(normals + tilts)])
+    light, *up_down = _clay(points.expand(len(tilted), -1, -1), tilted, Finish()).mean(-1)
+    change = torch.stack(up_down[:2], -1) - torch.stack(up_down[2:], -1)
+    return (change / (2 * TILT * light.clamp_min(LEAST_LIGHT)[:, None]))[None]
 
 
 def _finished(
