@@ -26,8 +26,9 @@ from facewright.render.rasterize import rasterize
 from facewright.render.shading import shade_diffuse, shade_point_diffuse, shade_specular, unit
 from facewright.render.texture import texture
 from facewright.scene.camera import Camera, PerspectiveCamera
-from facewright.scene.lighting import PointLight, SphericalHarmonicsLight, soft_light
+from facewright.scene.lighting import PointLight, soft_light
 from facewright.scene.pose import Pose, turned_rotations
+from facewright.scene.studio import StudioLight
 from facewright.uv.relief import SkinRelief
 
 VIEW_DISTANCE = 1500.0  # mm; a portrait lens, so that noses keep their size
@@ -36,6 +37,8 @@ VIEW_MARGIN = 1.05  # ... for heads whose hair is larger
 CLAY = (0.50, 0.47, 0.44)  # linear RGB
 HAIR_CLAY = (0.30, 0.265, 0.24)
 CLAY_SPECULAR = 0.12
+# For textures: soft, and from the left above as the lamp of clay, so that a profile has depth.
+TEXTURE_LIGHT = StudioLight(0.92, above=0.36, front=0.28, right=-0.22)
 TILT = 0.3  # slope by which the light on clay is tried out to learn how relief changes it
 LEAST_LIGHT = 1e-3  # to which that is relative
 RELIEF_LIGHT = (0.35, 1.6)  # limits of that change
@@ -152,7 +155,7 @@ def turned_views(
         pose = Pose(turn, translation)
         points = pose.camera_from_head((vertices - middle)[None])
         normals = vertex_normals(points, topology.faces)
-        even = _even_light(points).shading(normals)
+        even = TEXTURE_LIGHT.ambient(1, points.device).shading(normals)
         studio = torch.cat([_clay(points, normals, finish), even * shade], dim=-1)
         if tangents is not None:
             studio = torch.cat([studio, _light_by_slope(points, normals, tangents @ turn.mT)], dim=-1)
@@ -191,7 +194,11 @@ def _under_hair(
     normals = vertex_normals(points, hair.topology.faces)
     clay = points.new_tensor(HAIR_CLAY).expand(points.shape[1], 3)
     towards = -(normals * unit(points)).sum(-1, keepdim=True)
-    studio = [_clay(points, normals, Finish(clay)), _even_light(points).shading(normals), towards]
+    studio = [
+        _clay(points, normals, Finish(clay)),
+        TEXTURE_LIGHT.ambient(1, points.device).shading(normals),
+        towards,
+    ]
     pixels = camera.project(points)
     # Its inside is seen as well, below its ends.
     over = rasterize(pixels, hair.topology.faces, camera.size, perspective=True)
@@ -268,10 +275,6 @@ def clay_with_eyes(model: FaceModel) -> Float[Tensor, "V 3"]:
     for own in (model.parts[name] for name in TEETH if name in model.parts):
         colors[own] = ENAMEL
     return colors
-
-
-def _even_light(points: Tensor) -> SphericalHarmonicsLight:
-    return soft_light(1, 0.95, above=0.4, front=0.32, device=points.device)
 
 
 def _clay(points: Tensor, normals: Tensor, finish: Finish) -> Tensor:
