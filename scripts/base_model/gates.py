@@ -12,7 +12,7 @@ from base_model.landmark_sets import LIP_PAIRS
 from base_model.picture import CENTRE, take
 from base_model.region_masks import LEFT_LID_MARGIN, RIGHT_LID_MARGIN
 from base_model.scan_statistics import ScanModel
-from base_model.surface_fit import LinearPoints, fit_surface, sample_surface
+from base_model.surface_fit import LinearPoints, SurfaceFit, fit_surface, sample_surface
 from facewright.models.face_model import FaceModel
 from facewright.models.lip_seam import lip_seam
 
@@ -222,6 +222,14 @@ def scan_landmark_vertices(model: FaceModel, scans: ScanModel) -> np.ndarray:
     placed = marks.at(fit.coefficients) @ fit.rotation.T + fit.shift
     skin = np.unique(scans.faces)
     return skin[KDTree(scans.neutral[skin]).query(placed)[1]]
+
+
+def scan_mean_fit(model: FaceModel, scans: ScanModel, prior: float) -> SurfaceFit:
+    """The scan model's neutral as an identity of the model; ``prior`` in mm^2."""
+    points, landmarks, _ = _scan_points(model, np.random.default_rng(0))
+    targets = scans.neutral[scan_landmark_vertices(model, scans)[_still(model)]]
+    surface = sample_surface(scans.neutral, scans.faces)
+    return fit_surface(points, np.ones(model.identity_count), surface, landmarks, targets, prior=prior)
 
 
 def _still(model: FaceModel) -> np.ndarray:

@@ -268,6 +268,7 @@ def test_all_faces(tmp_path: Path, portraits: dict[str, Path]) -> None:
 LOADED = (  # whatever a reconstruction reads
     "base_head.safetensors",
     "detector.safetensors",
+    "identity_centre.safetensors",
     "landmark_errors.safetensors",
     "landmark_expressions.safetensors",
     "landmarker_eyes.safetensors",

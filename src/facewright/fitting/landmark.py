@@ -1,12 +1,12 @@
 """Pose, identity and expression from 478 detected landmarks: damped Gauss-Newton with priors, batched.
 
 The energy of a photo, in units of its variance: ``sum_l w_l |N_l (z0 (q_l - e_l - project(R X_l + t)))|^2 /
-sigma^2 + |identity|^2 + prior(a)``; ``q`` are image rays, ``e`` errors that the landmarks of a face have in
-common (``common_errors``, eliminated), ``z0`` the first estimate of the distance (so that residuals are mm at
-the head), ``w`` robust weights times visibility, and ``N`` the identity, or for contour landmarks the
-direction across the contour. ``prior`` is a Student distribution over independent directions of the
-expressions (``priors``), which stay in [0, 1]; of two that undo one another the weaker is held at 0. The
-perspective camera is exact from the first step on.
+sigma^2 + |identity - c|^2 + prior(a)``; ``q`` are image rays, ``e`` errors that the landmarks of a face have
+in common (``common_errors``, eliminated), ``z0`` the first estimate of the distance (so that residuals are mm
+at the head), ``c`` the identity that is expected of anyone (``identity_centre``), ``w`` robust weights times
+visibility, and ``N`` the identity, or for contour landmarks the direction across the contour. ``prior`` is a
+Student distribution over independent directions of the expressions (``priors``), which stay in [0, 1]; of two
+that undo one another the weaker is held at 0. The perspective camera is exact from the first step on.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,6 @@ from dataclasses import replace
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torch.nn.functional import pad
 
 from facewright.core.errors import InputError
 from facewright.fitting.blocks import in_blocks
@@ -101,14 +100,16 @@ def _iterate(basis: LandmarkBasis, observed: Observed, state: State, settings: L
         linear = linearize(basis, observed, state, settings)
         # Only after the first step is it known which of two opposed expressions a face shows.
         opposed = basis.opposed[: None if number else 0]
-        step = damped_step(person, state, linear.system, damping, settings, opposed=opposed)
+        step = damped_step(
+            person, state, linear.system, damping, settings, opposed=opposed, centre=basis.centre
+        )
         directions = [step, resizing(basis, state), *([] if last is None else [last])]
         best = best_combination(basis, observed, state, linear, directions, settings)
         # Where expressions met their bounds the combination may have failed: then the plain step is next.
         change = best.scaled(trusted, person).plus(step.scaled(1 - trusted, person))
         trial = change.applied(state)
-        before = linear.cost + prior_cost(observed, state, settings)
-        after = trial_cost(basis, observed, trial, linear) + prior_cost(observed, trial, settings)
+        before = linear.cost + prior_cost(basis, observed, state, settings)
+        after = trial_cost(basis, observed, trial, linear) + prior_cost(basis, observed, trial, settings)
         better = group_sum(before - after, person, persons) >= 0
         better = better & torch.isfinite(group_sum(after, person, persons))
         state = state.where(better, trial, person)
@@ -140,8 +141,8 @@ def follow(
         linear = linearize(basis, observed, state, settings, own_only=True)
         step = _following_step(basis, state, linear.system, damping, pose_only=pose_only)
         trial = step.applied(state)
-        before = linear.cost + prior_cost(observed, state, settings)
-        after = trial_cost(basis, observed, trial, linear) + prior_cost(observed, trial, settings)
+        before = linear.cost + prior_cost(basis, observed, state, settings)
+        after = trial_cost(basis, observed, trial, linear) + prior_cost(basis, observed, trial, settings)
         better = after <= before
         state = State(
             torch.where(better[:, None, None], trial.rotation, state.rotation),
@@ -175,6 +176,7 @@ def damped_step(
     settings: LandmarkFitSettings,
     *,
     opposed: Int64[Tensor, "Q 2"],
+    centre: Float[Tensor, " S"],
 ) -> Step:
     """One damped step; expressions that would leave [0, 1] stop there and the others are solved again.
 
@@ -182,7 +184,7 @@ def damped_step(
     """
     prior = (
         torch.full_like(state.identity, settings.identity_strength),
-        -settings.identity_strength * state.identity,
+        settings.identity_strength * (centre - state.identity),
     )
     lower, upper = -state.expression, 1 - state.expression
     outwards = system.own_descent[:, 6:]
@@ -199,11 +201,13 @@ def damped_step(
     return Step(torch.cat([own[:, :6], own[:, 6:].clamp(lower, upper)], 1), shared)
 
 
-def prior_cost(observed: Observed, state: State, settings: LandmarkFitSettings) -> Float[Tensor, " B"]:
+def prior_cost(
+    basis: LandmarkBasis, observed: Observed, state: State, settings: LandmarkFitSettings
+) -> Float[Tensor, " B"]:
     """Prior energy; a person's identity is shared out over the person's photos."""
     person = observed.person
     photos = torch.bincount(person, minlength=len(state.identity)).to(state.identity.dtype)
-    identity = settings.identity_strength * (state.identity**2).sum(1) / photos
+    identity = settings.identity_strength * ((state.identity - basis.centre) ** 2).sum(1) / photos
     return identity[person] + expression_energy(
         observed.expressions, settings.expression_strength, state.expression
     )
@@ -238,7 +242,8 @@ def refit_known(
     person = torch.arange(len(rays), device=rays.device)
     depth = at.pose.translation[:, 2].clone()
     observed = observe(basis, rays, weights, person, depth, settings.common_errors)
-    known = identity[:, : basis.identity_count].to(rays)
+    known, untold = identity.to(rays).tensor_split([basis.identity_count], 1)
+    basis = basis.with_untold(untold)
     state = State(at.pose.rotation, at.pose.translation, known, at.expression)
     for _ in range(steps):
         state = follow(basis, observed, state, settings)
@@ -275,7 +280,7 @@ def _result(
     landmarks, person = observed
     batch = len(landmarks)
     parameters = HeadParameters(
-        identity=pad(state.identity, (0, model.identity_count - basis.identity_count))[person],
+        identity=torch.cat([state.identity, basis.untold.repeat(len(state.identity), 1)], 1)[person],
         expression=state.expression,
         diffuse=landmarks.new_zeros(batch, model.diffuse_count),
         specular=landmarks.new_zeros(batch, model.specular_count),

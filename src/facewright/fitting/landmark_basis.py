@@ -17,6 +17,7 @@ from facewright.core.errors import InputError
 from facewright.detection.landmark_errors import LandmarkErrors, load_landmark_errors
 from facewright.detection.points import IRISES, LIDS, LIPS
 from facewright.fitting.common_errors import ErrorTables, error_tables
+from facewright.fitting.identity_centre import expected_identity
 from facewright.fitting.landmark_expressions import LandmarkExpressions, load_landmark_expressions
 from facewright.fitting.priors import LEAST_STD, ExpressionBelief, expression_belief, opposed_pairs
 from facewright.fitting.records import LANDMARK_SET
@@ -42,9 +43,13 @@ class LandmarkBasis:
     """Everything a landmark fit needs of a face model. ``K`` = identity, then expression coefficients.
 
     Attributes:
-        mean: landmarks and then contour candidates of the mean head, mm, head frame; axis by axis.
+        mean: landmarks and then contour candidates of the mean head, mm, head frame; axis by axis; one row a
+            face where ``with_untold`` made it.
         basis: their displacement per coefficient, all x, all y, all z: ``M = 3 * N``.
         identity_count: how many of the coefficients are identity: the model's first ones.
+        centre: identity that is expected of anyone, standard deviations of the model.
+        untold: likewise of the model's other identity coefficients, which are not fitted and in the mean.
+        untold_basis: displacement of the landmarks and candidates per such coefficient.
         contour: mask of the landmarks that slide.
         contour_index: those landmarks, in the order of the ring around the face.
         normals: smoothed outward normals of the landmarks on the mean head.
@@ -63,9 +68,12 @@ class LandmarkBasis:
         told: what landmarks tell of the model's expressions; None: the same is expected of all photos.
     """
 
-    mean: Float[Tensor, "3 N"]
+    mean: Float[Tensor, "*B 3 N"]
     basis: Float[Tensor, "K M"]
     identity_count: int
+    centre: Float[Tensor, " S"]
+    untold: Float[Tensor, " R"]
+    untold_basis: Float[Tensor, "R M"]
     contour: Bool[Tensor, " L"]
     contour_index: Int64[Tensor, " C"]
     normals: Float[Tensor, "L 3"]
@@ -90,6 +98,11 @@ class LandmarkBasis:
         """Landmarks and contour candidates of heads, mm, head frame, axis by axis."""
         return self.mean + (coefficients @ self.basis).unflatten(-1, (3, -1))
 
+    def with_untold(self, untold: Float[Tensor, "B R"]) -> "LandmarkBasis":
+        """For faces of which the coefficients that are not fitted are known, too."""
+        other = (untold - self.untold) @ self.untold_basis
+        return replace(self, mean=self.mean + other.unflatten(-1, (3, -1)))
+
     def expected(self, points: Float[Tensor, "B L 2"], weights: Float[Tensor, "B L"]) -> ExpressionBelief:
         """What is expected of the expressions of faces with such landmarks (any unit, y down)."""
         if self.told is None:
@@ -104,6 +117,7 @@ def landmark_basis(
     told: LandmarkExpressions | None = None,
     *,
     name: str = LANDMARK_SET,
+    centre: Float[Tensor, " K_identity"] | None = None,
 ) -> LandmarkBasis:
     """Reduce a face model to a landmark set; many times a fit's work, so keep it when fitting in a loop.
 
@@ -112,6 +126,7 @@ def landmark_basis(
         errors: of the landmarker that will be fitted to; None: each landmark errs on its own.
         told: what landmarks tell of expressions, of which the model's are known by name; None: nothing.
         name: of the landmark set.
+        centre: identity that is expected of anyone; None: the model's mean head.
 
     Raises:
         InputError: the model has no such landmark set.
@@ -123,13 +138,18 @@ def landmark_basis(
         )
     landmarks, lines = model.landmarks[name], contour_lines(model, name)
     identity_count = min(model.identity_count, IDENTITY_MODES)
-    full_basis = torch.cat([model.identity_basis[:identity_count], model.expression_basis])
+    full_basis = torch.cat([model.identity_basis, model.expression_basis])
     count = len(landmarks.contour)
     triangle = torch.cat([landmarks.triangle, lines.candidates.triangle])
     weights = torch.cat([landmarks.weights, lines.candidates.weights])
     corners = model.topology.faces[triangle]
+    centre = model.mean.new_zeros(model.identity_count) if centre is None else centre.to(model.mean)
+    centre, untold = centre[:identity_count], centre[identity_count:]
     mean = (model.mean[corners] * weights[..., None]).sum(1)
     basis = (full_basis[:, corners] * weights[..., None]).sum(2)
+    untold_basis = basis[identity_count : model.identity_count]
+    basis = torch.cat([basis[:identity_count], basis[model.identity_count :]])
+    mean = mean + torch.einsum("r,rlc->lc", untold, untold_basis)
     group = _groups(mean[:count], landmarks.contour, lines)
     gram = _gram_tables(basis[:, :count], group)
     prior, named = model.expression_prior, set(told.names if told else ()) & set(model.expression_names)
@@ -141,6 +161,9 @@ def landmark_basis(
         mean=mean.T.contiguous(),
         basis=basis.mT.flatten(1).contiguous(),
         identity_count=identity_count,
+        centre=centre,
+        untold=untold,
+        untold_basis=untold_basis.mT.flatten(1).contiguous(),
         contour=landmarks.contour,
         contour_index=lines.index,
         normals=_smooth_normals(model, landmarks.triangle, mean[:count]),
@@ -167,7 +190,8 @@ def basis_of_found(model: FaceModel, *, by_another: bool = False) -> LandmarkBas
     """
     errors = load_landmark_errors()
     errors = errors.of_another_landmarker() if by_another else errors
-    return landmark_basis(model, errors, load_landmark_expressions())
+    centre = expected_identity(model)
+    return landmark_basis(model, errors, load_landmark_expressions(), centre=centre)
 
 
 def _telling(count: int) -> Tensor:

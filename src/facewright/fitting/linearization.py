@@ -290,7 +290,7 @@ def _normal_equations(
     own_basis = basis.basis.unflatten(1, (3, -1))[first:, :, :count].flatten(1)
     cross = (in_head_frame.reshape(6 * batch, 3 * count) @ own_basis.T).unflatten(0, (-1, 6))
 
-    pulled = force.new_zeros(batch, *basis.mean.shape)
+    pulled = force.new_zeros(batch, *basis.mean.shape[-2:])
     pulled.scatter_(2, rows[:, None].expand(-1, 3, -1), state.rotation.mT @ force)
     descent = pulled.flatten(1) @ basis.basis[first:].mT
     torque = _sum_cross((chosen - state.translation[..., None]) @ force.mT)

@@ -123,7 +123,7 @@ def refine_shape(
         parameters = _with_state(fit.parameters, state, person)
         system, before = known.around(state)
         photos, system, seen = _linearize_photos(scene, parameters, system)
-        step = damped_step(person, state, system, damping, free, opposed=basis.opposed)
+        step = damped_step(person, state, system, damping, free, opposed=basis.opposed, centre=basis.centre)
         trial = step.applied(state)
         after = known.cost(trial) + _photo_costs(scene, _with_state(fit.parameters, trial, person), photos)
         better = group_sum(before + seen - after, person, persons) > 0

@@ -48,7 +48,7 @@ def start(
     weights: Float[Tensor, "B L"],
     person: Int64[Tensor, " B"],
 ) -> State:
-    """Mean head, rest expression, pose by a scaled orthographic camera.
+    """Expected head, rest expression, pose of the mean head by a scaled orthographic camera.
 
     **Source:** DeMenthon & Davis 1995, the first iteration of POS.
     """
@@ -56,7 +56,7 @@ def start(
     depth = 1 / scale
     translation = torch.cat([offset * depth[:, None], depth[:, None]], 1)
     persons, batch = int(person.max()) + 1, len(rays)
-    identity = rays.new_zeros(persons, basis.identity_count)
+    identity = basis.centre.repeat(persons, 1)
     expression = basis.expressions.centre.clamp(0, 1).repeat(batch, 1)
     return State(rotation, translation, identity, expression)
 

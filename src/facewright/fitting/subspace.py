@@ -92,7 +92,8 @@ def best_combination(
     identity = torch.stack([direction.shared for direction in directions], 1)
     matrix = group_sum(matrix, person, persons) + settings.identity_strength * identity @ identity.mT
     right = group_sum(right, person, persons)
-    right = right - settings.identity_strength * (identity @ state.identity[..., None])[..., 0]
+    away = state.identity - basis.centre
+    right = right - settings.identity_strength * (identity @ away[..., None])[..., 0]
     diagonal = matrix.diagonal(dim1=1, dim2=2)
     scale = diagonal.clamp_min(1e-12).rsqrt()
     matrix = matrix * scale[:, :, None] * scale[:, None]

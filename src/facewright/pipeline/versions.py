@@ -22,7 +22,11 @@ FINDER = (
     "landmarker_second.safetensors",
     "landmarker_eyes.safetensors",
 )
-OF_LANDMARKS = ("landmark_errors.safetensors", "landmark_expressions.safetensors")
+OF_LANDMARKS = (
+    "identity_centre.safetensors",
+    "landmark_errors.safetensors",
+    "landmark_expressions.safetensors",
+)
 SEGMENTATION = "segmentation.safetensors"
 
 

@@ -11,6 +11,7 @@ from facewright.detection.landmarker import FaceLandmarker
 from facewright.detection.recognition import shipped_features
 from facewright.detection.segmentation import FaceSegmenter
 from facewright.detection.skin import SkinModel
+from facewright.fitting.identity_centre import load_identity_centre
 from facewright.fitting.landmark_expressions import load_landmark_expressions
 from facewright.methods.specular.infer import NetworkSettings, SpecularNetwork
 from facewright.methods.sphere.head_encoder import load_head_encoder
@@ -21,6 +22,7 @@ from facewright.networks.weights import read_weights
 LOADERS: dict[str, Callable[[], object]] = {
     "base_head.safetensors": load_base_model,
     "detector.safetensors": FaceDetector.load,
+    "identity_centre.safetensors": load_identity_centre,
     "landmark_errors.safetensors": load_landmark_errors,
     "landmark_expressions.safetensors": load_landmark_expressions,
     "landmarker_eyes.safetensors": FaceLandmarker.load,
