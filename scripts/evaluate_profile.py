@@ -22,12 +22,10 @@ from facewright.data.aligned_faces import FOLDERS
 from facewright.data.datasets.kept_out import is_kept_out
 from facewright.data.datasets.labelled_folders import read_labelled_folder
 from facewright.data.datasets.record import FacePhoto
-from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.detection.points import LIPS
 from facewright.fitting.landmark import fit_landmarks, refit_known
-from facewright.fitting.landmark_basis import LandmarkBasis, basis_of_found, landmark_basis
-from facewright.fitting.landmark_expressions import load_landmark_expressions
-from facewright.fitting.records import FaceFit
+from facewright.fitting.landmark_basis import LandmarkBasis, basis_of_found
+from facewright.fitting.records import FaceFit, project_landmarks
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.scene.camera import PerspectiveCamera
@@ -89,7 +87,8 @@ def errors(model: FaceModel, basis: LandmarkBasis, turned: list[FaceFit], identi
         camera, depth = held.parameters.camera, held.parameters.pose.translation[:, 2:]
         if not isinstance(camera, PerspectiveCamera):
             raise TypeError("fits see heads in perspective")
-        away = (held.landmarks_px - held.detected_px).norm(dim=-1) * depth / camera.focal[:, None]
+        seen_px = project_landmarks(held.parameters, held.landmarks_head + basis.placement.T[: basis.count])
+        away = (seen_px - held.detected_px).norm(dim=-1) * depth / camera.focal[:, None]
         parts = [away[:, list(rows)].mean(1) for rows in PARTS.values()]
         found.append(torch.stack([*parts, away[:, keep].mean(1)], 1))
     return torch.cat(found)
@@ -112,16 +111,11 @@ def main() -> None:
     frontal, turned = seen([first for _, first, _ in pairs]), seen([second for _, _, second in pairs])
     model = load_base_model()
     basis = basis_of_found(model, by_another=True)
-    errors_known = load_landmark_errors().of_another_landmarker()
-    plain = landmark_basis(model, errors_known, load_landmark_expressions())
     known = fits(model, basis, turned)
     expected = torch.cat([basis.centre, basis.untold]).expand(len(pairs), -1)
     made = {
         "mean head": torch.zeros_like(expected),
         "expected head": expected,
-        "fit, mean head expected": torch.cat(
-            [fit.parameters.identity for fit in fits(model, plain, frontal)]
-        ),
         "fit": torch.cat([fit.parameters.identity for fit in fits(model, basis, frontal)]),
         "fit of the turned photo itself": torch.cat([fit.parameters.identity for fit in known]),
     }

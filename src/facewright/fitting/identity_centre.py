@@ -3,8 +3,12 @@
 The mean head of the base model is part sculpture, part scans; its nose and brow lie 1 to 2 mm behind those of
 scanned people. A photo from the front does not tell such depths, so a prior about the mean head would give
 its profile to everybody.
+
+Nor do a landmarker's points lie on people where they lie on the head that they were placed on. What all
+people have in common there is no one's shape: ``placement`` moves the points, and not the face.
 """
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -20,8 +24,23 @@ FILE = "identity_centre.safetensors"
 MOST = 1000  # coefficients
 
 
-def load_identity_centre(path: Path | None = None) -> tuple[Float[Tensor, " K"], dict[str, str]]:
-    """The centre that ships, or that of ``path``, in standard deviations, and the header of its file.
+@dataclass(frozen=True)
+class ExpectedIdentity:
+    """What is expected of anyone, in identity coefficients of a head.
+
+    Attributes:
+        centre: of the face.
+        placement: by how much another identity the landmarks look that the landmarker sees, on anyone.
+        header: of the file.
+    """
+
+    centre: Float[Tensor, " K"]
+    placement: Float[Tensor, " K"]
+    header: dict[str, str]
+
+
+def load_identity_centre(path: Path | None = None) -> ExpectedIdentity:
+    """What ships, or that of ``path``.
 
     Raises:
         AssetError: the file is missing, damaged or no such centre.
@@ -29,28 +48,31 @@ def load_identity_centre(path: Path | None = None) -> tuple[Float[Tensor, " K"],
     path = path or asset_path(FILE)
     tensors, header = read_safetensors(path)
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    good = list(shapes) == ["centre"] and len(shapes["centre"]) == 1 and 0 < shapes["centre"][0] <= MOST
-    if not good or not bool(torch.isfinite(tensors["centre"]).all()):
+    count = shapes.get("centre", (0,))
+    good = (
+        shapes == dict.fromkeys(("centre", "placement"), count) and len(count) == 1 and 0 < count[0] <= MOST
+    )
+    if not good or not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise AssetError(
-            f"{path}: expected one finite tensor centre (1 to {MOST},), found {shapes}: "
+            f"{path}: expected finite tensors centre and placement (1 to {MOST},), found {shapes}: "
             "reinstall facewright, or make it anew with scripts/fit_identity_centre.py."
         )
-    return tensors["centre"].float(), header
+    return ExpectedIdentity(tensors["centre"].float(), tensors["placement"].float(), header)
 
 
-def expected_identity(model: FaceModel) -> Float[Tensor, " K"] | None:
-    """The shipped centre if it is one of this model's; None for others, whose means are their people's.
+def expected_identity(model: FaceModel) -> ExpectedIdentity | None:
+    """What ships if it is of this model; None for others, whose means are their people's.
 
     Raises:
         AssetError: the file is missing, damaged or no such centre.
     """
     path = asset_path(FILE)
-    centre, header = load_identity_centre(path)
-    if not is_of(path, header, model):
+    found = load_identity_centre(path)
+    if not is_of(path, found.header, model):
         return None
-    if len(centre) != model.identity_count:
+    if len(found.centre) != model.identity_count:
         raise AssetError(
             f"{path}: expected {model.identity_count} coefficients, one for each of {model.name!r}, found "
-            f"{len(centre)}: reinstall facewright, or make it anew with scripts/fit_identity_centre.py."
+            f"{len(found.centre)}: reinstall facewright, or make it anew with scripts/fit_identity_centre.py."
         )
-    return centre.to(model.device)
+    return replace(found, centre=found.centre.to(model.device), placement=found.placement.to(model.device))

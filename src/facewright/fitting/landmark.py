@@ -288,7 +288,8 @@ def _result(
         camera=camera,
         light=ambient_light(batch, device=landmarks.device),
     )
-    points = basis.points(state.coefficients(person))[..., : basis.count].mT.contiguous()
+    points = basis.points(state.coefficients(person)) - basis.placement
+    points = points[..., : basis.count].mT.contiguous()
     pixels = project_landmarks(parameters, points)
     keep = (~basis.contour).to(landmarks.dtype).expand(batch, -1)
     residual = landmark_error(pixels, landmarks, keep)

@@ -45,6 +45,7 @@ class LandmarkBasis:
     Attributes:
         mean: landmarks and then contour candidates of the mean head, mm, head frame; axis by axis; one row a
             face where ``with_untold`` made it.
+        placement: how much of the mean is not on the head: what the landmarker sees beside it on anyone, mm.
         basis: their displacement per coefficient, all x, all y, all z: ``M = 3 * N``.
         identity_count: how many of the coefficients are identity: the model's first ones.
         centre: identity that is expected of anyone, standard deviations of the model.
@@ -69,6 +70,7 @@ class LandmarkBasis:
     """
 
     mean: Float[Tensor, "*B 3 N"]
+    placement: Float[Tensor, "3 N"]
     basis: Float[Tensor, "K M"]
     identity_count: int
     centre: Float[Tensor, " S"]
@@ -118,6 +120,7 @@ def landmark_basis(
     *,
     name: str = LANDMARK_SET,
     centre: Float[Tensor, " K_identity"] | None = None,
+    placement: Float[Tensor, " K_identity"] | None = None,
 ) -> LandmarkBasis:
     """Reduce a face model to a landmark set; many times a fit's work, so keep it when fitting in a loop.
 
@@ -127,6 +130,7 @@ def landmark_basis(
         told: what landmarks tell of expressions, of which the model's are known by name; None: nothing.
         name: of the landmark set.
         centre: identity that is expected of anyone; None: the model's mean head.
+        placement: identity by which the points that the landmarker sees differ from the head's on anyone.
 
     Raises:
         InputError: the model has no such landmark set.
@@ -150,6 +154,10 @@ def landmark_basis(
     untold_basis = basis[identity_count : model.identity_count]
     basis = torch.cat([basis[:identity_count], basis[model.identity_count :]])
     mean = mean + torch.einsum("r,rlc->lc", untold, untold_basis)
+    placed = torch.zeros_like(mean)
+    if placement is not None:
+        placed = torch.einsum("k,klc->lc", placement[:identity_count].to(basis), basis[:identity_count])
+    mean = mean + placed
     group = _groups(mean[:count], landmarks.contour, lines)
     gram = _gram_tables(basis[:, :count], group)
     prior, named = model.expression_prior, set(told.names if told else ()) & set(model.expression_names)
@@ -159,6 +167,7 @@ def landmark_basis(
     size_direction, size_offset = _size(mean[:count], basis[:identity_count, :count])
     return LandmarkBasis(
         mean=mean.T.contiguous(),
+        placement=placed.T.contiguous(),
         basis=basis.mT.flatten(1).contiguous(),
         identity_count=identity_count,
         centre=centre,
@@ -190,8 +199,11 @@ def basis_of_found(model: FaceModel, *, by_another: bool = False) -> LandmarkBas
     """
     errors = load_landmark_errors()
     errors = errors.of_another_landmarker() if by_another else errors
-    centre = expected_identity(model)
-    return landmark_basis(model, errors, load_landmark_expressions(), centre=centre)
+    expected = expected_identity(model)
+    told = load_landmark_expressions()
+    if expected is None:
+        return landmark_basis(model, errors, told)
+    return landmark_basis(model, errors, told, centre=expected.centre, placement=expected.placement)
 
 
 def _telling(count: int) -> Tensor:

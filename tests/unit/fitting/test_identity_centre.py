@@ -54,8 +54,9 @@ def test_a_centre_is_the_same_as_a_mean_head_that_was_moved(model, centre):
 
 
 def test_coefficients_that_are_not_fitted_are_those_expected_or_known(head):
-    expected = expected_identity(head)
-    assert expected is not None
+    shipped = expected_identity(head)
+    assert shipped is not None
+    expected = shipped.centre
     basis = landmark_basis(head, centre=expected)
     people = torch.randn(3, head.identity_count, generator=torch.Generator().manual_seed(1))
     told = basis.identity_count
@@ -70,6 +71,31 @@ def test_coefficients_that_are_not_fitted_are_those_expected_or_known(head):
     assert (made - marks).norm(dim=-1).mean() > 0.1  # the control: it matters
 
 
+def test_what_landmarks_show_on_anyone_does_not_become_shape(model, centre):
+    """Points that lie beside the head give the same head if it is known by how much."""
+    people = draw_parameters(model, 6, seed=5)
+    camera = people.camera
+    assert isinstance(camera, PerspectiveCamera)
+    beside = 0.7 * centre
+    pixels = landmarks_of(model, replace(people, identity=people.identity + beside))
+    how = LandmarkFitSettings(landmark_std=0.2, iterations=30)
+
+    def fitted(points, **known):
+        basis = landmark_basis(model, **known)
+        return fit_landmarks(model, points, SIZE, focal=camera.focal, basis=basis, settings=how)
+
+    plain = fitted(landmarks_of(model, people))
+    knowing, ignorant = fitted(pixels, placement=beside), fitted(pixels)
+    off, control = (
+        (each.parameters.identity - plain.parameters.identity).abs().mean() for each in (knowing, ignorant)
+    )
+    assert off < 0.2 * control
+    # The landmarks of the result lie on the head.
+    vertices = model.vertices(knowing.parameters.identity, knowing.parameters.expression)
+    marks = model.landmark_points(vertices, "dense478")
+    torch.testing.assert_close(knowing.landmarks_head, marks, atol=1e-3, rtol=0)
+
+
 def test_landmarks_that_tell_nothing_give_the_centre(model, centre):
     people = draw_parameters(model, 3, seed=5)
     deaf = LandmarkFitSettings(landmark_std=1e4)
@@ -79,9 +105,9 @@ def test_landmarks_that_tell_nothing_give_the_centre(model, centre):
 
 
 def test_the_shipped_centre_brings_the_nose_forward(head):
-    centre = expected_identity(head)
-    assert centre is not None
-    basis = basis_of_found(head)
+    expected = expected_identity(head)
+    assert expected is not None
+    centre, basis = expected.centre, basis_of_found(head)
     torch.testing.assert_close(torch.cat([basis.centre, basis.untold]), centre)
     marks = head.landmark_points(head.vertices(centre[None]), "dense478")
     mean = head.landmark_points(head.mean, "dense478")[None]
@@ -101,9 +127,10 @@ def test_other_heads_keep_their_own_mean(head):
 
 def test_a_damaged_centre_is_refused(tmp_path):
     path = tmp_path / "centre.safetensors"
-    write_safetensors(path, {"centre": torch.ones(7)}, {})
-    assert load_identity_centre(path)[0].sum() == 7
-    for damaged in (torch.ones(7, 2), torch.full((7,), torch.nan)):
-        write_safetensors(path, {"centre": damaged}, {})
+    whole = torch.ones(7)
+    write_safetensors(path, {"centre": whole, "placement": whole.clone()}, {})
+    assert load_identity_centre(path).centre.sum() == 7
+    for damaged in (torch.ones(6), torch.ones(7, 2), torch.full((7,), torch.nan)):
+        write_safetensors(path, {"centre": whole, "placement": damaged}, {})
         with pytest.raises(AssetError, match="fit_identity_centre"):
             load_identity_centre(path)
