@@ -87,7 +87,8 @@ def errors(model: FaceModel, basis: LandmarkBasis, turned: list[FaceFit], identi
         camera, depth = held.parameters.camera, held.parameters.pose.translation[:, 2:]
         if not isinstance(camera, PerspectiveCamera):
             raise TypeError("fits see heads in perspective")
-        seen_px = project_landmarks(held.parameters, held.landmarks_head + basis.placement.T[: basis.count])
+        beside = basis.placement[:, : basis.count].T
+        seen_px = project_landmarks(held.parameters, held.landmarks_head + beside)
         away = (seen_px - held.detected_px).norm(dim=-1) * depth / camera.focal[:, None]
         parts = [away[:, list(rows)].mean(1) for rows in PARTS.values()]
         found.append(torch.stack([*parts, away[:, keep].mean(1)], 1))

@@ -260,12 +260,13 @@ def with_parameters(
     points = model.landmark_points(vertices, LANDMARK_SET)
     pixels = project_landmarks(parameters, points)
     keep = (~model.landmarks[LANDMARK_SET].contour).to(points.dtype).expand(len(points), -1)
+    seen = pixels if like.placement is None else project_landmarks(parameters, points + like.placement)
     return replace(
         like,
         parameters=parameters,
         landmarks_head=points,
         landmarks_px=pixels,
-        residual=landmark_error(pixels, detected, keep),
+        residual=landmark_error(seen, detected, keep),
     )
 
 
@@ -288,12 +289,13 @@ def _result(
         camera=camera,
         light=ambient_light(batch, device=landmarks.device),
     )
-    points = basis.points(state.coefficients(person)) - basis.placement
-    points = points[..., : basis.count].mT.contiguous()
+    placement = basis.placement[:, : basis.count].mT.contiguous()
+    seen = basis.points(state.coefficients(person))[..., : basis.count].mT
+    points = (seen - placement).contiguous()
     pixels = project_landmarks(parameters, points)
     keep = (~basis.contour).to(landmarks.dtype).expand(batch, -1)
-    residual = landmark_error(pixels, landmarks, keep)
-    return FaceFit(parameters, sizes, points, pixels, landmarks, residual)
+    residual = landmark_error(project_landmarks(parameters, seen), landmarks, keep)
+    return FaceFit(parameters, sizes, points, pixels, landmarks, residual, placement=placement)
 
 
 def _sizes(sizes: tuple[int, int] | Sequence[tuple[int, int]], batch: int) -> tuple[tuple[int, int], ...]:

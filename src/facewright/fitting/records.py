@@ -28,10 +28,13 @@ class FaceFit:
         landmarks_head: the 478 points on the fitted surface, mm, head frame.
         landmarks_px: their image in the photo, pixels.
         detected_px: the points that the head was fitted to, pixels.
-        residual: mean distance from the detected points, contour left out, as a fraction of the distance
-            between the outer eye corners.
+        residual: mean distance from the detected points of those that the landmarker is expected to see (the
+            landmarks and ``placement``), contour left out, as a fraction of the distance between the outer
+            eye corners.
         clipped: share of the face's skin that is as bright or as dark as its photo can say; None if its
             pixels were not looked at.
+        placement: how far beside the head the landmarker sees its points on anyone, mm, head frame; None:
+            on it.
     """
 
     parameters: HeadParameters
@@ -41,6 +44,7 @@ class FaceFit:
     detected_px: Float[Tensor, "B 478 2"]
     residual: Float[Tensor, " B"]
     clipped: Float[Tensor, " B"] | None = None
+    placement: Float[Tensor, "478 3"] | None = None
 
     def select(self, index: int) -> "FaceFit":
         """The fit of one face, with the size of its own photo.

@@ -9,7 +9,7 @@ from tests.unit.fitting.miniature_head import draw_parameters, landmarks_of
 from facewright.core.assets import write_safetensors
 from facewright.core.errors import AssetError
 from facewright.fitting.identity_centre import expected_identity, load_identity_centre
-from facewright.fitting.landmark import fit_landmarks
+from facewright.fitting.landmark import fit_landmarks, with_parameters
 from facewright.fitting.landmark_basis import basis_of_found, landmark_basis
 from facewright.fitting.settings import LandmarkFitSettings
 from facewright.geometry.alignment import align_points
@@ -90,10 +90,15 @@ def test_what_landmarks_show_on_anyone_does_not_become_shape(model, centre):
         (each.parameters.identity - plain.parameters.identity).abs().mean() for each in (knowing, ignorant)
     )
     assert off < 0.2 * control
-    # The landmarks of the result lie on the head.
+    # It knows, too, how well it fits; and the landmarks of the result lie on the head.
+    assert knowing.residual.max() < 0.5 * with_nothing_beside(model, knowing).residual.min()
     vertices = model.vertices(knowing.parameters.identity, knowing.parameters.expression)
     marks = model.landmark_points(vertices, "dense478")
     torch.testing.assert_close(knowing.landmarks_head, marks, atol=1e-3, rtol=0)
+
+
+def with_nothing_beside(model, fit):
+    return with_parameters(model, fit.parameters, fit.detected_px, replace(fit, placement=None))
 
 
 def test_landmarks_that_tell_nothing_give_the_centre(model, centre):
