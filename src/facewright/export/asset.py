@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from facewright.core.errors import InputError
@@ -34,12 +34,14 @@ class AssetHair:
     """A shell of hair over a head.
 
     Attributes:
-        offset: mm, head frame, from the head's vertices to the shell, with any expression.
-        topology: the shell's triangles, in the head's vertices and texture coordinates.
+        skin: rows of the head whose mean lies below each vertex of the shell.
+        offset: mm, head frame, from there to the shell, with any expression.
+        topology: the shell's triangles and texture coordinates.
         texture: sRGB and cover, row 0 is v = 1.
     """
 
-    offset: Float[Tensor, "V 3"]
+    skin: Int64[Tensor, "M P"]
+    offset: Float[Tensor, "M 3"]
     topology: Topology
     texture: UInt8[Tensor, "S S 4"]
 
@@ -162,11 +164,7 @@ def check_head(head: HeadAsset) -> None:
         told.append(("offset of the hair", head.hair.offset))
         check_faces(head.hair.topology.faces, len(head.hair.offset))
         check_faces(head.hair.topology.uv_faces, len(head.hair.topology.uv))
-        if head.hair.offset.shape != head.neutral.shape:
-            raise InputError(
-                f"expected an offset of the hair for each of the {len(head.neutral)} vertices, got "
-                f"{len(head.hair.offset)}."
-            )
+        check_faces(head.hair.skin, len(head.neutral))
     for label, values in told:
         if not bool(torch.isfinite(values).all()):
             raise InputError(f"{label} of the head hold values that are not finite: nothing was written.")

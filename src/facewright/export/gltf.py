@@ -245,11 +245,13 @@ def _hair_mesh(builder: BufferBuilder, source: _Source, hair: AssetHair) -> dict
     topology = hair.topology
     faces, uv_faces = topology.faces.cpu().numpy(), topology.uv_faces.cpu().numpy()
     primitive = split_at_seams(faces, topology.uv.float().cpu().numpy(), uv_faces)
-    places = source.neutral + hair.offset.float().cpu().numpy()
-    normals, _ = morph_normals(places, source.deltas[:0], faces)
-    still = np.broadcast_to(np.float32(0), source.deltas.shape)
-    moved = longer_than(source.deltas[:, primitive.source], HAIR_MOVED_MM).any(axis=1)
-    shell = replace(source, neutral=places, normals=normals, normal_deltas=still, tangents=None)
+    skin = hair.skin.cpu().numpy()
+    places = source.neutral[skin].mean(1) + hair.offset.float().cpu().numpy()
+    deltas = sum(source.deltas[:, column] for column in skin.T) / skin.shape[1]
+    normals, _ = morph_normals(places, deltas[:0], faces)
+    still = np.broadcast_to(np.float32(0), deltas.shape)
+    moved = longer_than(deltas[:, primitive.source], HAIR_MOVED_MM).any(axis=1)
+    shell = replace(source, neutral=places, deltas=deltas, normals=normals, normal_deltas=still, tangents=None)
     return _mesh(builder, shell, "hair", {SHELL: primitive}, np.zeros(3), np.flatnonzero(moved))
 
 

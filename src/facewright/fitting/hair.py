@@ -10,14 +10,12 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
+from torch import Tensor
 
-from facewright.detection.hair_look import HairLook
 from facewright.fitting.hair_cover import hair_cover
 from facewright.fitting.hair_view import HairView
-from facewright.geometry.mesh import Mesh
-from facewright.models.hair_cap import HairCap, HairShell
-from facewright.scene.camera import Camera
-from facewright.scene.pose import Pose
+from facewright.models.hair_cap import HairCap
+from facewright.models.hair_mesh import HairShell
 
 ROUNDS = 4  # of finding the outline on the shell and lifting it there
 OUTLINE = 0.3  # largest cosine to the viewer beside the outline
@@ -37,32 +35,29 @@ LEAST_OUTLINE = 8  # samples
 LEAST_RISE = 0.6  # mm: hair lies on the skin, not in it
 
 
-def fit_hair(cap: HairCap, head: Mesh, pose: Pose, camera: Camera, look: HairLook) -> HairShell | None:
+def fit_hair(view: HairView, vertices: Float[Tensor, "V 3"]) -> HairShell | None:
     """Lift the cap of a head to the outline of its hair in a photo.
 
     Args:
-        cap: of the head's model.
-        head: with the photo's expression, mm, head frame.
-        pose: camera_from_head, B = 1.
-        camera: of the photo.
-        look: at the photo.
+        view: the cap in the photo.
+        vertices: of the head with the photo's expression, mm, head frame.
 
     Returns:
         The hair, or None where the photo shows hardly any.
     """
-    view, vertices = HairView.of(cap, head, pose, camera, look), head.vertices
+    cap = view.cap
     field = np.zeros(len(cap.roughness))
     for _ in range(ROUNDS):
         field = _raised(view, field)
     rise = (cap.spread @ field).clip(0, HIGHEST)
-    base = vertices.detach().cpu().double().numpy()[cap.vertex]
-    covered = hair_cover(view, rise, base)
+    skin = vertices.detach().cpu().double().numpy()[cap.vertex]
+    covered = hair_cover(view, rise, skin)
     if covered is None:
         return None
     rise, cover = covered
-    points = view.points + (rise + LEAST_RISE)[:, None] * view.outward
-    offset = torch.from_numpy(points - base).to(vertices)
-    return HairShell(cap, offset, torch.from_numpy(cover).to(vertices))
+    points = cap.mesh.rounded(view.points + (rise + LEAST_RISE)[:, None] * view.outward)
+    offset = torch.from_numpy(points).to(vertices) - cap.mesh.base(vertices)
+    return HairShell(cap.mesh, offset, torch.from_numpy(cap.mesh.spread(cover)).to(vertices))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from facewright.geometry.adjacency import edge_table, rim_of
 from facewright.geometry.laplacian import laplacian_matrix
 from facewright.geometry.normals import vertex_normals
 from facewright.models.face_model import FaceModel
+from facewright.models.hair_mesh import WHORL, HairMesh
 
 # Angles (radians from the front, around the vertical axis) and heights above the brows (mm) at them: above
 # the first line hair may lie, above the second short hair lies where nothing is known.
@@ -30,6 +31,10 @@ KNOTS, SAMPLES = 260, 1000
 NEAR, BESIDE = 8, 6  # knots that a place depends on, neighbours of a knot
 WIDTH = 0.9  # of a knot's influence, in distances of knots
 SMOOTHINGS = 8  # rounds over the normals along which the shell rises
+HANGS_FREE = (
+    0.0,
+    60.0,
+)  # mm above the brows between which strands turn from the whorl's ways to straight down
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class HairCap:
         spread: from knots to vertices.
         roughness: quadratic form, how far a field is from the mean of the knots around.
         lopsided: quadratic form, how far a field is from its mirror image.
+        mesh: of shells over it.
     """
 
     vertex: Int64[ndarray, " N"]
@@ -61,6 +67,7 @@ class HairCap:
     spread: sparse.csr_array
     roughness: Float[ndarray, "K K"]
     lopsided: Float[ndarray, "K K"]
+    mesh: HairMesh
     _neighbours: sparse.csr_array
     _without_ears: sparse.csr_array
 
@@ -96,6 +103,7 @@ class HairCap:
             spread,
             roughness,
             lopsided,
+            HairMesh.of(vertex, faces, points),
             neighbours,
             smooth,
         )
@@ -122,6 +130,13 @@ class HairCap:
             outward /= np.linalg.norm(outward, axis=1, keepdims=True).clip(1e-9)
         return points, outward
 
+    def combed(self, outward: Float[ndarray, "N 3"]) -> Float[ndarray, "N 3"]:
+        """Unit ways of hair that is combed from the whorl down, along a surface with these normals."""
+        share = ((self.height - HANGS_FREE[0]) / (HANGS_FREE[1] - HANGS_FREE[0])).clip(0, 1)[:, None]
+        up = share * [0.0, np.cos(WHORL), -np.sin(WHORL)] + (1 - share) * [0.0, 1.0, 0.0]
+        down = (up * outward).sum(1, keepdims=True) * outward - up
+        return down / np.linalg.norm(down, axis=1, keepdims=True).clip(1e-9)
+
     def smoothed(self, values: Float[ndarray, "N ..."], rounds: int) -> Float[ndarray, "N ..."]:
         """Values halfway to the mean of the vertices around, so many times over."""
         for _ in range(rounds):
@@ -132,26 +147,6 @@ class HairCap:
         """Unit normals of the cap at other places."""
         places = torch.from_numpy(points).float()[None]
         return vertex_normals(places, self.faces)[0].double().numpy()
-
-
-@dataclass(frozen=True)
-class HairShell:
-    """A head's hair: how far the vertices of its cap are lifted, and where hair is.
-
-    Attributes:
-        cap: of the model.
-        offset: mm, head frame, from the head's vertices to the shell.
-        cover: share (0 to 1) of hair at each vertex.
-    """
-
-    cap: HairCap
-    offset: Float[Tensor, "N 3"]
-    cover: Float[Tensor, " N"]
-
-    def on(self, vertices: Float[Tensor, "V 3"]) -> Float[Tensor, "V 3"]:
-        """The vertices of the head with any expression (mm, head frame), those of its cap on the shell."""
-        rows = torch.from_numpy(self.cap.vertex).to(vertices.device)
-        return vertices.index_add(0, rows, self.offset.to(vertices))
 
 
 def _usable_skin(model: FaceModel) -> Bool[ndarray, " V"]:

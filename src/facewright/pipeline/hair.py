@@ -1,26 +1,27 @@
 """The hair of a head: a shell over it, found in one photo."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from facewright.detection.hair_look import look_for_hair
+from facewright.detection.hair_look import HairLook, look_for_hair
 from facewright.detection.segmentation import FaceSegmentation, FaceSegmenter
 from facewright.export.asset import AssetHair
 from facewright.export.maps import texture_from_linear
 from facewright.fitting.hair import fit_hair
-from facewright.fitting.hair_view import hair_dome
+from facewright.fitting.hair_pieces import hair_pieces
+from facewright.fitting.hair_view import HairView, hair_dome
 from facewright.geometry.mesh import Mesh, Topology
 from facewright.image.color import lacks_color, linear_from_srgb
 from facewright.models.face_model import FaceModel
-from facewright.models.hair_cap import HairCap, HairShell
+from facewright.models.hair_cap import HairCap
+from facewright.models.hair_mesh import HairShell
 from facewright.scene.parameters import HeadParameters
-from facewright.uv.hair_texture import HairChart, hair_map
-from facewright.uv.head_texture import unwrap_photo
-from facewright.uv.unwrap import Sight
+from facewright.uv.hair_texture import WHOLE_ROUNDS, HairChart, hair_map
+from facewright.uv.unwrap import Illumination, Sight, UvSamples, unwrap
 
 MAP_SIZE = 512  # texels a side: a head is half a metre around
 LEAST_COVER = 0.02  # share of hair at a corner from which on a triangle is drawn and written
@@ -32,25 +33,25 @@ class HeadHair:
 
     Attributes:
         shell: over the head.
-        colors: map of albedo (linear RGB) and cover in [0, 1], in the head's texture coordinates.
+        colors: map of albedo (linear RGB) and cover in [0, 1], in the shell's texture coordinates.
     """
 
     shell: HairShell
     colors: Float[Tensor, "S S 4"]
 
-    def asset(self, head: Topology) -> AssetHair:
+    def asset(self) -> AssetHair:
         """As it is written into files."""
-        shell = self.shell
-        offset = shell.offset.new_zeros(int(head.faces.max()) + 1, 3)
-        offset[torch.from_numpy(shell.cap.vertex)] = shell.offset
         color, cover = self.colors[..., :3], (self.colors[..., 3:].clamp(0, 1) * 255 + 0.5).to(torch.uint8)
-        return AssetHair(offset, self.topology(head), torch.cat([texture_from_linear(color), cover], dim=-1))
+        texture = torch.cat([texture_from_linear(color), cover], dim=-1)
+        skin, shell = self.shell.mesh.skin, self.shell
+        return AssetHair(skin.to(shell.offset.device), shell.offset, self.topology, texture)
 
-    def topology(self, head: Topology) -> Topology:
-        """The triangles of the shell where hair is, in the vertices of the head."""
-        there = (self.shell.cover > LEAST_COVER)[self.shell.cap.faces.to(self.shell.cover.device)].any(1)
-        rows = self.shell.cap.triangle.to(head.faces.device)[there.to(head.faces.device)]
-        return Topology(head.faces[rows], head.uv, head.uv_faces[rows])
+    @property
+    def topology(self) -> Topology:
+        """The triangles of the shell where hair is."""
+        own, cover = self.shell.mesh.topology.to(self.shell.cover.device), self.shell.cover
+        there = (cover > LEAST_COVER)[own.faces].any(1)
+        return replace(own, faces=own.faces[there], uv_faces=own.uv_faces[there])
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class HairFinder:
         cap = HairCap.of(model)
         if cap is None:
             return None
-        return cls(model, segmenter, cap, HairChart.of(cap, model.mean, model.topology, MAP_SIZE))
+        return cls(model, segmenter, cap, HairChart.of(cap, model.mean, MAP_SIZE))
 
     def find(
         self, photo: Float[Tensor, "3 H W"], parameters: HeadParameters, first: FaceSegmentation
@@ -83,13 +84,38 @@ class HairFinder:
         head = self.model.vertices(parameters.identity, parameters.expression)[0]
         pose, camera = parameters.pose, parameters.camera
         look = look_for_hair(self.segmenter, photo, first, hair_dome(self.cap, head, pose, camera))
-        shell = fit_hair(self.cap, Mesh(head, self.model.topology), pose, camera, look)
+        view = HairView.of(self.cap, Mesh(head, self.model.topology), pose, camera, look)
+        shell = fit_hair(view, head)
         if shell is None or not bool((shell.cover > LEAST_COVER).any()):
             return None
-        samples = unwrap_photo(
-            self.model, self.chart.chart, photo, parameters, sight=Sight(look.hair), vertices=shell.on(head)
+        samples = self._unwrapped(photo, parameters, look, shell.on(head), head)
+        own = shell.cover[: len(self.cap.vertex)].double().cpu().numpy()
+        whole = self.cap.mesh.spread(self.cap.smoothed(own, WHOLE_ROUNDS))
+        whole = torch.from_numpy(whole).to(head)
+        pieces = hair_pieces(self.chart.grain, view, shell, head, photo)
+        return HeadHair(shell, hair_map(self.chart, shell, samples, whole, pieces))
+
+    def _unwrapped(
+        self,
+        photo: Float[Tensor, "3 H W"],
+        parameters: HeadParameters,
+        look: HairLook,
+        shell: Float[Tensor, "M 3"],
+        head: Float[Tensor, "V 3"],
+    ) -> UvSamples:
+        """The photo on a shell over a head (mm, head frame), which hides parts of it."""
+        own, other = self.cap.mesh.topology.to(head.device), self.model.topology
+        both = replace(own, faces=torch.cat([own.faces, other.faces + len(shell)]))
+        light = Illumination(parameters.light, parameters.point_light)
+        return unwrap(
+            self.chart.chart,
+            photo,
+            parameters.pose.camera_from_head(torch.cat([shell, head])[None])[0],
+            both,
+            parameters.camera,
+            illumination=light,
+            sight=Sight(look.hair),
         )
-        return HeadHair(shell, hair_map(self.chart, shell, samples, len(head)))
 
 
 def photo_of_hair(

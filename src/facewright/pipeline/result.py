@@ -94,7 +94,7 @@ class Reconstruction:
         asset = asset_of_fit(self.model, self.parameters, self.albedo)
         if self.relief is not None:
             asset = replace(asset, normals=normal_texture(self.relief.slopes))
-        return asset if self.hair is None else replace(asset, hair=self.hair.asset(self.model.topology))
+        return asset if self.hair is None else replace(asset, hair=self.hair.asset())
 
     def specular_map(self) -> Float[Tensor, "S S"]:
         """Specular intensity as a map, row 0 is v = 1; where no photo told, the model's mean."""

@@ -62,7 +62,7 @@ class DrawnHair:
 
     Attributes:
         vertices: of the shell alone, mm, head frame.
-        topology: its triangles, in the head's texture coordinates.
+        topology: its triangles, in texture coordinates of its own.
         colors: map of albedo (linear RGB) and cover, row 0 is v = 1.
     """
 
@@ -71,9 +71,9 @@ class DrawnHair:
     colors: Float[Tensor, "S S 4"]
 
 
-def drawn_hair(hair: HeadHair, vertices: Float[Tensor, "V 3"], topology: Topology) -> DrawnHair:
+def drawn_hair(hair: HeadHair, vertices: Float[Tensor, "V 3"]) -> DrawnHair:
     """The hair of a head with these vertices."""
-    shell = hair.topology(topology)
+    shell = hair.topology
     rows, faces = torch.unique(shell.faces, return_inverse=True)
     return DrawnHair(hair.shell.on(vertices)[rows], replace(shell, faces=faces), hair.colors)
 
