@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from numpy import ndarray
+from scipy.ndimage import label
 from scipy.spatial import ConvexHull, Delaunay, KDTree, QhullError
 from torch import Tensor
 
@@ -32,6 +33,11 @@ LUMA_STEP, CHROMA_STEP, PLACE_STEP = 0.12, 0.05, 0.12
 NOISE = 0.15  # of such steps: nearer is no nearer
 STEEP, MOST = 3.0, 4.0  # weight and largest size of what colour adds to the log odds of the background
 BEYOND_TRUST = 0.25  # weight of the segmentation's log odds where only the second look was
+# Where no hair lies: above the head and beside its upper half, as fractions of the map.
+RING_TOP, RING_ASIDE, RING_LOW = 0.1, 0.07, 0.45
+# Differences from the hair's colours, as such and over that from the ring's, below which there may be hair.
+NEAR, NEARER = 1.0, 0.6
+DISTINCT = 0.6  # least share of the sure hair that is so near to itself
 FACE = 0.6  # probability of skin, eyes and mouth that no colour overrules
 LEAST_HEAD = 0.2  # probability of the head that shares of hair are related to
 NEVER_SEEN = (0.5, 0.0, 0.0, 0.0, 0.0, 0.5)
@@ -107,13 +113,17 @@ def look_for_hair(
     hair = (shares[:, OCCLUDER] > SURE) & near & inside & _within(dome, pixels)
     empty = (shares[:, BACKGROUND] > SURE) & near & inside
     beyond = shares[:, BACKGROUND]
+    flowing = _flowing(features, hair, inside & ~head, middles) & (beyond > 0.5)
+    if (empty & ~flowing).sum() < LEAST_SEEDS:  # then colour does not tell them apart
+        flowing &= False
+    empty &= ~flowing
     if min(hair.sum(), empty.sum()) >= LEAST_SEEDS:
         odds = np.log(beyond.clip(0.02, 0.98) / (1 - beyond.clip(0.02, 0.98)))
-        odds = np.where(near, odds, BEYOND_TRUST * odds) + _told_by_color(features, hair, empty)
+        odds = np.where(near & ~flowing, odds, BEYOND_TRUST * odds) + _told_by_color(features, hair, empty)
         judged = 1 / (1 + np.exp(-odds))
         beyond = np.where(head, np.minimum(judged, beyond), judged)
     # Above the first look's square no skin is expected: what is no background is hair.
-    share = np.where(near, shares[:, OCCLUDER] / (1 - shares[:, BACKGROUND]).clip(1e-3), 1.0)
+    share = np.where(near & ~flowing, shares[:, OCCLUDER] / (1 - shares[:, BACKGROUND]).clip(1e-3), 1.0)
     planes = np.stack([beyond, share * (1 - beyond), inside]).reshape(3, SIZE, SIZE)
     return HairLook(torch.from_numpy(planes).float(), crop, frame)
 
@@ -147,6 +157,34 @@ def _features(crop: Float[Tensor, "3 S S"], middles: Float[ndarray, "N 2"]) -> F
     return np.concatenate(
         [luma / LUMA_STEP, (color - luma) / CHROMA_STEP, (middles - 0.5) / PLACE_STEP], axis=1
     )
+
+
+def _flowing(
+    features: Float[ndarray, "N 6"],
+    hair: Bool[ndarray, " N"],
+    outside: Bool[ndarray, " N"],
+    middles: Float[ndarray, "N 2"],
+) -> Bool[ndarray, " N"]:
+    """Cells taken for background that are more likely long hair: of its colour, and going on from it.
+
+    Nothing where the background above and beside the head has the hair's colours, too.
+    """
+    x, y = middles.T
+    ring = (y < RING_TOP) | ((np.minimum(x, 1 - x) < RING_ASIDE) & (y < RING_LOW))
+    ring &= outside & ~hair
+    if min(ring.sum(), hair.sum()) < LEAST_SEEDS:
+        return np.zeros(len(x), dtype=bool)
+    color = features[:, :4]
+    to_hair, to_ring = (
+        KDTree(color[seeds]).query(color, k=NEIGHBOURS + 1, workers=-1)[0][:, 1:].mean(1)
+        for seeds in (hair, ring)
+    )
+    like = (to_hair < NEAR) & (to_hair + NOISE < NEARER * (to_ring + NOISE))
+    if like[hair].mean() < DISTINCT:
+        return np.zeros(len(x), dtype=bool)
+    pieces, count = label((hair | (like & outside)).reshape(SIZE, SIZE))
+    with_hair = np.bincount(pieces.ravel()[hair], minlength=count + 1) > 0
+    return like & outside & ~ring & with_hair[pieces.ravel()]
 
 
 def _told_by_color(

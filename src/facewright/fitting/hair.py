@@ -32,7 +32,6 @@ BEHIND, BACK = np.radians(125.0), 75.0  # angle from the front and mm above the 
 MOST_BEHIND, HABIT_BEHIND = 16.0, 0.4  # ... mm that hair stands there, and how surely
 CROWN = 10.0  # mm above the brows: the outline above tells how high hair stands
 LEAST_OUTLINE = 8  # samples
-LEAST_RISE = 0.6  # mm: hair lies on the skin, not in it
 
 
 def fit_hair(view: HairView, vertices: Float[Tensor, "V 3"]) -> HairShell | None:
@@ -54,8 +53,7 @@ def fit_hair(view: HairView, vertices: Float[Tensor, "V 3"]) -> HairShell | None
     covered = hair_cover(view, rise, skin)
     if covered is None:
         return None
-    rise, cover = covered
-    points = cap.mesh.rounded(view.points + (rise + LEAST_RISE)[:, None] * view.outward)
+    points, cover = cap.mesh.rounded(covered[0]), covered[1]
     offset = torch.from_numpy(points).to(vertices) - cap.mesh.base(vertices)
     return HairShell(cap.mesh, offset, torch.from_numpy(cap.mesh.spread(cover)).to(vertices))
 

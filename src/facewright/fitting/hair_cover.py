@@ -1,6 +1,6 @@
 """Which part of a cap lies under hair: what the photo shows of it, and what goes on from there unseen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -8,6 +8,7 @@ from numpy import ndarray
 from scipy.spatial import KDTree
 
 from facewright.detection.hair_look import of_the_head
+from facewright.fitting.hair_fall import ColorTest, Curtain, Upright, curtain, fall_beside, ramp
 from facewright.fitting.hair_view import HairView
 from facewright.models.hair_cap import HairCap
 
@@ -29,21 +30,47 @@ BROW_SKIN, SKIN_SEEN = -8.0, 0.3
 SKIN_BRIGHTER, SKIN_DARKER, SKIN_HUE = (0.5, 0.8), (0.1, 0.25), (0.04, 0.1)
 LEAST_HAIR = 0.45  # share of the scalp that is seen under hair
 SIDE_TOLD = 0.25  # of what is seen on the better side, that a side is judged by itself
-HIDES = 0.6  # share of hair on an ear with which it lies under hair
+HIDES, BARE = 0.6, 0.4  # shares of hair on an ear with which it lies under hair, and free
 BELOW = (-8.0, 4.0)  # mm around its end
 LEAST_SEEN, LEAST_EAR = 0.5, 0.5  # vertices of a slice, and of an ear, that tell
 OUT = 1.5  # mm off the smooth skin: the ear itself
 REACH = 30.0  # mm around an ear over which the shell is lifted above it
 ROOM = 1.0  # mm between them
 SOFT_ROUNDS, TUCK_ROUNDS, EAR_ROUNDS = 12, 10, 30  # of averaging with the vertices around
-THICK = 3.0  # mm that hair stands at least
+THICK, LEAST_RISE = 3.0, 0.6  # mm that hair stands at least, and at its ends: it lies on the skin, not in it
 TUCKED = (0.55, 1.0)  # shares of hair around between which the shell leaves the skin
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """What a photo shows of the places of a shell.
+
+    Attributes:
+        seen: how surely each is seen.
+        share: of hair in it.
+        color: sRGB.
+    """
+
+    seen: Float[ndarray, " N"]
+    share: Float[ndarray, " N"]
+    color: Float[ndarray, "N 3"]
+
+    @classmethod
+    def of(cls, view: HairView, points: Float[ndarray, "N 3"]) -> "_Sight":
+        places, pixels = view.at(points)
+        beyond, hair, known = view.look.at(pixels)
+        low, high = FACING
+        facing = view.facing(places, view.cap.normals(points))
+        # The head is there: a place that looks like the background was not judged.
+        seen = ((facing - low) / (high - low)).clip(0, 1) * known * (1 - beyond) ** 2
+        seen = seen * ~view.behind_face(places, pixels)
+        return cls(seen, of_the_head(hair, beyond), view.look.color(pixels))
 
 
 def hair_cover(
     view: HairView, rise: Float[ndarray, " N"], head: Float[ndarray, "N 3"]
-) -> tuple[Float[ndarray, " N"], Float[ndarray, " N"]] | None:
-    """Where hair lies, and the shell lifted over the ears that it hides.
+) -> tuple[Float[ndarray, "N 3"], Float[ndarray, " N"]] | None:
+    """Where hair lies, and the shell where it hangs and is lifted over the ears that it hides.
 
     Args:
         view: the cap in the photo.
@@ -51,57 +78,102 @@ def hair_cover(
         head: the head's own vertices, mm, head frame.
 
     Returns:
-        The rise of each vertex (mm) and its share of hair, 0 to 1; None where too little of the scalp that
-        is seen lies under hair.
+        The place of each vertex (mm, head frame) and its share of hair, 0 to 1; None where too little of the
+        scalp that is seen lies under hair.
     """
-    cap = view.cap
+    cap, scalp = view.cap, view.cap.over_short > 0
     points = view.points + rise[:, None] * view.outward
-    places, pixels = view.at(points)
-    beyond, hair, known = view.look.at(pixels)
-    share = of_the_head(hair, beyond)
-    low, high = FACING
-    facing = view.facing(places, cap.normals(points))
-    # The head is there: a place that looks like the background was not judged.
-    seen = ((facing - low) / (high - low)).clip(0, 1) * known * (1 - beyond) ** 2
-    seen = seen * ~view.behind_face(places, pixels)
-    scalp = cap.over_short > 0
-    color = view.look.color(pixels)
-    hairy = share * (1 - _like_skin(color, seen * (1 - share) * (cap.over_short < BROW_SKIN)))
-    if seen[scalp] @ hairy[scalp] < LEAST_HAIR * max(float(seen[scalp].sum()), LEAST_SCALP * scalp.sum()):
+    sight = _Sight.of(view, points)
+    if not _enough(view, sight):
         return None
-    share = np.where(scalp, share, share * _like(color, seen * share * scalp))
-    cover = seen * share + (1 - seen) * _carried_on(view, seen, share)
+    like = _like(sight.color, sight.seen * sight.share * scalp)
     off = ((head - view.points) * view.outward).sum(1)
-    sides = [
-        _side(cap, side * cap.angle > 0, around & (off > OUT), seen, share)
-        for side, around in zip((1.0, -1.0), cap.ears, strict=True)
-    ]
-    better = max(sides, key=lambda side: side.told)
+    share = np.where(scalp, sight.share, sight.share * like(sight.color))
+    sides = _sides(cap, off, sight.seen, share)
+    hung, sides = _hung(view, points, like, sides)
+    if hung is not None:
+        sight = _Sight.of(view, hung.points)
+        share = np.where(scalp, sight.share, sight.share * like(sight.color))
+    unseen = _carried_on(view, sight.seen, share)
+    above = np.full(len(unseen), -np.inf)
+    if hung is not None:
+        above = np.where(hung.share > 0, hung.above, -np.inf)
+        unseen = np.maximum(unseen, hung.share * ramp(above, BELOW))
+    cover = sight.seen * share + (1 - sight.seen) * unseen
     hides = []
     for side, around in zip(sides, cap.ears, strict=True):
-        # A side that the photo hardly shows is as the other.
-        judged = side if side.told > SIDE_TOLD * better.told else better
-        within = np.maximum(cap.over_short, cap.height - judged.end)
-        cover = np.where(side.mine, cover * _ramp(within, BELOW), cover)
+        within = np.maximum(np.maximum(cap.over_short, cap.height - side.end), above)
+        cover = np.where(side.mine, cover * ramp(within, BELOW), cover)
         ear = side.ear
-        if judged.hides:
-            hides.append(ear & (cap.height > judged.end))
-            closed = around & (cap.height > judged.end) & (cover > CLOSED)
+        if side.hides:
+            hides.append(ear & (cap.height > side.end))
+            closed = around & (cap.height > side.end) & (cover > CLOSED)
             laid = cap.smoothed((hides[-1] | closed).astype(float), EAR_ROUNDS)  # ears have a fine mesh
             cover = np.maximum(np.where(ear, 0.0, cover), laid)
         else:
             before = around & (cap.over_short < 0)
-            if judged.end < judged.middle:  # hair hangs behind it
+            if side.end < side.middle:  # hair hangs behind it
                 before &= np.abs(cap.angle) < np.median(np.abs(cap.angle[ear]))
             cover = np.where(ear | before, 0.0, cover)
     cover = cap.smoothed(cover, SOFT_ROUNDS)
     # Its ends lie on the skin, or one would look between both; a hairline has some height all the same.
     within = cap.smoothed(cover, TUCK_ROUNDS)
-    rise = np.maximum(rise * _ramp(within, TUCKED), THICK * _ramp(within, (0.5, 1.0)))
+    rise = np.maximum(rise * ramp(within, TUCKED), THICK * ramp(within, (0.5, 1.0)))
     for hidden in hides:
         rise = _over(view, hidden, off, rise)
     # Skin that stands out of the smooth cap around an ear does not come through hair.
-    return np.where(cover > CLOSED, np.maximum(rise, off + ROOM), rise), cover
+    rise = np.where(cover > CLOSED, np.maximum(rise, off + ROOM), rise) + LEAST_RISE
+    points = view.points + rise[:, None] * view.outward
+    if hung is None:
+        return points, cover
+    points = points + hung.share[:, None] * (hung.points - points)
+    inside = off + ROOM - ((points - view.points) * view.outward).sum(1)
+    return points + (inside * (cover > CLOSED)).clip(0)[:, None] * view.outward, cover
+
+
+def _enough(view: HairView, sight: _Sight) -> bool:
+    """Whether enough of the scalp that is seen lies under hair."""
+    cap, seen, scalp = view.cap, sight.seen, view.cap.over_short > 0
+    skin = seen * (1 - sight.share) * (cap.over_short < BROW_SKIN)
+    hairy = sight.share * (1 - _like_skin(sight.color, skin))
+    return seen[scalp] @ hairy[scalp] >= LEAST_HAIR * max(float(seen[scalp].sum()), LEAST_SCALP * scalp.sum())
+
+
+def _sides(
+    cap: HairCap, off: Float[ndarray, " N"], seen: Float[ndarray, " N"], share: Float[ndarray, " N"]
+) -> list["_Side"]:
+    """Both sides, left and right; one that the photo hardly shows is as the other."""
+    sides = [
+        _side(cap, side * cap.angle > 0, around & (off > OUT), seen, share)
+        for side, around in zip((1.0, -1.0), cap.ears, strict=True)
+    ]
+    better = max(sides, key=lambda side: side.told)
+    return [
+        side
+        if side.told > SIDE_TOLD * better.told
+        else replace(better, mine=side.mine, ear=side.ear, told=side.told, bare=False)
+        for side in sides
+    ]
+
+
+def _hung(
+    view: HairView, points: Float[ndarray, "N 3"], like: ColorTest, sides: list["_Side"]
+) -> tuple[Curtain | None, list["_Side"]]:
+    """The shell as it hangs, and what that makes of the sides.
+
+    On a side whose ear is not seen bare hair hangs as on the other, if it is not seen to hang.
+    """
+    upright = Upright.of(view)
+    falls = [fall_beside(view, upright, like, way) for way in (1.0, -1.0)]
+    falls = [
+        None if side.bare else own or other
+        for side, own, other in zip(sides, falls, falls[::-1], strict=True)
+    ]
+    sides = [
+        side if fall is None else replace(side, hides=True, end=min(side.end, fall.end))
+        for side, fall in zip(sides, falls, strict=True)
+    ]
+    return curtain(upright, points, (falls[0], falls[1])), sides
 
 
 @dataclass(frozen=True)
@@ -114,6 +186,7 @@ class _Side:
         end: height (mm above the brows) down to which hair hangs.
         middle: height of the ear's middle, and two slices more: hair that ends there was seen to reach it.
         hides: whether the ear lies under hair.
+        bare: whether it is seen without hair.
         told: vertices beside the face that were seen.
     """
 
@@ -122,6 +195,7 @@ class _Side:
     end: float
     middle: float
     hides: bool
+    bare: bool
     told: float
 
 
@@ -138,31 +212,42 @@ def _side(
     end = _end(cap, beside, seen, share)
     middle = float(np.median(cap.height[ear])) + 2 * SLICE if ear.any() else -np.inf
     shown = float(seen[ear].sum())
-    hides = end < middle and shown > LEAST_EAR and float(seen[ear] @ share[ear]) > HIDES * shown
-    return _Side(mine, ear, end, middle, hides, float(seen[beside].sum()))
+    hairy = float(seen[ear] @ share[ear]) / max(shown, 1e-6)
+    hides = end < middle and shown > LEAST_EAR and hairy > HIDES
+    bare = shown > LEAST_EAR and hairy < BARE
+    return _Side(mine, ear, end, middle, hides, bare, float(seen[beside].sum()))
 
 
 def _like_skin(color: Float[ndarray, "N 3"], skin: Float[ndarray, " N"]) -> Float[ndarray, " N"]:
     """How far colours are those of skin (weights) in any light: a bald crown is easily taken for hair."""
     if skin.max() < SKIN_SEEN:
         return np.zeros(len(color))
-    tone, hue = _away_from(color, skin)
-    return (1 - _ramp(tone, SKIN_BRIGHTER)) * (1 - _ramp(-tone, SKIN_DARKER)) * (1 - _ramp(hue, SKIN_HUE))
+    tone, hue = _away_from(color, _typical(color, skin))
+    return (1 - ramp(tone, SKIN_BRIGHTER)) * (1 - ramp(-tone, SKIN_DARKER)) * (1 - ramp(hue, SKIN_HUE))
 
 
-def _like(color: Float[ndarray, "N 3"], hair: Float[ndarray, " N"]) -> Float[ndarray, " N"]:
-    """How far colours can be those of the hair (weights): what hangs beside a face may be a wall."""
-    tone, hue = _away_from(color, hair)
-    odd = np.maximum(_ramp(tone, BRIGHTER), _ramp(-tone, DARKER))
-    return (1 - odd) * (1 - _ramp(hue, OTHER_HUE))
+def _like(color: Float[ndarray, "N 3"], hair: Float[ndarray, " N"]) -> ColorTest:
+    """How far other colours can be those of the hair (weights): what hangs beside a face may be a wall."""
+    typical = _typical(color, hair)
+
+    def test(colors: Float[ndarray, "M 3"]) -> Float[ndarray, " M"]:
+        tone, hue = _away_from(colors, typical)
+        odd = np.maximum(ramp(tone, BRIGHTER), ramp(-tone, DARKER))
+        return (1 - odd) * (1 - ramp(hue, OTHER_HUE))
+
+    return test
+
+
+def _typical(color: Float[ndarray, "N 3"], weight: Float[ndarray, " N"]) -> Float[ndarray, "3"]:
+    """Median logarithm of the colours with the largest weights."""
+    return np.median(np.log(color + DARK)[weight > 0.5 * weight.max()], axis=0)
 
 
 def _away_from(
-    color: Float[ndarray, "N 3"], weight: Float[ndarray, " N"]
+    color: Float[ndarray, "N 3"], typical: Float[ndarray, "3"]
 ) -> tuple[Float[ndarray, " N"], Float[ndarray, " N"]]:
-    """Deviations (log) of tone and of hue from the median of the colours with the largest weights."""
-    logs = np.log(color + DARK)
-    away = logs - np.median(logs[weight > 0.5 * weight.max()], axis=0)
+    """Deviations (log) of tone and of hue from a typical colour's logarithm."""
+    away = np.log(color + DARK) - typical
     tone = away.mean(1)
     return tone, np.abs(away - tone[:, None]).max(1)
 
@@ -198,11 +283,5 @@ def _over(
     """The shell, lifted over the part of an ear that it hides; ``off`` is how far that is off the cap."""
     if not hidden.any():
         return rise
-    near = _ramp(REACH - KDTree(view.points[hidden]).query(view.points)[0], (0.0, REACH))
+    near = ramp(REACH - KDTree(view.points[hidden]).query(view.points)[0], (0.0, REACH))
     return rise + max(float((off + ROOM - rise)[hidden].max()), 0.0) * near
-
-
-def _ramp(values: Float[ndarray, " N"], edges: tuple[float, float]) -> Float[ndarray, " N"]:
-    """0 below the first edge, 1 above the second, smooth between."""
-    share = ((values - edges[0]) / (edges[1] - edges[0])).clip(0, 1)
-    return share * share * (3 - 2 * share)

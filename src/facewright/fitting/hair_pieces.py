@@ -20,13 +20,14 @@ from facewright.uv.complete import OFFSET
 from facewright.uv.hair_grain import ACROSS, ALONG, STEP, GrainLayout, GrainPieces
 
 MOST_SOURCES, LEAST_SOURCES = 72, 3  # pieces of the photo
-HAIRY = (0.6, 0.9)  # shares of hair of a sample from which on it is an example
+HAIRY = (0.7, 0.95)  # shares of hair of a sample from which on it is an example
 FACING, MIDDLE, WHOLE = (
     0.4,
     0.6,
     0.75,
 )  # least cosine to the viewer, share of hair, of the piece that is known
 CALM, LARGEST = 1.5, 2.5  # times the typical strength: of a piece, and of a sample in its piece
+MOST_ROUGH = 0.16  # root mean square of what strands add to the logarithm of the colour
 COHERENT = 0.1  # coherence of a structure tensor below which hair has no direction
 RADIUS = 110.0  # mm of a head with hair: a piece is bent as much
 SHADE = 8  # samples, half width of the mean (taken twice) that is shade
@@ -80,7 +81,7 @@ def hair_pieces(
     light = detail.mean(1, keepdim=True)
     detail = light + CHROMA * (detail - light)
     strength = detail.mean(1).square().mean((1, 2)).sqrt()
-    typical = strength.median().clamp_min(1e-6)
+    typical = strength.median().clamp(1e-6, MOST_ROUGH)
     detail = detail * (CALM * typical / strength.clamp_min(1e-6)).clamp(max=1)[:, None, None, None]
     detail = detail.clamp(-LARGEST * typical, LARGEST * typical)
     return GrainPieces(rows, torch.cat([detail, weight], 1))

@@ -80,6 +80,11 @@ class HairView:
             view = places / np.linalg.norm(places, axis=1, keepdims=True)
         return -((normals @ self.pose.rotation[0].cpu().double().numpy().T) * view).sum(1)
 
+    def across(self) -> Float[ndarray, "3"]:
+        """Unit way (head frame) across the picture, level with the head and to the subject's left."""
+        across = self.pose.rotation[0, 0].cpu().double().numpy() * [1.0, 0.0, 1.0]
+        return across / np.linalg.norm(across)
+
     def lifted(self, field: Float[ndarray, " K"]) -> Float[ndarray, "N 3"]:
         """The cap, as far off the skin as a field of the knots says (mm)."""
         return self.points + (self.cap.spread @ field)[:, None] * self.outward

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, max_pool2d
 from torch.nn.functional import interpolate as resized
 
 from facewright.geometry.mesh import Topology
@@ -42,7 +42,7 @@ TEXTURE_LIGHT = StudioLight(0.92, above=0.36, front=0.28, right=-0.22)
 TILT = 0.3  # slope by which the light on clay is tried out to learn how relief changes it
 LEAST_LIGHT = 1e-3  # to which that is relative
 RELIEF_LIGHT = (0.35, 1.6)  # limits of that change
-INSIDE = 0.35  # brightness of the inside of hair, to which little light comes
+INSIDE = 0.5  # brightness of the inside of hair, to which little light comes
 GRAIN, GRAIN_RANGE, DIM = 0.5, (0.6, 1.5), 0.01  # of hair in clay: exponent and limits of its lightness
 EARS = ("ear_left", "ear_right")
 EYES, TEETH = ("left_eye", "right_eye"), ("upper_teeth", "lower_teeth")
@@ -111,7 +111,7 @@ def head_finish(
     return Finish(
         light=light_reaching(vertices, model.topology),
         deep=torch.where(ears.any(0), DEEP_IN_EARS, DEEP).to(vertices),
-        hair=None if hair is None else drawn_hair(hair, vertices, model.topology),
+        hair=None if hair is None else drawn_hair(hair, vertices),
         relief=relief,
         lively=lively_parts(model),
     )
@@ -189,29 +189,39 @@ def _under_hair(
     """
     pose, middle, large = seen
     camera = large.scaled(1 / SUPERSAMPLE)
-    behind = fragments.depth[:, ::SUPERSAMPLE, ::SUPERSAMPLE]
     points = pose.camera_from_head((hair.vertices - middle)[None])
-    normals = vertex_normals(points, hair.topology.faces)
-    clay = points.new_tensor(HAIR_CLAY).expand(points.shape[1], 3)
-    towards = -(normals * unit(points)).sum(-1, keepdim=True)
-    studio = [
-        _clay(points, normals, Finish(clay)),
-        TEXTURE_LIGHT.ambient(1, points.device).shading(normals),
-        towards,
-    ]
     pixels = camera.project(points)
     # Its inside is seen as well, below its ends.
     over = rasterize(pixels, hair.topology.faces, camera.size, perspective=True)
-    shaded = interpolate(over, hair.topology.faces, torch.cat(studio, dim=-1))
-    shaded = shaded[..., :6] * torch.where(shaded[..., 6:] < 0, INSIDE, 1.0)
+    shaded = interpolate(over, hair.topology.faces, _hair_studio(points, hair.topology))
+    outside, inside, towards = shaded.split((6, 6, 1), dim=-1)
+    shaded = torch.where(towards < 0, INSIDE * inside, outside)
     uv = interpolate(over, hair.topology.uv_faces, hair.topology.uv[None])
     looked_up = texture(uv, for_drawing(hair.colors, camera.size[0]), fragments=over)
-    front = over.covered & ((behind <= 0) | (over.depth < behind))
-    cover = looked_up[..., 3:] * front[..., None]
     clay = shaded[..., :3] * _grain(hair.colors, looked_up)
-    layer = torch.cat([clay, looked_up[..., :3] * shaded[..., 3:], torch.ones_like(cover)], dim=-1)
-    layer = antialias(layer * cover, over, pixels, hair.topology.faces, edges=hair.topology.edges)
-    return drawing * (1 - layer[..., 6:]) + layer
+    layer = torch.cat([clay, looked_up[..., :3] * shaded[..., 3:], torch.ones_like(towards)], dim=-1)
+    layer = layer * looked_up[..., 3:] * over.covered[..., None]
+    # A pixel at the outline of the head that lies behind hair shows both.
+    head = fragments.depth.where(fragments.covered, torch.inf)[:, None]
+    before = (over.depth < -max_pool2d(-head, SUPERSAMPLE)[:, 0])[..., None]
+    layers = [
+        antialias(part, over, pixels, hair.topology.faces, edges=hair.topology.edges)
+        for part in (layer * before, layer * ~before)
+    ]
+    drawing = drawing + (1 - drawing[..., 6:]) * layers[1]
+    return drawing * (1 - layers[0][..., 6:]) + layers[0]
+
+
+def _hair_studio(points: Float[Tensor, "1 V 3"], topology: Topology) -> Float[Tensor, "1 V 13"]:
+    """Clay and even light on the outside and the inside of a shell, and how far its outside faces the viewer."""
+    normals = vertex_normals(points, topology.faces)
+    clay = Finish(points.new_tensor(HAIR_CLAY).expand(points.shape[1], 3))
+    lit = [
+        part
+        for way in (normals, -normals)
+        for part in (_clay(points, way, clay), TEXTURE_LIGHT.ambient(1, points.device).shading(way))
+    ]
+    return torch.cat([*lit, -(normals * unit(points)).sum(-1, keepdim=True)], dim=-1)
 
 
 def _grain(colors: Float[Tensor, "S S 4"], seen: Float[Tensor, "1 H W 4"]) -> Float[Tensor, "1 H W 1"]:

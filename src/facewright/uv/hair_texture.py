@@ -24,7 +24,9 @@ ODD = (0.4, 0.8)  # deviations (log) from the hair's colour that are doubted...
 OUTLINE = (8.0, 25.0)  # ... this near (mm) to the outline of the head in the photo
 WHOLE, ISLAND, WHOLE_ROUNDS = (0.6, 0.8), (0.05, 0.2), 30  # shares of hair around, and how far that is
 EAR_ROUNDS = 10
-EDGE = (0.4, 0.6)  # shares of hair between which the shell's border lies
+RAGGED = 0.35  # share of hair that locks change where it ends
+BESIDE = np.radians([82.0, 100.0])  # angles from the front between which that begins
+EDGE = (0.42, 0.58)  # shares of hair between which the shell's border lies
 COARSE = 4  # texels of a block in which colour is carried on
 WIDE = 1 / 40  # half width of the mean that holds no strands, as a fraction of the map
 REACH = 3e-3  # weight of the median colour beside what is seen, per block
@@ -41,12 +43,12 @@ class HairChart:
     Attributes:
         chart: the cap's texels.
         grain: where pieces of hair lie in it.
-        fields: how far a texel lies around an ear, and within the cap's rim.
+        fields: how far a texel lies around an ear, within the cap's rim, and behind the face.
     """
 
     chart: UvChart
     grain: GrainLayout
-    fields: Float[Tensor, "S S 2"]
+    fields: Float[Tensor, "S S 3"]
 
     @classmethod
     def of(cls, cap: HairCap, mean: Float[Tensor, "V 3"], size: int) -> "HairChart":
@@ -58,7 +60,8 @@ class HairChart:
         chart = UvChart.of(cap.mesh.topology.to(mean.device), size)
         # Or the fine mesh of ears would be seen.
         ears = cap.smoothed(np.logical_or(*cap.ears).astype(float), EAR_ROUNDS)
-        fields = torch.from_numpy(cap.mesh.spread(np.stack([ears, cap.inner], 1))).to(mean)
+        behind = ((np.abs(cap.angle) - BESIDE[0]) / (BESIDE[1] - BESIDE[0])).clip(0, 1)
+        fields = torch.from_numpy(cap.mesh.spread(np.stack([ears, cap.inner, behind], 1))).to(mean)
         return cls(chart, GrainLayout.of(cap, chart, mean), chart.scatter(chart.gather(fields)))
 
 
@@ -80,7 +83,7 @@ def hair_map(
     """
     layout = chart.chart
     cover, wide = layout.scatter(layout.gather(torch.stack([shell.cover, whole], 1))).split(1, dim=-1)
-    ear, inner = chart.fields.split(1, dim=-1)
+    ear, inner, behind = chart.fields.split(1, dim=-1)
     if samples.covered is None or samples.inside is None:
         raise InputError("the hair's colour needs to know where the photo shows hair: unwrap with a cover.")
     seen = smoothstep(samples.confidence, SEEN)
@@ -89,10 +92,15 @@ def hair_map(
     # No holes deep in the hair, and no islands far from it.
     cover = torch.maximum(cover * smoothstep(wide, ISLAND), smoothstep(wide, WHOLE) * (1 - ear))
     cover = torch.minimum(cover, inner)
+    # Where no photo tells, hair ends by locks.
+    grain = layout.scatter(laid_out(chart.grain, pieces))
+    light = grain.mean(-1, keepdim=True)
+    light = (light / light.square().mean().sqrt().clamp_min(1e-6)).clamp(-1, 1)
+    cover = cover + RAGGED * behind * (1 - seen) * light * (4 * cover * (1 - cover))
     logs = (samples.color + OFFSET).log()
     trust = samples.confidence * smoothstep(samples.covered, SURE)
     trust = trust * _like_the_rest(logs, trust, samples.inside)
-    color = _colored(planes(layout.scatter(laid_out(chart.grain, pieces))), planes(logs), planes(trust))
+    color = _colored(planes(grain), planes(logs), planes(trust))
     albedo = (color[0].permute(1, 2, 0).exp() - OFFSET).clamp(0, 1)
     return fill_gutter(layout, torch.cat([albedo, smoothstep(cover, EDGE)], dim=-1))
 
