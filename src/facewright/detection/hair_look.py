@@ -39,6 +39,8 @@ RING_TOP, RING_ASIDE, RING_LOW = 0.1, 0.07, 0.45
 NEAR, NEARER = 1.0, 0.6
 DISTINCT = 0.6  # least share of the sure hair that is so near to itself
 FACE = 0.6  # probability of skin, eyes and mouth that no colour overrules
+CLOTHES = 0.6  # of the map's height, below which they may be seen
+EVERY = 5  # cells of the background: one that is listed
 LEAST_HEAD = 0.2  # probability of the head that shares of hair are related to
 NEVER_SEEN = (0.5, 0.0, 0.0, 0.0, 0.0, 0.5)
 BACKGROUND, OCCLUDER = CLASSES.index("background"), CLASSES.index("occluder")
@@ -69,6 +71,13 @@ class HairLook:
     def color(self, pixels: Float[ndarray, "N 2"]) -> Float[ndarray, "N 3"]:
         """Colours (sRGB) at pixels of the photo, of a cell's width."""
         return self._read(self.colors, pixels)
+
+    def background(self) -> Float[ndarray, "N 3"]:
+        """Colours (sRGB) where nothing of the head is seen, above the clothes."""
+        rows = int(CLOTHES * SIZE)
+        beyond, _, known = self.shares[:, :rows].flatten(1)
+        chosen = (beyond > SURE) & (known > 0.9)
+        return self.colors[:, :rows].flatten(1).T[chosen][::EVERY].double().numpy()
 
     def _read(self, planes: Tensor, pixels: Float[ndarray, "N 2"]) -> Float[ndarray, "N C"]:
         cells = torch.from_numpy(crop_from_photo(pixels[None], self.frame[None])[0] * planes.shape[-1])

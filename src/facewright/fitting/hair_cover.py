@@ -8,7 +8,7 @@ from numpy import ndarray
 from scipy.spatial import KDTree
 
 from facewright.detection.hair_look import of_the_head
-from facewright.fitting.hair_fall import ColorTest, Curtain, Upright, curtain, fall_beside, ramp
+from facewright.fitting.hair_fall import ColorTest, Curtain, Fall, Upright, curtain, fall_beside, ramp
 from facewright.fitting.hair_view import HairView
 from facewright.models.hair_cap import HairCap
 
@@ -23,6 +23,9 @@ LEAST_SCALP = 0.06  # of it that must be seen
 DARK = 0.05  # added to sRGB values before the logarithm
 # Deviations (log) from the colour of the hair on the scalp; what hangs lies in the shade.
 BRIGHTER, DARKER, OTHER_HUE = (0.4, 0.8), (1.3, 2.0), (0.3, 0.6)
+# Colours that hair is compared by, the part of the distance to others that theirs may be, and a step of the
+# logarithm that is no difference.
+ALIKE, RATHER, ALIKE_STEP, HUE_COUNTS = 5, 1.0, 0.05, 3.0
 CLOSED = 0.15  # share of hair around such an ear that is no hole
 # Where skin is asked for its colour: so many mm below the line of short hair, and seen so well.
 BROW_SKIN, SKIN_SEEN = -8.0, 0.3
@@ -30,11 +33,16 @@ BROW_SKIN, SKIN_SEEN = -8.0, 0.3
 SKIN_BRIGHTER, SKIN_DARKER, SKIN_HUE = (0.5, 0.8), (0.1, 0.25), (0.04, 0.1)
 LEAST_HAIR = 0.45  # share of the scalp that is seen under hair
 SIDE_TOLD = 0.25  # of what is seen on the better side, that a side is judged by itself
+LOBE = 15.0  # mm of an ear that lie below what hides it, and are hidden with it
 HIDES, BARE = 0.6, 0.4  # shares of hair on an ear with which it lies under hair, and free
+LONGEST_BOB = -95.0  # mm above the brows: what reaches lower was followed down
 BELOW = (-8.0, 4.0)  # mm around its end
 LEAST_SEEN, LEAST_EAR = 0.5, 0.5  # vertices of a slice, and of an ear, that tell
 OUT = 1.5  # mm off the smooth skin: the ear itself
-REACH = 30.0  # mm around an ear over which the shell is lifted above it
+REACH, UNDER = (
+    8.0,
+    12,
+)  # mm around an ear over which the shell is lifted above it, and places below that are asked
 ROOM = 1.0  # mm between them
 SOFT_ROUNDS, TUCK_ROUNDS, EAR_ROUNDS = 12, 10, 30  # of averaging with the vertices around
 THICK, LEAST_RISE = 3.0, 0.6  # mm that hair stands at least, and at its ends: it lies on the skin, not in it
@@ -90,7 +98,9 @@ def hair_cover(
     off = ((head - view.points) * view.outward).sum(1)
     share = np.where(scalp, sight.share, sight.share * like(sight.color))
     sides = _sides(cap, off, sight.seen, share)
-    hung, sides = _hung(view, points, like, sides)
+    skin = sight.seen * (1 - sight.share) * (cap.over_short < BROW_SKIN)
+    own = _rather(sight.color, sight.seen * sight.share * scalp, skin, view.look.background())
+    hung, sides = _hung(view, points, lambda colors: like(colors) * own(colors), sides)
     if hung is not None:
         sight = _Sight.of(view, hung.points)
         share = np.where(scalp, sight.share, sight.share * like(sight.color))
@@ -106,8 +116,8 @@ def hair_cover(
         cover = np.where(side.mine, cover * ramp(within, BELOW), cover)
         ear = side.ear
         if side.hides:
-            hides.append(ear & (cap.height > side.end))
-            closed = around & (cap.height > side.end) & (cover > CLOSED)
+            hides.append(ear & (cap.height > side.end - LOBE))
+            closed = around & (cap.height > side.end - LOBE) & (cover > CLOSED)
             laid = cap.smoothed((hides[-1] | closed).astype(float), EAR_ROUNDS)  # ears have a fine mesh
             cover = np.maximum(np.where(ear, 0.0, cover), laid)
         else:
@@ -120,15 +130,18 @@ def hair_cover(
     within = cap.smoothed(cover, TUCK_ROUNDS)
     rise = np.maximum(rise * ramp(within, TUCKED), THICK * ramp(within, (0.5, 1.0)))
     for hidden in hides:
-        rise = _over(view, hidden, off, rise)
+        rise = _over(view, head, hidden, rise)
     # Skin that stands out of the smooth cap around an ear does not come through hair.
     rise = np.where(cover > CLOSED, np.maximum(rise, off + ROOM), rise) + LEAST_RISE
     points = view.points + rise[:, None] * view.outward
     if hung is None:
         return points, cover
     points = points + hung.share[:, None] * (hung.points - points)
-    inside = off + ROOM - ((points - view.points) * view.outward).sum(1)
-    return points + (inside * (cover > CLOSED)).clip(0)[:, None] * view.outward, cover
+    rise = lifted = ((points - view.points) * view.outward).sum(1)
+    for hidden in hides:
+        lifted = _over(view, head, hidden, lifted)
+    lifted = np.where(cover > CLOSED, np.maximum(lifted, off + ROOM), lifted)
+    return points + (lifted - rise)[:, None] * view.outward, cover
 
 
 def _enough(view: HairView, sight: _Sight) -> bool:
@@ -164,15 +177,19 @@ def _hung(
     On a side whose ear is not seen bare hair hangs as on the other, if it is not seen to hang.
     """
     upright = Upright.of(view)
-    falls = [fall_beside(view, upright, like, way) for way in (1.0, -1.0)]
-    falls = [
-        None if side.bare else own or other
-        for side, own, other in zip(sides, falls, falls[::-1], strict=True)
-    ]
-    sides = [
-        side if fall is None else replace(side, hides=True, end=min(side.end, fall.end))
-        for side, fall in zip(sides, falls, strict=True)
-    ]
+    falls = []
+    for row, way in enumerate((1.0, -1.0)):
+        fall, side = fall_beside(view, upright, like, way), sides[row]
+        if fall is None and side.hides:
+            if side.end > LONGEST_BOB:
+                fall = Fall.straight(side.end)
+            else:  # clothes, or the shade of a neck
+                sides[row] = replace(side, hides=False, end=side.middle)
+        falls.append(None if side.bare else fall)
+    for row, side in enumerate(sides):
+        fall = falls[row] or (None if side.bare else falls[1 - row])
+        if fall is not None:
+            falls[row], sides[row] = fall, replace(side, hides=True, end=min(side.end, fall.end))
     return curtain(upright, points, (falls[0], falls[1])), sides
 
 
@@ -238,6 +255,40 @@ def _like(color: Float[ndarray, "N 3"], hair: Float[ndarray, " N"]) -> ColorTest
     return test
 
 
+def _rather(
+    color: Float[ndarray, "N 3"],
+    hair: Float[ndarray, " N"],
+    skin: Float[ndarray, " N"],
+    background: Float[ndarray, "B 3"],
+) -> ColorTest:
+    """Whether other colours are nearer to the hair's than to those of the skin (weights) and the background."""
+    own, others = (np.log(each + DARK) for each in (_strongest(color, hair), background))
+    if skin.max() > SKIN_SEEN:
+        others = np.concatenate([others, np.log(_strongest(color, skin) + DARK)])
+    if not len(others):
+        return lambda colors: np.ones(len(colors))
+    trees = [KDTree(_toned(each)) for each in (own, others)]
+
+    def test(colors: Float[ndarray, "M 3"]) -> Float[ndarray, " M"]:
+        places = _toned(np.log(colors + DARK))
+        near, far = (
+            tree.query(places, k=min(ALIKE, tree.n))[0].reshape(len(places), -1)[:, -1] for tree in trees
+        )
+        return (near < RATHER * (far + ALIKE_STEP)).astype(float)
+
+    return test
+
+
+def _strongest(color: Float[ndarray, "N 3"], weight: Float[ndarray, " N"]) -> Float[ndarray, "M 3"]:
+    return color[weight > 0.5 * weight.max()]
+
+
+def _toned(logs: Float[ndarray, "N 3"]) -> Float[ndarray, "N 4"]:
+    """Logarithms of colours with a hue that counts more than the tone."""
+    tone = logs.mean(1, keepdims=True)
+    return np.concatenate([tone, HUE_COUNTS * (logs - tone)], axis=1)
+
+
 def _typical(color: Float[ndarray, "N 3"], weight: Float[ndarray, " N"]) -> Float[ndarray, "3"]:
     """Median logarithm of the colours with the largest weights."""
     return np.median(np.log(color + DARK)[weight > 0.5 * weight.max()], axis=0)
@@ -278,10 +329,24 @@ def _end(
 
 
 def _over(
-    view: HairView, hidden: Bool[ndarray, " N"], off: Float[ndarray, " N"], rise: Float[ndarray, " N"]
+    view: HairView, head: Float[ndarray, "N 3"], hidden: Bool[ndarray, " N"], rise: Float[ndarray, " N"]
 ) -> Float[ndarray, " N"]:
-    """The shell, lifted over the part of an ear that it hides; ``off`` is how far that is off the cap."""
+    """The shell, lifted smoothly over the part of an ear that it hides.
+
+    An ear bends over: what lies nearest below it is not where its skin grows.
+    """
     if not hidden.any():
         return rise
-    near = ramp(REACH - KDTree(view.points[hidden]).query(view.points)[0], (0.0, REACH))
-    return rise + max(float((off + ROOM - rise)[hidden].max()), 0.0) * near
+    ear = head[hidden]
+    below = np.asarray(KDTree(view.points).query(ear, k=UNDER)[1])
+    stands = ((ear[:, None] - view.points[below]) * view.outward[below]).sum(-1) + ROOM
+    lacks = np.zeros(len(rise))
+    np.maximum.at(lacks, below, stands - rise[below])
+    rows = np.flatnonzero(lacks > 0)
+    if not len(rows):
+        return rise
+    away, nearest = (
+        np.asarray(each) for each in KDTree(view.points[rows]).query(view.points, k=min(UNDER, len(rows)))
+    )
+    wide = np.where(away < REACH, lacks[rows][nearest], 0.0).reshape(len(rise), -1).max(1)
+    return rise + np.maximum(view.cap.smoothed(wide, EAR_ROUNDS), lacks)

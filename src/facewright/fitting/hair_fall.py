@@ -50,6 +50,11 @@ class Fall:
     height: Float[ndarray, " H"]
     wide: Float[ndarray, " H"]
 
+    @classmethod
+    def straight(cls, end: float) -> "Fall":
+        """Hair that is as wide everywhere as where it leaves the head."""
+        return cls(end, np.array([end]), np.array([1.0]))
+
 
 @dataclass(frozen=True)
 class Curtain:
