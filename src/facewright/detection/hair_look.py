@@ -5,7 +5,8 @@ something beside it. What it is sure of tells the colours of this photo's hair a
 rest.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -71,6 +72,14 @@ class HairLook:
     def color(self, pixels: Float[ndarray, "N 2"]) -> Float[ndarray, "N 3"]:
         """Colours (sRGB) at pixels of the photo, of a cell's width."""
         return self._read(self.colors, pixels)
+
+    def without(self, other: Callable[[Float[ndarray, "N 3"]], Float[ndarray, " N"]]) -> "HairLook":
+        """The same, where colours (sRGB) are no hair as far (0 to 1) as a test says."""
+        colors = self.colors.flatten(1).T.double().numpy()
+        kept = torch.from_numpy(1 - other(colors)).float().view(self.shares.shape[1:])
+        return replace(
+            self, shares=self.shares * torch.stack([torch.ones_like(kept), kept, torch.ones_like(kept)])
+        )
 
     def background(self) -> Float[ndarray, "N 3"]:
         """Colours (sRGB) where nothing of the head is seen, above the clothes."""

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
 from torch import Tensor
 
-from facewright.fitting.hair_cover import hair_cover
+from facewright.fitting.hair_cover import Growth, hair_cover, judge_growth
 from facewright.fitting.hair_view import HairView
 from facewright.models.hair_cap import HairCap
 from facewright.models.hair_mesh import HairShell
@@ -34,7 +34,7 @@ CROWN = 10.0  # mm above the brows: the outline above tells how high hair stands
 LEAST_OUTLINE = 8  # samples
 
 
-def fit_hair(view: HairView, vertices: Float[Tensor, "V 3"]) -> HairShell | None:
+def fit_hair(view: HairView, vertices: Float[Tensor, "V 3"]) -> tuple[HairShell, HairView] | None:
     """Lift the cap of a head to the outline of its hair in a photo.
 
     Args:
@@ -42,20 +42,27 @@ def fit_hair(view: HairView, vertices: Float[Tensor, "V 3"]) -> HairShell | None
         vertices: of the head with the photo's expression, mm, head frame.
 
     Returns:
-        The hair, or None where the photo shows hardly any.
+        The hair, and the cap in the photo where a bald crown is no hair; None where the photo shows hardly any.
     """
+    rise = _risen(view)
+    growth, judged = judge_growth(view, rise)
+    if growth is Growth.NONE:
+        return None
+    if judged is not view:
+        rise = _risen(judged)
     cap = view.cap
-    field = np.zeros(len(cap.roughness))
+    skin = vertices.detach().cpu().double().numpy()[cap.vertex]
+    places, cover = hair_cover(judged, rise, skin, growth)
+    offset = torch.from_numpy(cap.mesh.rounded(places)).to(vertices) - cap.mesh.base(vertices)
+    return HairShell(cap.mesh, offset, torch.from_numpy(cap.mesh.spread(cover)).to(vertices)), judged
+
+
+def _risen(view: HairView) -> Float[ndarray, " N"]:
+    """How far (mm) the outline lifts the cap."""
+    field = np.zeros(len(view.cap.roughness))
     for _ in range(ROUNDS):
         field = _raised(view, field)
-    rise = (cap.spread @ field).clip(0, HIGHEST)
-    skin = vertices.detach().cpu().double().numpy()[cap.vertex]
-    covered = hair_cover(view, rise, skin)
-    if covered is None:
-        return None
-    points, cover = cap.mesh.rounded(covered[0]), covered[1]
-    offset = torch.from_numpy(points).to(vertices) - cap.mesh.base(vertices)
-    return HairShell(cap.mesh, offset, torch.from_numpy(cap.mesh.spread(cover)).to(vertices))
+    return (view.cap.spread @ field).clip(0, HIGHEST)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Which part of a cap lies under hair: what the photo shows of it, and what goes on from there unseen."""
 
 from dataclasses import dataclass, replace
+from enum import Enum
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -28,10 +29,14 @@ BRIGHTER, DARKER, OTHER_HUE = (0.4, 0.8), (1.3, 2.0), (0.3, 0.6)
 ALIKE, RATHER, ALIKE_STEP, HUE_COUNTS = 5, 1.0, 0.05, 3.0
 CLOSED = 0.15  # share of hair around such an ear that is no hole
 # Where skin is asked for its colour: so many mm below the line of short hair, and seen so well.
-BROW_SKIN, SKIN_SEEN = -8.0, 0.3
+BROW_SKIN, SKIN_SEEN = -8.0, 0.6
 # Deviations (log) from the colour of skin: a crown shines, and hair is darker or of another hue.
 SKIN_BRIGHTER, SKIN_DARKER, SKIN_HUE = (0.5, 0.8), (0.1, 0.25), (0.04, 0.1)
-LEAST_HAIR = 0.45  # share of the scalp that is seen under hair
+# Shares of the scalp that is seen, and of it beside and behind the temples (radians from the front, mm above the
+# brows), that lie under hair at least.
+LEAST_HAIR, LEAST_WREATH = 0.45, 0.65
+WREATH, WREATH_TOP = np.radians(60.0), 40.0
+BALD = (70.0, 45.0)  # mm above the brows between which a wreath of hair begins
 SIDE_TOLD = 0.25  # of what is seen on the better side, that a side is judged by itself
 LOBE = 15.0  # mm of an ear that lie below what hides it, and are hidden with it
 HIDES, BARE = 0.6, 0.4  # shares of hair on an ear with which it lies under hair, and free
@@ -47,6 +52,14 @@ ROOM = 1.0  # mm between them
 SOFT_ROUNDS, TUCK_ROUNDS, EAR_ROUNDS = 12, 10, 30  # of averaging with the vertices around
 THICK, LEAST_RISE = 3.0, 0.6  # mm that hair stands at least, and at its ends: it lies on the skin, not in it
 TUCKED = (0.55, 1.0)  # shares of hair around between which the shell leaves the skin
+
+
+class Growth(Enum):
+    """Where hair grows on a head: nowhere, beside and behind a bald crown, everywhere."""
+
+    NONE = 0
+    WREATH = 1
+    FULL = 2
 
 
 @dataclass(frozen=True)
@@ -76,24 +89,22 @@ class _Sight:
 
 
 def hair_cover(
-    view: HairView, rise: Float[ndarray, " N"], head: Float[ndarray, "N 3"]
-) -> tuple[Float[ndarray, "N 3"], Float[ndarray, " N"]] | None:
+    view: HairView, rise: Float[ndarray, " N"], head: Float[ndarray, "N 3"], growth: Growth
+) -> tuple[Float[ndarray, "N 3"], Float[ndarray, " N"]]:
     """Where hair lies, and the shell where it hangs and is lifted over the ears that it hides.
 
     Args:
         view: the cap in the photo.
         rise: of the shell, mm.
         head: the head's own vertices, mm, head frame.
+        growth: where hair grows.
 
     Returns:
-        The place of each vertex (mm, head frame) and its share of hair, 0 to 1; None where too little of the
-        scalp that is seen lies under hair.
+        The place of each vertex (mm, head frame) and its share of hair, 0 to 1.
     """
     cap, scalp = view.cap, view.cap.over_short > 0
     points = view.points + rise[:, None] * view.outward
     sight = _Sight.of(view, points)
-    if not _enough(view, sight):
-        return None
     like = _like(sight.color, sight.seen * sight.share * scalp)
     off = ((head - view.points) * view.outward).sum(1)
     share = np.where(scalp, sight.share, sight.share * like(sight.color))
@@ -104,7 +115,7 @@ def hair_cover(
     if hung is not None:
         sight = _Sight.of(view, hung.points)
         share = np.where(scalp, sight.share, sight.share * like(sight.color))
-    unseen = _carried_on(view, sight.seen, share)
+    unseen = _carried_on(view, sight.seen, share, growth)
     above = np.full(len(unseen), -np.inf)
     if hung is not None:
         above = np.where(hung.share > 0, hung.above, -np.inf)
@@ -125,6 +136,8 @@ def hair_cover(
             if side.end < side.middle:  # hair hangs behind it
                 before &= np.abs(cap.angle) < np.median(np.abs(cap.angle[ear]))
             cover = np.where(ear | before, 0.0, cover)
+    if growth is Growth.WREATH:
+        cover = cover * ramp(-cap.height, (-BALD[0], -BALD[1]))
     cover = cap.smoothed(cover, SOFT_ROUNDS)
     # Its ends lie on the skin, or one would look between both; a hairline has some height all the same.
     within = cap.smoothed(cover, TUCK_ROUNDS)
@@ -144,12 +157,27 @@ def hair_cover(
     return points + (lifted - rise)[:, None] * view.outward, cover
 
 
-def _enough(view: HairView, sight: _Sight) -> bool:
-    """Whether enough of the scalp that is seen lies under hair."""
-    cap, seen, scalp = view.cap, sight.seen, view.cap.over_short > 0
-    skin = seen * (1 - sight.share) * (cap.over_short < BROW_SKIN)
-    hairy = sight.share * (1 - _like_skin(sight.color, skin))
-    return seen[scalp] @ hairy[scalp] >= LEAST_HAIR * max(float(seen[scalp].sum()), LEAST_SCALP * scalp.sum())
+def judge_growth(view: HairView, rise: Float[ndarray, " N"]) -> tuple[Growth, HairView]:
+    """Where hair grows on a head, and the cap in its photo, where a bald crown is then no hair.
+
+    Args:
+        view: the cap in the photo.
+        rise: of the shell, mm.
+    """
+    cap, sight = view.cap, _Sight.of(view, view.points + rise[:, None] * view.outward)
+    seen, scalp = sight.seen, cap.over_short > 0
+    skin_like = _like_skin(sight.color, seen * (1 - sight.share) * (cap.over_short < BROW_SKIN))
+    hairy = sight.share * (1 - skin_like(sight.color))
+    beside = scalp & (np.abs(cap.angle) > WREATH) & (cap.height < WREATH_TOP)
+
+    def under_hair(where: Bool[ndarray, " N"], least: float) -> bool:
+        return seen[where] @ hairy[where] >= least * max(float(seen[where].sum()), LEAST_SCALP * where.sum())
+
+    if under_hair(scalp, LEAST_HAIR):
+        return Growth.FULL, view
+    if under_hair(beside, LEAST_WREATH):
+        return Growth.WREATH, replace(view, look=view.look.without(skin_like))
+    return Growth.NONE, view
 
 
 def _sides(
@@ -235,12 +263,17 @@ def _side(
     return _Side(mine, ear, end, middle, hides, bare, float(seen[beside].sum()))
 
 
-def _like_skin(color: Float[ndarray, "N 3"], skin: Float[ndarray, " N"]) -> Float[ndarray, " N"]:
-    """How far colours are those of skin (weights) in any light: a bald crown is easily taken for hair."""
+def _like_skin(color: Float[ndarray, "N 3"], skin: Float[ndarray, " N"]) -> ColorTest:
+    """How far other colours are those of skin (weights) in any light: a bald crown is easily taken for hair."""
     if skin.max() < SKIN_SEEN:
-        return np.zeros(len(color))
-    tone, hue = _away_from(color, _typical(color, skin))
-    return (1 - ramp(tone, SKIN_BRIGHTER)) * (1 - ramp(-tone, SKIN_DARKER)) * (1 - ramp(hue, SKIN_HUE))
+        return lambda colors: np.zeros(len(colors))
+    typical = _typical(color, skin)
+
+    def test(colors: Float[ndarray, "M 3"]) -> Float[ndarray, " M"]:
+        tone, hue = _away_from(colors, typical)
+        return (1 - ramp(tone, SKIN_BRIGHTER)) * (1 - ramp(-tone, SKIN_DARKER)) * (1 - ramp(hue, SKIN_HUE))
+
+    return test
 
 
 def _like(color: Float[ndarray, "N 3"], hair: Float[ndarray, " N"]) -> ColorTest:
@@ -304,11 +337,13 @@ def _away_from(
 
 
 def _carried_on(
-    view: HairView, seen: Float[ndarray, " N"], share: Float[ndarray, " N"]
+    view: HairView, seen: Float[ndarray, " N"], share: Float[ndarray, " N"], growth: Growth
 ) -> Float[ndarray, " N"]:
-    """Smooth on from what is seen, towards short hair."""
+    """Smooth on from what is seen, towards short hair or a wreath of it."""
     cap, rows = view.cap, view.cap.samples
     habit = 1 / (1 + np.exp(-cap.over_short / LINE_SOFT))
+    if growth is Growth.WREATH:
+        habit *= ramp(-cap.height, (-BALD[0], -BALD[1]))
     at = cap.spread[rows].toarray()
     left = (at.T * (seen[rows] + HABIT)) @ at + ROUGHNESS * cap.roughness + LOPSIDED * cap.lopsided
     field = np.linalg.solve(left, at.T @ (seen * share + HABIT * habit)[rows])

@@ -85,10 +85,13 @@ class HairFinder:
         pose, camera = parameters.pose, parameters.camera
         look = look_for_hair(self.segmenter, photo, first, hair_dome(self.cap, head, pose, camera))
         view = HairView.of(self.cap, Mesh(head, self.model.topology), pose, camera, look)
-        shell = fit_hair(view, head)
-        if shell is None or not bool((shell.cover > LEAST_COVER).any()):
+        fitted = fit_hair(view, head)
+        if fitted is None:
             return None
-        samples = self._unwrapped(photo, parameters, look, shell.on(head), head)
+        shell, view = fitted
+        if not bool((shell.cover > LEAST_COVER).any()):
+            return None
+        samples = self._unwrapped(photo, parameters, view.look, shell.on(head), head)
         own = shell.cover[: len(self.cap.vertex)].double().cpu().numpy()
         whole = self.cap.mesh.spread(self.cap.smoothed(own, WHOLE_ROUNDS))
         whole = torch.from_numpy(whole).to(head)

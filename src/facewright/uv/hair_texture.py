@@ -25,7 +25,8 @@ OUTLINE = (8.0, 25.0)  # ... this near (mm) to the outline of the head in the ph
 WHOLE, ISLAND, WHOLE_ROUNDS = (0.6, 0.8), (0.05, 0.2), 30  # shares of hair around, and how far that is
 EAR_ROUNDS = 10
 RAGGED = 0.35  # share of hair that locks change where it ends
-BESIDE = np.radians([82.0, 100.0])  # angles from the front between which that begins
+BESIDE = np.radians([82.0, 100.0])  # angles from the front between which that begins...
+LOW = (30.0, 0.0)  # ... and mm above the brows
 EDGE = (0.42, 0.58)  # shares of hair between which the shell's border lies
 COARSE = 4  # texels of a block in which colour is carried on
 WIDE = 1 / 40  # half width of the mean that holds no strands, as a fraction of the map
@@ -61,6 +62,7 @@ class HairChart:
         # Or the fine mesh of ears would be seen.
         ears = cap.smoothed(np.logical_or(*cap.ears).astype(float), EAR_ROUNDS)
         behind = ((np.abs(cap.angle) - BESIDE[0]) / (BESIDE[1] - BESIDE[0])).clip(0, 1)
+        behind *= ((LOW[0] - cap.height) / (LOW[0] - LOW[1])).clip(0, 1)
         fields = torch.from_numpy(cap.mesh.spread(np.stack([ears, cap.inner, behind], 1))).to(mean)
         return cls(chart, GrainLayout.of(cap, chart, mean), chart.scatter(chart.gather(fields)))
 
