@@ -251,7 +251,9 @@ def _hair_mesh(builder: BufferBuilder, source: _Source, hair: AssetHair) -> dict
     normals, _ = morph_normals(places, deltas[:0], faces)
     still = np.broadcast_to(np.float32(0), deltas.shape)
     moved = longer_than(deltas[:, primitive.source], HAIR_MOVED_MM).any(axis=1)
-    shell = replace(source, neutral=places, deltas=deltas, normals=normals, normal_deltas=still, tangents=None)
+    shell = replace(
+        source, neutral=places, deltas=deltas, normals=normals, normal_deltas=still, tangents=None
+    )
     return _mesh(builder, shell, "hair", {SHELL: primitive}, np.zeros(3), np.flatnonzero(moved))
 
 

@@ -16,8 +16,9 @@ from facewright.export.gltf import write_glb
 from facewright.export.maps import texture_from_linear
 from facewright.models.sphere_model import FACE, SphereModel, open_sphere, sphere_model
 from facewright.pipeline.overview import PANEL, draw_sheet
+from facewright.pipeline.saved_hair import hair_between
 from facewright.pipeline.saved_head import SavedHead, load_head
-from facewright.pipeline.views import Finish, clay_with_eyes, turned_views
+from facewright.pipeline.views import Finish, clay_with_eyes, drawn_hair, turned_views
 from facewright.render.ambient import light_reaching
 
 STRIP, WALK, TOLD = "strip.png", "walk.glb", "interpolation.json"
@@ -115,10 +116,18 @@ def draw_strip(walk: Walk, heads: tuple[SavedHead, SavedHead]) -> Image.Image:
     model, clay = walk.sphere.face_model, clay_with_eyes(walk.sphere.face_model)
     shapes, faces = [], []
     for share, vertices in zip(walk.shares.tolist(), walk.vertices, strict=True):
+        hair = hair_between(heads[0].hair, heads[1].hair, share)
+        shell = None if hair is None else drawn_hair(hair, vertices)
         albedo = torch.lerp(heads[0].albedo, _like(heads[1].albedo, heads[0].albedo), share)
         light = light_reaching(vertices, model.topology)
         drawn = turned_views(
-            vertices, model.topology, albedo, (YAW,), PANEL, BACKGROUND, finish=Finish(clay, light)
+            vertices,
+            model.topology,
+            albedo,
+            (YAW,),
+            PANEL,
+            BACKGROUND,
+            finish=Finish(clay, light, hair=shell),
         )
         name = {0.0: heads[0].name, 1.0: heads[1].name}.get(share, f"{share:.2f}")
         shapes.append((name[:32], _image(drawn[0][0])))
@@ -135,6 +144,7 @@ def walk_asset(walk: Walk, heads: tuple[SavedHead, SavedHead]) -> HeadAsset:
     frames = torch.cat([there, there[:-1].flip(0)])
     albedo = 0.5 * (heads[0].albedo + _like(heads[1].albedo, heads[0].albedo))
     first = walk.vertices[0]
+    hair = hair_between(heads[0].hair, heads[1].hair, 0.5)
     eyes = [first[model.parts[eye]].mean(0) for eye in ("left_eye", "right_eye")]
     return HeadAsset(
         name="walk",
@@ -148,6 +158,7 @@ def walk_asset(walk: Walk, heads: tuple[SavedHead, SavedHead]) -> HeadAsset:
         texture=texture_from_linear(albedo),
         frames=frames,
         seconds=2 * SECONDS,
+        hair=None if hair is None else hair.asset(),
     )
 
 

@@ -15,8 +15,9 @@ from facewright.image.io import Photograph
 from facewright.image.matte import head_matte
 from facewright.image.pyramid import blur
 from facewright.models.face_model import FaceModel
+from facewright.pipeline.relight_hair import under_hair
 from facewright.pipeline.saved_head import SavedHead
-from facewright.pipeline.views import zoomed_camera
+from facewright.pipeline.views import DrawnHair, drawn_hair, zoomed_camera
 from facewright.render.antialias import antialias
 from facewright.render.draw import Lighting
 from facewright.render.fragments import Fragments
@@ -147,7 +148,10 @@ class Relighter:
         """
         parameters = head.parameters()
         points = _points(head.model, parameters)
-        square = _square(parameters.camera.project(points)[0, :, :2], ROOM)
+        shown = [points]
+        if head.hair is not None:
+            shown.append(parameters.pose.camera_from_head(_hair_of(head, parameters).vertices[None]))
+        square = _square(parameters.camera.project(torch.cat(shown, 1))[0, :, :2], ROOM)
         camera = zoomed_camera(parameters.camera, square, size * SUPERSAMPLE)
         view = _view(head.model, points, parameters, camera)
         if photo is None:
@@ -227,7 +231,11 @@ class Relighter:
         buffers = torch.cat([diffuse, highlight, albedo, view.surface.normals, view.coverage], dim=-1)
         pixels = self.camera.project(_points(self.head.model, self.parameters))
         smooth = antialias(buffers[..., :12], view.fragments, pixels, topology.faces, edges=topology.edges)
-        smooth = torch.cat([smooth, view.coverage], dim=-1).permute(0, 3, 1, 2)
+        smooth = torch.cat([smooth, view.coverage], dim=-1)
+        if self.head.hair is not None:
+            hair, place = _hair_of(self.head, self.parameters), (self.parameters.pose, self.camera)
+            smooth = under_hair(smooth, view.fragments, hair, place, lighting)
+        smooth = smooth.permute(0, 3, 1, 2)
         small = avg_pool2d(smooth, SUPERSAMPLE).permute(0, 2, 3, 1)[0]
         diffuse, specular, albedo, normals = (small[..., i : i + 3] for i in range(0, 12, 3))
         return Render(diffuse + specular, diffuse, specular, albedo, unit(normals), small[..., 12:])
@@ -236,6 +244,13 @@ class Relighter:
 def _points(model: FaceModel, parameters: HeadParameters) -> Float[Tensor, "1 V 3"]:
     """The head with the photo's expression, mm, camera frame."""
     return parameters.pose.camera_from_head(model.vertices(parameters.identity, parameters.expression))
+
+
+def _hair_of(head: SavedHead, parameters: HeadParameters) -> DrawnHair:
+    """The hair over the head with the photo's expression, mm, head frame."""
+    if head.hair is None:
+        raise InputError(f"{head.name} has no hair: there is none to draw.")
+    return drawn_hair(head.hair, head.model.vertices(parameters.identity, parameters.expression)[0])
 
 
 def _square(pixels: Float[Tensor, "V 2"], room: float) -> tuple[float, float, float, float]:

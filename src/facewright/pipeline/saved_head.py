@@ -17,12 +17,14 @@ from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.models.storage import load_face_model
 from facewright.pipeline.folders import MARKER
+from facewright.pipeline.hair import HeadHair
 from facewright.pipeline.inputs import content_digest
 from facewright.pipeline.report import REPORT, read_report
+from facewright.pipeline.saved_hair import read_hair
 from facewright.scene.camera import Camera
 from facewright.scene.parameters import HeadParameters
 
-ALBEDO = "albedo.png"
+ALBEDO, MESH = "albedo.png", "head.glb"
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,14 @@ class SavedHead:
         saved: the content of its parameters.json.
         model: the face model whose coefficients those are.
         albedo: map, linear RGB, row 0 is v = 1.
+        hair: over the head, or None.
     """
 
     name: str
     saved: SavedParameters
     model: FaceModel
     albedo: Float[Tensor, "S S 3"]
+    hair: HeadHair | None = None
 
     @property
     def photo_sha256(self) -> str:
@@ -53,8 +57,9 @@ class SavedHead:
         return on_device(replace(own, camera=camera or own.camera), self.model.device)
 
     def asset(self) -> HeadAsset:
-        """The head as artists take it: what ``reconstruct`` wrote, without its shell of hair."""
-        return asset_of_fit(self.model, self.parameters(), self.albedo)
+        """The head as artists take it: what ``reconstruct`` wrote."""
+        asset = asset_of_fit(self.model, self.parameters(), self.albedo)
+        return asset if self.hair is None else replace(asset, hair=self.hair.asset())
 
     def camera_of(self, photo: Photograph) -> Camera:
         """The camera in pixels of the photo as it was read, which may have been reduced."""
@@ -109,7 +114,12 @@ def load_head(folder: Path, model_file: Path | None = None, device: torch.device
         height, width = picture.shape[-2:]
         raise InputError(f"{folder / ALBEDO}: expected a square texture map, got {width} x {height} pixels.")
     albedo = linear_from_srgb(picture.permute(1, 2, 0)).contiguous()
-    return SavedHead(folder.resolve().name, saved, model.to(device), albedo.to(device))
+    if not (folder / MESH).is_file():
+        raise InputError(f"{folder} has no {MESH}: reconstruct the photo again with --force.")
+    model = model.to(device)
+    neutral = model.vertices(saved.parameters.identity.to(device))[0]
+    hair = read_hair(folder / MESH, model, neutral)
+    return SavedHead(folder.resolve().name, saved, model, albedo.to(device), hair)
 
 
 def photo_of(head: SavedHead, folder: Path, given: Path | None = None) -> Photograph:
