@@ -171,7 +171,8 @@ def judge_growth(view: HairView, rise: Float[ndarray, " N"]) -> tuple[Growth, Ha
     beside = scalp & (np.abs(cap.angle) > WREATH) & (cap.height < WREATH_TOP)
 
     def under_hair(where: Bool[ndarray, " N"], least: float) -> bool:
-        return seen[where] @ hairy[where] >= least * max(float(seen[where].sum()), LEAST_SCALP * where.sum())
+        enough = least * max(float(seen[where].sum()), LEAST_SCALP * int(where.sum()))
+        return float(seen[where] @ hairy[where]) >= enough
 
     if under_hair(scalp, LEAST_HAIR):
         return Growth.FULL, view

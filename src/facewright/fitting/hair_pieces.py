@@ -28,6 +28,7 @@ FACING, MIDDLE, WHOLE = (
 )  # least cosine to the viewer, share of hair, of the piece that is known
 CALM, LARGEST = 1.5, 2.5  # times the typical strength: of a piece, and of a sample in its piece
 MOST_ROUGH = 0.16  # root mean square of what strands add to the logarithm of the colour
+STRAIGHT, DRAWN = (0.3, 0.5), 5  # coherences of straight hair, whose strands are drawn out by so many samples
 COHERENT = 0.1  # coherence of a structure tensor below which hair has no direction
 RADIUS = 110.0  # mm of a head with hair: a piece is bent as much
 SHADE = 8  # samples, half width of the mean (taken twice) that is shade
@@ -73,18 +74,22 @@ def hair_pieces(
         whole = weight.mean((1, 2, 3)) > WHOLE
         if not last:
             detail = _without_shade(logs.mean(1, keepdim=True), weight) * weight
-            turn = _turn(detail[:, 0]).cpu().numpy()
+            turn, coherence = _turn(detail[:, 0])
+            turn = turn.cpu().numpy()
     if int(whole.sum()) < LEAST_SOURCES:
         return None
     rows, logs, weight = rows[whole.cpu().numpy()], logs[whole], weight[whole]
-    detail = _without_shade(logs, weight) * weight
+    detail = _without_shade(logs, weight)
+    straight = smoothstep(coherence[whole], STRAIGHT)[:, None, None, None]
+    detail = torch.lerp(detail, _drawn_out(detail, weight), straight) * weight
     light = detail.mean(1, keepdim=True)
     detail = light + CHROMA * (detail - light)
     strength = detail.mean(1).square().mean((1, 2)).sqrt()
     typical = strength.median().clamp(1e-6, MOST_ROUGH)
     detail = detail * (CALM * typical / strength.clamp_min(1e-6)).clamp(max=1)[:, None, None, None]
     detail = detail.clamp(-LARGEST * typical, LARGEST * typical)
-    return GrainPieces(rows, torch.cat([detail, weight], 1))
+    weakest, strongest = (float(strength.quantile(share)) for share in (0.1, 0.9))
+    return GrainPieces(rows, torch.cat([detail, weight], 1), strongest / max(weakest, 1e-6))
 
 
 def _reduced(
@@ -141,14 +146,30 @@ def _without_shade(
     return logs - sum_of / total.clamp_min(1e-3)
 
 
-def _turn(detail: Float[Tensor, "P A B"]) -> Float[Tensor, " P"]:
-    """Radians from the rows of pieces to their strands, by the structure tensor; 0 where there is no direction."""
-    along, across = detail[:, 2:, 1:-1] - detail[:, :-2, 1:-1], detail[:, 1:-1, 2:] - detail[:, 1:-1, :-2]
-    aa, bb, ab = ((each).mean((1, 2)) for each in (along * along, across * across, along * across))
+def _drawn_out(
+    detail: Float[Tensor, "P C A B"], weight: Float[Tensor, "P 1 A B"]
+) -> Float[Tensor, "P C A B"]:
+    """Pieces that vary less along their strands, and as much as before."""
+    total, share = (
+        functional.avg_pool2d(each, (2 * DRAWN + 1, 1), 1, (DRAWN, 0), count_include_pad=False)
+        for each in (detail * weight, weight)
+    )
+    drawn = total / share.clamp_min(1e-3)
+    before, after = (
+        (each * weight).square().mean((1, 2, 3), keepdim=True).sqrt() for each in (detail, drawn)
+    )
+    return drawn * before / after.clamp_min(1e-6)
+
+
+def _turn(detail: Float[Tensor, "P A B"]) -> tuple[Float[Tensor, " P"], Float[Tensor, " P"]]:
+    """Radians from the rows of pieces to their strands, 0 where there is no direction, and its coherence."""
+    along = detail[:, 2:, 1:-1] - detail[:, :-2, 1:-1]
+    across = detail[:, 1:-1, 2:] - detail[:, 1:-1, :-2]
+    aa, bb, ab = (each.mean((1, 2)) for each in (along * along, across * across, along * across))
     gradient = 0.5 * torch.atan2(2 * ab, aa - bb)
     coherence = torch.hypot(aa - bb, 2 * ab) / (aa + bb).clamp_min(1e-12)
-    strand = torch.remainder(gradient + 0.5 * torch.pi + 0.5 * torch.pi, torch.pi) - 0.5 * torch.pi
-    return torch.where(coherence > COHERENT, strand, 0)
+    strand = torch.remainder(gradient + torch.pi, torch.pi) - 0.5 * torch.pi
+    return torch.where(coherence > COHERENT, strand, 0), coherence
 
 
 def _tangent(ways: Float[ndarray, "... 3"], normals: Float[ndarray, "... 3"]) -> Float[ndarray, "... 3"]:

@@ -50,7 +50,7 @@ class Mesh:
     topology: Topology
 
 
-def check_faces(faces: Int64[Tensor, "F 3"], vertex_count: int) -> None:
+def check_faces(faces: Int64[Tensor, "F _"], vertex_count: int) -> None:
     """Refuse indices that do not point into the vertices.
 
     Raises:

@@ -41,7 +41,7 @@ class HairMesh:
     parents: Int64[ndarray, "M 4"]
     skin: Int64[Tensor, "M 4"]
     topology: Topology
-    _halved: tuple[Int64[ndarray, "H 2"], ...]
+    _halved: tuple[Int64[ndarray, "_ 2"], ...]
     _coarse: Int64[Tensor, "f 3"]
 
     @classmethod

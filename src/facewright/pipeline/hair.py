@@ -20,7 +20,7 @@ from facewright.models.face_model import FaceModel
 from facewright.models.hair_cap import HairCap
 from facewright.models.hair_mesh import HairShell
 from facewright.scene.parameters import HeadParameters
-from facewright.uv.hair_texture import WHOLE_ROUNDS, HairChart, hair_map
+from facewright.uv.hair_texture import HairChart, hair_map, wide_cover
 from facewright.uv.unwrap import Illumination, Sight, UvSamples, unwrap
 
 MAP_SIZE = 512  # texels a side: a head is half a metre around
@@ -92,11 +92,8 @@ class HairFinder:
         if not bool((shell.cover > LEAST_COVER).any()):
             return None
         samples = self._unwrapped(photo, parameters, view.look, shell.on(head), head)
-        own = shell.cover[: len(self.cap.vertex)].double().cpu().numpy()
-        whole = self.cap.mesh.spread(self.cap.smoothed(own, WHOLE_ROUNDS))
-        whole = torch.from_numpy(whole).to(head)
         pieces = hair_pieces(self.chart.grain, view, shell, head, photo)
-        return HeadHair(shell, hair_map(self.chart, shell, samples, whole, pieces))
+        return HeadHair(shell, hair_map(self.chart, shell, samples, wide_cover(self.cap, shell), pieces))
 
     def _unwrapped(
         self,

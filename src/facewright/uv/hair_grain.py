@@ -41,10 +41,13 @@ class GrainPieces:
         rows: of the layout's pieces, where they were taken from.
         detail: what strands add to the logarithm of the colour (linear RGB), along and across them, and how far
             it is known.
+        uneven: how many times stronger the strongest tenth of the pieces was than the weakest, before they were
+            brought to one strength.
     """
 
     rows: Int64[ndarray, " E"]
     detail: Float[Tensor, "E 4 A B"]
+    uneven: float = 1.0
 
 
 @dataclass(frozen=True)

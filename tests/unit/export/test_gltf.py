@@ -132,13 +132,18 @@ def hairy(asset):
     generator = torch.Generator().manual_seed(0)
     texture = torch.randint(0, 256, (16, 16, 4), generator=generator, dtype=torch.uint8)
     offset = torch.tensor([0.0, 5.0, 0.0]).expand(len(asset.neutral), 3).contiguous()
-    return replace(asset, hair=AssetHair(offset, shell, texture))
+    # Each vertex of the shell lies over the mean of two of the head's.
+    own = torch.arange(len(asset.neutral))
+    skin = torch.stack([own, own.roll(1)], 1)
+    return replace(asset, hair=AssetHair(skin, offset, shell, texture))
 
 
 def test_hair_is_a_node_that_follows_the_skin_below_it(hairy, glb):
     assert "hair" not in [node["name"] for node in glb.document["nodes"]]
     written = Glb(glb_of(hairy))
-    expected = (hairy.posed.vertices + hairy.hair.offset)[hairy.hair.topology.faces] / 1000
+    expected = (hairy.posed.vertices[hairy.hair.skin].mean(1) + hairy.hair.offset)[
+        hairy.hair.topology.faces
+    ] / 1000
     targets = written.document["meshes"][written.node("hair")["mesh"]]["extras"]["targetNames"]
     assert 0 < len(targets) < 52  # what moves none of it is left out
     assert np.abs(written.played("hair") - expected.numpy()).max() < 1e-4  # targets of 0.05 mm are left out
@@ -152,9 +157,9 @@ def test_hair_is_a_node_that_follows_the_skin_below_it(hairy, glb):
 
 
 def test_hair_of_another_head_is_refused(hairy):
-    short = replace(hairy.hair, offset=hairy.hair.offset[:-1])
-    with pytest.raises(InputError, match="offset of the hair"):
-        glb_of(replace(hairy, hair=short))
+    foreign = replace(hairy.hair, skin=hairy.hair.skin + 1)
+    with pytest.raises(InputError, match="indices must lie"):
+        glb_of(replace(hairy, hair=foreign))
     broken = hairy.hair.offset.clone()
     broken[0, 0] = float("nan")
     with pytest.raises(InputError, match="not finite"):

@@ -9,6 +9,7 @@ import torch
 
 from facewright.detection.hair_look import HairLook
 from facewright.fitting.hair import fit_hair
+from facewright.fitting.hair_view import HairView
 from facewright.geometry.mesh import Mesh
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
@@ -68,15 +69,27 @@ def look_at(subject, rise, *, bald=False, pose=POSE, wall=None):
     return HairLook(shares, colors, np.array([SIZE / 2, SIZE / 2, SIZE, 0.0]))
 
 
+def fitted(subject, look, pose=POSE):
+    """The shell of the mean head in a photo."""
+    view = HairView.of(subject.cap, bald_head(subject), pose, CAMERA, look)
+    found = fit_hair(view, subject.model.mean)
+    return None if found is None else found[0]
+
+
+def cover_of(subject, shell):
+    """Share of hair at the cap's own vertices."""
+    return shell.cover.numpy()[: len(subject.cap.vertex)]
+
+
 def risen(subject, shell):
     """How far off the cap a shell stands."""
     points, outward = subject.cap.surface(subject.model.mean)
-    found = shell.on(subject.model.mean)[torch.from_numpy(subject.cap.vertex)].double().numpy()
+    found = shell.on(subject.model.mean)[: len(subject.cap.vertex)].double().numpy()
     return ((found - points) * outward).sum(1)
 
 
 def test_the_shell_reaches_the_outline_and_is_smooth_behind_it(subject):
-    shell = fit_hair(subject.cap, bald_head(subject), POSE, CAMERA, look_at(subject, subject.rise))
+    shell = fitted(subject, look_at(subject, subject.rise))
     assert shell is not None
     rise, cap = risen(subject, shell), subject.cap
     beside = (np.abs(np.abs(cap.angle) - np.pi / 2) < 0.25) & (cap.over_short > 70)
@@ -86,15 +99,15 @@ def test_the_shell_reaches_the_outline_and_is_smooth_behind_it(subject):
     assert np.abs(rise - subject.rise)[behind].mean() < 8.0
     assert rise[behind].min() > 5.0
     # The control: higher hair is found higher.
-    higher = fit_hair(subject.cap, bald_head(subject), POSE, CAMERA, look_at(subject, 2 * subject.rise))
+    higher = fitted(subject, look_at(subject, 2 * subject.rise))
     assert higher is not None
     assert (risen(subject, higher) - rise)[beside].mean() == pytest.approx(THICK, abs=4.0)
 
 
 def test_hair_covers_the_scalp_and_leaves_face_and_ears_free(subject):
-    shell = fit_hair(subject.cap, bald_head(subject), POSE, CAMERA, look_at(subject, subject.rise))
+    shell = fitted(subject, look_at(subject, subject.rise))
     assert shell is not None
-    cap, cover = subject.cap, shell.cover.numpy()
+    cap, cover = subject.cap, cover_of(subject, shell)
     assert cover[cap.over_short > 20].mean() > 0.95
     forehead = (np.abs(cap.angle) < 0.5) & (cap.over_short < -12)
     assert forehead.sum() > 20
@@ -116,35 +129,33 @@ def long_hair(cap):
 def test_ears_under_hair_are_hidden_on_both_sides(subject, pose):
     cap = subject.cap
     look = look_at(subject, long_hair(cap), pose=pose)
-    shell = fit_hair(cap, bald_head(subject), pose, CAMERA, look)
+    shell = fitted(subject, look, pose)
     assert shell is not None
     head = subject.model.mean[torch.from_numpy(cap.vertex)].double().numpy()
     points, outward = cap.surface(subject.model.mean)
     off = ((head - points) * outward).sum(1)
     for side in cap.ears:
         ear = side & (off > 5) & (cap.height > -60)
-        assert (shell.cover.numpy()[ear] > 0.6).mean() > 0.95  # from there on the shell is whole
+        assert (cover_of(subject, shell)[ear] > 0.6).mean() > 0.95  # from there on the shell is whole
         assert (risen(subject, shell) > off)[ear].mean() > 0.97
 
 
 def test_a_wall_beside_the_face_is_no_hanging_hair(subject):
     cap = subject.cap
-    hair = fit_hair(cap, bald_head(subject), POSE, CAMERA, look_at(subject, long_hair(cap)))
-    wall = fit_hair(
-        cap, bald_head(subject), POSE, CAMERA, look_at(subject, long_hair(cap), wall=(0.7, 0.8, 0.9))
-    )
+    hair = fitted(subject, look_at(subject, long_hair(cap)))
+    wall = fitted(subject, look_at(subject, long_hair(cap), wall=(0.7, 0.8, 0.9)))
     assert hair is not None
     assert wall is not None
     beside = (np.abs(cap.angle) > 1.2) & (cap.height < -20) & (cap.height > -50)
-    assert hair.cover.numpy()[beside].mean() > 0.8
-    assert wall.cover.numpy()[beside].mean() < 0.5
+    assert cover_of(subject, hair)[beside].mean() > 0.8
+    assert cover_of(subject, wall)[beside].mean() < 0.5
 
 
 def test_a_bald_head_has_no_shell(subject):
     nothing = look_at(subject, np.zeros_like(subject.rise))
-    assert fit_hair(subject.cap, bald_head(subject), POSE, CAMERA, nothing) is None
+    assert fitted(subject, nothing) is None
     skin = look_at(subject, subject.rise, bald=True)
-    assert fit_hair(subject.cap, bald_head(subject), POSE, CAMERA, skin) is None
+    assert fitted(subject, skin) is None
 
 
 def test_the_cap_has_no_ears_and_lies_on_the_head_elsewhere(subject):
