@@ -2,23 +2,25 @@
 
     python scripts/evaluate_hair.py [--count 60] [--seed 11] [--size 320]
 
-Heads of `facewright synthesize` with hair but without clothes, glasses and hands, so that the mask of what lies
-before or beside the head is that of its hair; one in four is bald. Each is reconstructed as a user would, without
-the photometric fit, and its shell is drawn into the photo by the fitted camera.
+Heads of `facewright synthesize` with hair but without clothes, glasses and hands, so that the mask of what
+lies before or beside the head is that of its hair; one in four is bald. Each is reconstructed as a user would,
+without the photometric fit, and its shell is drawn into the photo by the fitted camera.
 
-Found: heads with hair that get a shell; false: bald heads that do. Cover: intersection over union of the drawn hair
-and the photo's, over what the cap reaches (long hair is cut at the chin). Outline: mean distance of the outline of
-head and hair above the brows, as a part of the distance of the outer eye corners.
+Found: heads with hair that get a shell; false: bald heads that do. Cover: intersection over union of the drawn
+hair and the photo's, down to where the drawn head ends, of the heads that got a shell. Outline: mean distance
+of the outline of head and hair above the brows, as a part of the distance of the outer eye corners.
 """
 
 import argparse
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
 from scipy.ndimage import binary_erosion, distance_transform_edt
+from torch import Tensor
 
 from facewright.core.errors import FacewrightError
 from facewright.data.records import Sample
@@ -31,6 +33,7 @@ from facewright.pipeline.reconstruct import Reconstructor
 from facewright.pipeline.result import Reconstruction
 from facewright.pipeline.settings import ReconstructionSettings
 from facewright.pipeline.views import drawn_hair
+from facewright.render.fragments import Fragments
 from facewright.render.interpolate import interpolate
 from facewright.render.rasterize import rasterize
 from facewright.render.texture import texture
@@ -39,14 +42,14 @@ from facewright.scene.camera import PerspectiveCamera
 BALD = 4  # one in so many
 MARGIN = (1.9, 2.6)  # sides of the picture for one of the landmarks' box: hair is seen whole
 YAWS = (0.0, 15.0, 30.0, 90.0)  # degrees between which photos are gathered
-FAIR = 0.4  # median luma (sRGB) of hair that is called fair or grey
+FAIR = 0.4  # mean luma (sRGB) of hair that is called fair or grey
 NOTHING = OccluderSettings(hair=1.0, glasses=0.0, hand=0.0, thing=0.0, clothes=0.0)
 EYES = (33, 263)  # landmarks of the outer eye corners
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One photo: degrees from the front, luma of its hair (NaN: bald), whether a shell was found, and errors."""
+    """One photo: degrees from the front, luma of its hair (NaN: bald), whether it has a shell, and errors."""
 
     yaw: float
     tone: float
@@ -62,7 +65,7 @@ def drawn_masks(
     own, model, vertices = head.parameters, head.model, head.vertices
     perspective = isinstance(own.camera, PerspectiveCamera)
 
-    def drawn(points, faces):
+    def drawn(points: Float[Tensor, "V 3"], faces: Int64[Tensor, "F 3"]) -> Fragments:
         pixels = own.camera.project(own.pose.camera_from_head(points[None]))
         return rasterize(pixels, faces, own.camera.size, perspective=perspective)
 
@@ -80,7 +83,7 @@ def drawn_masks(
     height, width = own.camera.size
     rows, columns = np.mgrid[:height, :width] + 0.5
     above = (columns - x) * (x1 - x) + (rows - y) * (y1 - y) > 0
-    return hair.numpy(), (hair | skin.covered[0]).numpy(), above
+    return [hair.numpy(), (hair | skin.covered[0]).numpy(), above]
 
 
 def outline_error(
@@ -90,7 +93,7 @@ def outline_error(
     rims = [mask & ~binary_erosion(mask, border_value=1) for mask in (one, other)]
     if not all((rim & where).any() for rim in rims):
         return float("nan")
-    to_one, to_other = (distance_transform_edt(~rim) for rim in rims)
+    to_one, to_other = (np.asarray(distance_transform_edt(~rim)) for rim in rims)
     return float(0.5 * (to_other[rims[0] & where].mean() + to_one[rims[1] & where].mean()))
 
 
@@ -144,7 +147,7 @@ def _print(found: list[Measured]) -> None:
         f"{len(haired)} heads with hair: {_share(haired)} found; fair or grey: {_share(fair)} of {len(fair)}"
     )
     print(f"{len(bald)} bald heads: {_share(bald)} have a shell")
-    for low, high in zip(YAWS, YAWS[1:], strict=False):
+    for low, high in pairwise(YAWS):
         own = [each for each in haired if low <= each.yaw < high]
         if own:
             cover = np.median([each.cover for each in own if each.found])

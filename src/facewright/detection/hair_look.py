@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
 from scipy.ndimage import label
 from scipy.spatial import ConvexHull, Delaunay, KDTree, QhullError
@@ -102,6 +102,12 @@ class HairLook:
 def of_the_head(hair: Float[ndarray, " N"], beyond: Float[ndarray, " N"]) -> Float[ndarray, " N"]:
     """Share of hair in what is no background."""
     return hair / (1 - beyond).clip(LEAST_HEAD)
+
+
+def connected_pieces(mask: Bool[ndarray, "H W"]) -> tuple[Int64[ndarray, "H W"], int]:
+    """The number of the piece that each cell of a mask hangs together with (0: none), and of all pieces."""
+    found = np.zeros(mask.shape, dtype=np.int64)
+    return found, int(label(mask, output=found))  # type: ignore[arg-type]
 
 
 def look_for_hair(
@@ -200,7 +206,7 @@ def _flowing(
     like = (to_hair < NEAR) & (to_hair + NOISE < NEARER * (to_ring + NOISE))
     if like[hair].mean() < DISTINCT:
         return np.zeros(len(x), dtype=bool)
-    pieces, count = label((hair | (like & outside)).reshape(SIZE, SIZE))
+    pieces, count = connected_pieces((hair | (like & outside)).reshape(SIZE, SIZE))
     with_hair = np.bincount(pieces.ravel()[hair], minlength=count + 1) > 0
     return like & outside & ~ring & with_hair[pieces.ravel()]
 

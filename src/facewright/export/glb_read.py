@@ -1,4 +1,4 @@
-"""Meshes of GLB files that ``write_glb`` wrote, read back: places, triangles, texture. No other GLB is expected."""
+"""Meshes of GLB files that ``write_glb`` wrote, read back: places, triangles, texture."""
 
 import io
 import json

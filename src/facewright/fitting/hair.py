@@ -42,7 +42,7 @@ def fit_hair(view: HairView, vertices: Float[Tensor, "V 3"]) -> tuple[HairShell,
         vertices: of the head with the photo's expression, mm, head frame.
 
     Returns:
-        The hair, and the cap in the photo where a bald crown is no hair; None where the photo shows hardly any.
+        The hair, and the cap in the photo where a bald crown is no hair; None where hardly any is seen.
     """
     rise = _risen(view)
     growth, judged = judge_growth(view, rise)

@@ -9,7 +9,8 @@ from numpy import ndarray
 from scipy.spatial import KDTree
 
 from facewright.detection.hair_look import of_the_head
-from facewright.fitting.hair_fall import ColorTest, Curtain, Fall, Upright, curtain, fall_beside, ramp
+from facewright.fitting.hair_colors import ColorTest, like, like_skin, ramp, rather
+from facewright.fitting.hair_fall import Curtain, Fall, Upright, curtain, fall_beside
 from facewright.fitting.hair_view import HairView
 from facewright.models.hair_cap import HairCap
 
@@ -21,19 +22,10 @@ SLICE = 8.0  # mm of height that are judged together
 TOP = 20.0  # mm above the brows, from where hair is followed down
 HANGS = 0.4  # share of hair with which it goes on further down
 LEAST_SCALP = 0.06  # of it that must be seen
-DARK = 0.05  # added to sRGB values before the logarithm
-# Deviations (log) from the colour of the hair on the scalp; what hangs lies in the shade.
-BRIGHTER, DARKER, OTHER_HUE = (0.4, 0.8), (1.3, 2.0), (0.3, 0.6)
-# Colours that hair is compared by, the part of the distance to others that theirs may be, and a step of the
-# logarithm that is no difference.
-ALIKE, RATHER, ALIKE_STEP, HUE_COUNTS = 5, 1.0, 0.05, 3.0
 CLOSED = 0.15  # share of hair around such an ear that is no hole
-# Where skin is asked for its colour: so many mm below the line of short hair, and seen so well.
-BROW_SKIN, SKIN_SEEN = -8.0, 0.6
-# Deviations (log) from the colour of skin: a crown shines, and hair is darker or of another hue.
-SKIN_BRIGHTER, SKIN_DARKER, SKIN_HUE = (0.5, 0.8), (0.1, 0.25), (0.04, 0.1)
-# Shares of the scalp that is seen, and of it beside and behind the temples (radians from the front, mm above the
-# brows), that lie under hair at least.
+BROW_SKIN = -8.0  # mm above the line of short hair: below, skin is asked for its colour
+# Shares of the scalp that is seen, and of it beside and behind the temples (radians from the front, mm above
+# the brows), that lie under hair at least.
 LEAST_HAIR, LEAST_WREATH = 0.45, 0.65
 WREATH, WREATH_TOP = np.radians(60.0), 40.0
 BALD = (70.0, 45.0)  # mm above the brows between which a wreath of hair begins
@@ -44,10 +36,8 @@ LONGEST_BOB = -95.0  # mm above the brows: what reaches lower was followed down
 BELOW = (-8.0, 4.0)  # mm around its end
 LEAST_SEEN, LEAST_EAR = 0.5, 0.5  # vertices of a slice, and of an ear, that tell
 OUT = 1.5  # mm off the smooth skin: the ear itself
-REACH, UNDER = (
-    8.0,
-    12,
-)  # mm around an ear over which the shell is lifted above it, and places below that are asked
+REACH = 8.0  # mm around an ear over which the shell is lifted above it...
+UNDER = 12  # ... and places below each of its vertices that are asked
 ROOM = 1.0  # mm between them
 SOFT_ROUNDS, TUCK_ROUNDS, EAR_ROUNDS = 12, 10, 30  # of averaging with the vertices around
 THICK, LEAST_RISE = 3.0, 0.6  # mm that hair stands at least, and at its ends: it lies on the skin, not in it
@@ -87,6 +77,10 @@ class _Sight:
         seen = seen * ~view.behind_face(places, pixels)
         return cls(seen, of_the_head(hair, beyond), view.look.color(pixels))
 
+    def hair(self, cap: HairCap, alike: ColorTest) -> Float[ndarray, " N"]:
+        """Share of hair; below the line of short hair, of its colour."""
+        return np.where(cap.over_short > 0, self.share, self.share * alike(self.color))
+
 
 def hair_cover(
     view: HairView, rise: Float[ndarray, " N"], head: Float[ndarray, "N 3"], growth: Growth
@@ -104,57 +98,82 @@ def hair_cover(
     """
     cap, scalp = view.cap, view.cap.over_short > 0
     points = view.points + rise[:, None] * view.outward
-    sight = _Sight.of(view, points)
-    like = _like(sight.color, sight.seen * sight.share * scalp)
     off = ((head - view.points) * view.outward).sum(1)
-    share = np.where(scalp, sight.share, sight.share * like(sight.color))
-    sides = _sides(cap, off, sight.seen, share)
+    sight = _Sight.of(view, points)
+    hair = sight.seen * sight.share * scalp
+    alike = like(sight.color, hair)
     skin = sight.seen * (1 - sight.share) * (cap.over_short < BROW_SKIN)
-    own = _rather(sight.color, sight.seen * sight.share * scalp, skin, view.look.background())
-    hung, sides = _hung(view, points, lambda colors: like(colors) * own(colors), sides)
+    own = rather(sight.color, hair, skin, view.look.background())
+    sides = _sides(cap, off, sight.seen, sight.hair(cap, alike))
+    hung, sides = _hung(view, points, lambda colors: alike(colors) * own(colors), sides)
     if hung is not None:
         sight = _Sight.of(view, hung.points)
-        share = np.where(scalp, sight.share, sight.share * like(sight.color))
-    unseen = _carried_on(view, sight.seen, share, growth)
-    above = np.full(len(unseen), -np.inf)
-    if hung is not None:
-        above = np.where(hung.share > 0, hung.above, -np.inf)
-        unseen = np.maximum(unseen, hung.share * ramp(above, BELOW))
-    cover = sight.seen * share + (1 - sight.seen) * unseen
-    hides = []
-    for side, around in zip(sides, cap.ears, strict=True):
-        within = np.maximum(np.maximum(cap.over_short, cap.height - side.end), above)
-        cover = np.where(side.mine, cover * ramp(within, BELOW), cover)
-        ear = side.ear
-        if side.hides:
-            hides.append(ear & (cap.height > side.end - LOBE))
-            closed = around & (cap.height > side.end - LOBE) & (cover > CLOSED)
-            laid = cap.smoothed((hides[-1] | closed).astype(float), EAR_ROUNDS)  # ears have a fine mesh
-            cover = np.maximum(np.where(ear, 0.0, cover), laid)
-        else:
-            before = around & (cap.over_short < 0)
-            if side.end < side.middle:  # hair hangs behind it
-                before &= np.abs(cap.angle) < np.median(np.abs(cap.angle[ear]))
-            cover = np.where(ear | before, 0.0, cover)
+    cover = _covered(view, sight, sight.hair(cap, alike), hung, growth)
+    cover, hides = _around_ears(cap, cover, sides, hung)
     if growth is Growth.WREATH:
         cover = cover * ramp(-cap.height, (-BALD[0], -BALD[1]))
     cover = cap.smoothed(cover, SOFT_ROUNDS)
     # Its ends lie on the skin, or one would look between both; a hairline has some height all the same.
     within = cap.smoothed(cover, TUCK_ROUNDS)
     rise = np.maximum(rise * ramp(within, TUCKED), THICK * ramp(within, (0.5, 1.0)))
+    rise = _above_skin(view, rise, head, hides, cover) + LEAST_RISE
+    points = view.points + rise[:, None] * view.outward
+    if hung is not None:
+        points = points + hung.share[:, None] * (hung.points - points)
+        rise = ((points - view.points) * view.outward).sum(1)
+        points = points + (_above_skin(view, rise, head, hides, cover) - rise)[:, None] * view.outward
+    return points, cover
+
+
+def _covered(
+    view: HairView,
+    sight: _Sight,
+    share: Float[ndarray, " N"],
+    hung: Curtain | None,
+    growth: Growth,
+) -> Float[ndarray, " N"]:
+    """Share of hair as it is seen, and as it goes on from there."""
+    unseen = _carried_on(view, sight.seen, share, growth)
+    if hung is not None:
+        unseen = np.maximum(unseen, hung.share * ramp(hung.above, BELOW))
+    return sight.seen * share + (1 - sight.seen) * unseen
+
+
+def _around_ears(
+    cap: HairCap, cover: Float[ndarray, " N"], sides: list["_Side"], hung: Curtain | None
+) -> tuple[Float[ndarray, " N"], list[Bool[ndarray, " N"]]]:
+    """The cover, down to the ends of both sides and over or behind their ears; and what it hides of them."""
+    above = -np.inf if hung is None else np.where(hung.share > 0, hung.above, -np.inf)
+    hides = []
+    for side, around in zip(sides, cap.ears, strict=True):
+        within = np.maximum(np.maximum(cap.over_short, cap.height - side.end), above)
+        cover = np.where(side.mine, cover * ramp(within, BELOW), cover)
+        ear, low = side.ear, side.end - LOBE
+        if side.hides:
+            hides.append(ear & (cap.height > low))
+            closed = around & (cap.height > low) & (cover > CLOSED)
+            laid = cap.smoothed((hides[-1] | closed).astype(float), EAR_ROUNDS)  # ears have a fine mesh
+            cover = np.maximum(np.where(ear, 0.0, cover), laid)
+            continue
+        before = around & (cap.over_short < 0)
+        if side.end < side.middle:  # hair hangs behind it
+            before &= np.abs(cap.angle) < np.median(np.abs(cap.angle[ear]))
+        cover = np.where(ear | before, 0.0, cover)
+    return cover, hides
+
+
+def _above_skin(
+    view: HairView,
+    rise: Float[ndarray, " N"],
+    head: Float[ndarray, "N 3"],
+    hides: list[Bool[ndarray, " N"]],
+    cover: Float[ndarray, " N"],
+) -> Float[ndarray, " N"]:
+    """The shell (mm off the cap) above hidden ears, and above skin that stands out of the cap around them."""
     for hidden in hides:
         rise = _over(view, head, hidden, rise)
-    # Skin that stands out of the smooth cap around an ear does not come through hair.
-    rise = np.where(cover > CLOSED, np.maximum(rise, off + ROOM), rise) + LEAST_RISE
-    points = view.points + rise[:, None] * view.outward
-    if hung is None:
-        return points, cover
-    points = points + hung.share[:, None] * (hung.points - points)
-    rise = lifted = ((points - view.points) * view.outward).sum(1)
-    for hidden in hides:
-        lifted = _over(view, head, hidden, lifted)
-    lifted = np.where(cover > CLOSED, np.maximum(lifted, off + ROOM), lifted)
-    return points + (lifted - rise)[:, None] * view.outward, cover
+    off = ((head - view.points) * view.outward).sum(1)
+    return np.where(cover > CLOSED, np.maximum(rise, off + ROOM), rise)
 
 
 def judge_growth(view: HairView, rise: Float[ndarray, " N"]) -> tuple[Growth, HairView]:
@@ -166,7 +185,7 @@ def judge_growth(view: HairView, rise: Float[ndarray, " N"]) -> tuple[Growth, Ha
     """
     cap, sight = view.cap, _Sight.of(view, view.points + rise[:, None] * view.outward)
     seen, scalp = sight.seen, cap.over_short > 0
-    skin_like = _like_skin(sight.color, seen * (1 - sight.share) * (cap.over_short < BROW_SKIN))
+    skin_like = like_skin(sight.color, seen * (1 - sight.share) * (cap.over_short < BROW_SKIN))
     hairy = sight.share * (1 - skin_like(sight.color))
     beside = scalp & (np.abs(cap.angle) > WREATH) & (cap.height < WREATH_TOP)
 
@@ -262,79 +281,6 @@ def _side(
     hides = end < middle and shown > LEAST_EAR and hairy > HIDES
     bare = shown > LEAST_EAR and hairy < BARE
     return _Side(mine, ear, end, middle, hides, bare, float(seen[beside].sum()))
-
-
-def _like_skin(color: Float[ndarray, "N 3"], skin: Float[ndarray, " N"]) -> ColorTest:
-    """How far other colours are those of skin (weights) in any light: a bald crown is easily taken for hair."""
-    if skin.max() < SKIN_SEEN:
-        return lambda colors: np.zeros(len(colors))
-    typical = _typical(color, skin)
-
-    def test(colors: Float[ndarray, "M 3"]) -> Float[ndarray, " M"]:
-        tone, hue = _away_from(colors, typical)
-        return (1 - ramp(tone, SKIN_BRIGHTER)) * (1 - ramp(-tone, SKIN_DARKER)) * (1 - ramp(hue, SKIN_HUE))
-
-    return test
-
-
-def _like(color: Float[ndarray, "N 3"], hair: Float[ndarray, " N"]) -> ColorTest:
-    """How far other colours can be those of the hair (weights): what hangs beside a face may be a wall."""
-    typical = _typical(color, hair)
-
-    def test(colors: Float[ndarray, "M 3"]) -> Float[ndarray, " M"]:
-        tone, hue = _away_from(colors, typical)
-        odd = np.maximum(ramp(tone, BRIGHTER), ramp(-tone, DARKER))
-        return (1 - odd) * (1 - ramp(hue, OTHER_HUE))
-
-    return test
-
-
-def _rather(
-    color: Float[ndarray, "N 3"],
-    hair: Float[ndarray, " N"],
-    skin: Float[ndarray, " N"],
-    background: Float[ndarray, "B 3"],
-) -> ColorTest:
-    """Whether other colours are nearer to the hair's than to those of the skin (weights) and the background."""
-    own, others = (np.log(each + DARK) for each in (_strongest(color, hair), background))
-    if skin.max() > SKIN_SEEN:
-        others = np.concatenate([others, np.log(_strongest(color, skin) + DARK)])
-    if not len(others):
-        return lambda colors: np.ones(len(colors))
-    trees = [KDTree(_toned(each)) for each in (own, others)]
-
-    def test(colors: Float[ndarray, "M 3"]) -> Float[ndarray, " M"]:
-        places = _toned(np.log(colors + DARK))
-        near, far = (
-            tree.query(places, k=min(ALIKE, tree.n))[0].reshape(len(places), -1)[:, -1] for tree in trees
-        )
-        return (near < RATHER * (far + ALIKE_STEP)).astype(float)
-
-    return test
-
-
-def _strongest(color: Float[ndarray, "N 3"], weight: Float[ndarray, " N"]) -> Float[ndarray, "M 3"]:
-    return color[weight > 0.5 * weight.max()]
-
-
-def _toned(logs: Float[ndarray, "N 3"]) -> Float[ndarray, "N 4"]:
-    """Logarithms of colours with a hue that counts more than the tone."""
-    tone = logs.mean(1, keepdims=True)
-    return np.concatenate([tone, HUE_COUNTS * (logs - tone)], axis=1)
-
-
-def _typical(color: Float[ndarray, "N 3"], weight: Float[ndarray, " N"]) -> Float[ndarray, "3"]:
-    """Median logarithm of the colours with the largest weights."""
-    return np.median(np.log(color + DARK)[weight > 0.5 * weight.max()], axis=0)
-
-
-def _away_from(
-    color: Float[ndarray, "N 3"], typical: Float[ndarray, "3"]
-) -> tuple[Float[ndarray, " N"], Float[ndarray, " N"]]:
-    """Deviations (log) of tone and of hue from a typical colour's logarithm."""
-    away = np.log(color + DARK) - typical
-    tone = away.mean(1)
-    return tone, np.abs(away - tone[:, None]).max(1)
 
 
 def _carried_on(

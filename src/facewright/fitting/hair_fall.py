@@ -1,22 +1,19 @@
-"""Hair that hangs beside and behind a head: how far down and how wide the photo shows it, and its curtain.
+"""Hair that hangs beside and behind a head: how far down and how wide a photo shows it, and its curtain.
 
-**Source:** none of the papers. From where it leaves the head hair falls straight down, as wide at the sides as the
-photo shows it and a little narrower behind, to the same height all around.
+**Source:** none of the papers. From where it leaves the head hair falls straight down, as wide at the sides
+as the photo shows it and a little narrower behind, to the same height all around.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
-from scipy.ndimage import gaussian_filter1d, label
+from scipy.ndimage import gaussian_filter1d
 
-from facewright.detection.hair_look import of_the_head
+from facewright.detection.hair_look import connected_pieces, of_the_head
+from facewright.fitting.hair_colors import ColorTest, ramp
 from facewright.fitting.hair_view import HairView
-
-# How far colours (sRGB, N x 3) can be the hair's, 0 to 1.
-ColorTest = Callable[[Float[ndarray, "N 3"]], Float[ndarray, " N"]]
 
 FROM = -10.0  # mm above the brows: hair that hangs leaves the head there
 SLICE = 12.0  # mm of height around it
@@ -129,8 +126,8 @@ def fall_beside(view: HairView, upright: Upright, like: ColorTest, side: float) 
 
 
 def _outer_edge(hair: Bool[ndarray, "H X"], height: Float[ndarray, " H"]) -> Float[ndarray, " H"]:
-    """How far aside (mm) hair reaches at each height that hangs together with what leaves the head; 0: none."""
-    pieces = np.asarray(label(hair)[0])
+    """How far aside (mm) hair that hangs together with what leaves the head reaches, by height; 0: none."""
+    pieces, _ = connected_pieces(hair)
     leaving = np.unique(pieces[height >= FROM])
     own = np.isin(pieces, leaving[leaving > 0])
     edge, most = np.zeros(len(height)), WIDEST
@@ -192,9 +189,3 @@ def _leaving(upright: Upright, points: Float[ndarray, "N 3"]) -> Float[ndarray, 
     there = np.bincount(sector, minlength=SECTORS) > 0
     mean = np.bincount(sector, radius, SECTORS)[there] / np.bincount(sector, minlength=SECTORS)[there]
     return np.interp(upright.angle, middles[there], mean, period=2 * np.pi)
-
-
-def ramp(values: Float[ndarray, " N"], edges: tuple[float, float]) -> Float[ndarray, " N"]:
-    """0 below the first edge, 1 above the second, smooth between."""
-    share = ((values - edges[0]) / (edges[1] - edges[0])).clip(0, 1)
-    return share * share * (3 - 2 * share)

@@ -1,11 +1,11 @@
-"""The mesh of a hair shell: a cap's triangles, finer where they are large, with texture coordinates of its own."""
+"""The mesh of hair shells: a cap's triangles, halved where they are large, with own texture coordinates."""
 
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from numpy import ndarray
 from torch import Tensor
 
@@ -18,8 +18,8 @@ HALVINGS = 2
 MIDDLE = 100.0  # mm below the crown, from where the texture is laid out...
 WHORL = np.radians(25.0)  # ... around this place behind the top of the head, from which hair runs down
 FREE = 0.01  # of the map's side that stays free around
-# Triangles in which 0, 1, 2 or 3 edges are halved, by corners (0 to 2) and middles (3 + i between corners i and
-# i + 1); one halved edge is the first, two are the first two.
+# Triangles in which 0, 1, 2 or 3 edges are halved, by corners (0 to 2) and middles (3 + i between corners i
+# and i + 1); one halved edge is the first, two are the first two.
 HALVED = (
     ((0, 1, 2),),
     ((0, 3, 2), (3, 1, 2)),
@@ -83,8 +83,8 @@ class HairMesh:
     def rounded(self, points: Float[ndarray, "N 3"]) -> Float[ndarray, "M 3"]:
         """Places of all vertices from those of the cap, mm: new ones lie on the round surface through them.
 
-        **Source:** Vlachos et al. 2001, Curved PN Triangles, section 3.1: the middle of an edge, where its ends
-        bend it by their normals.
+        **Source:** Vlachos et al. 2001, Curved PN Triangles, section 3.1: the middle of an edge, where its
+        ends bend it by their normals.
         """
         faces = self._coarse
         normals = vertex_normals(torch.from_numpy(points).float()[None], faces)[0].double().numpy()
@@ -154,8 +154,3 @@ def _laid_out(points: Float[ndarray, "M 3"]) -> Float[ndarray, "M 2"]:
     flat = np.stack([away[:, 0], -front], 1) * radius[:, None]
     scale = (0.5 - FREE) / np.abs(flat).max()
     return 0.5 + scale * flat
-
-
-def drawn(cover: Bool[Tensor, " M"], topology: Topology) -> Bool[Tensor, " F"]:
-    """Triangles with a corner in the cover."""
-    return cover[topology.faces.to(cover.device)].any(1)

@@ -213,7 +213,7 @@ def _under_hair(
 
 
 def _hair_studio(points: Float[Tensor, "1 V 3"], topology: Topology) -> Float[Tensor, "1 V 13"]:
-    """Clay and even light on the outside and the inside of a shell, and how far its outside faces the viewer."""
+    """Clay and even light outside and inside of a shell, and how far its outside faces the viewer."""
     normals = vertex_normals(points, topology.faces)
     clay = Finish(points.new_tensor(HAIR_CLAY).expand(points.shape[1], 3))
     lit = [

@@ -2,8 +2,8 @@
 
 **Source:** pieces of an example under overlapping windows, blended so that the variance is kept: Heitz and
 Neyret 2018, High-Performance By-Example Noise using a Histogram-Preserving Blending Operator, section 3.
-**Differs:** pieces lie along the way that hair is combed; windows are narrow where they meet, since locks that
-are added up look like felt.
+**Differs:** pieces lie along the way that hair is combed; windows are narrow where they meet, since locks
+that are added up look like felt.
 """
 
 from dataclasses import dataclass
@@ -39,10 +39,10 @@ class GrainPieces:
 
     Attributes:
         rows: of the layout's pieces, where they were taken from.
-        detail: what strands add to the logarithm of the colour (linear RGB), along and across them, and how far
-            it is known.
-        uneven: how many times stronger the strongest tenth of the pieces was than the weakest, before they were
-            brought to one strength.
+        detail: what strands add to the logarithm of the colour (linear RGB), along and across them, and how
+            far it is known.
+        uneven: how many times stronger the strongest tenth of the pieces was than the weakest, before they
+            were brought to one strength.
     """
 
     rows: Int64[ndarray, " E"]

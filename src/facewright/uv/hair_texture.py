@@ -28,11 +28,11 @@ RAGGED = 0.35  # share of hair that locks change where it ends
 BESIDE = np.radians([82.0, 100.0])  # angles from the front between which that begins...
 LOW = (30.0, 0.0)  # ... and mm above the brows
 EDGE = (0.42, 0.58)  # shares of hair between which the shell's border lies
-# Linear colours of hats, with so much light added that black has no hue. Of 55 portraits with hair one has less green
-# than 0.98 times its blue (0.88, and evenly strong strands), none more red than 3.6 times its green.
+# Linear colours of hats, with so much light added that black has no hue. Of 50 portraits with hair one has
+# less green than 0.98 times its blue (0.88, its strands evenly strong), none more red than 3.6 times its green.
 BLUE, BLUISH, RED, WHITE, BLACK = 0.8, 0.95, 3.9, 0.85, 1e-3
 UNEVEN = 3.0  # of pieces that are little blue: 1.9 in that portrait, 3.2 to 8 in hats
-# Angles (radians from the front) and heights (mm above the brows) of the rim of a hat where no photo shows it.
+# Angles (radians from the front) and heights (mm above the brows) of the rim of a hat that no photo shows.
 HAT_ANGLES, HAT_RIM = (
     np.radians([50.0, 72.0, 98.0, 125.0, 180.0]),
     np.array([-300.0, -15.0, -18.0, -30.0, -40.0]),
@@ -128,7 +128,7 @@ def hair_map(
 def _is_hat(color: Float[Tensor, "S S 3"], trust: Float[Tensor, "S S 1"], pieces: GrainPieces | None) -> bool:
     """Whether the median colour is none that hair has: bluer, redder or whiter than any.
 
-    What is a little blue is one only if its pieces vary much in strength: cloth is smooth but for seams and badges.
+    What is a little blue is one only if its pieces vary in strength: cloth is smooth but for seams and badges.
     """
     sure = (trust > 0.5)[..., 0]
     if int(sure.sum()) < LEAST_BLOCKS:
@@ -172,7 +172,7 @@ def _colored(
     own = weight + REACH
     smooth = push_pull((coarse * weight + typical * REACH) / own, own)
     if one_hue:
-        # Brightness goes on from what is seen; the hue is that of all hair, since what is beside it shines in.
+        # Brightness goes on from what is seen, the hue is that of all hair: what is beside it shines in.
         smooth = smooth.mean(1, keepdim=True) + typical - typical.mean(1, keepdim=True)
     base = enlarge(smooth, COARSE, logs.shape[-2:])
     return torch.lerp(base + grain, logs, smoothstep(trust, (0.1, 0.7)))
