@@ -3,10 +3,10 @@
     python scripts/evaluate_hair.py [--count 60] [--seed 11] [--size 320]
 
 Heads of `facewright synthesize` with hair but without clothes, glasses and hands, so that the mask of what
-lies before or beside the head is that of its hair; one in four is bald. Each is reconstructed as a user would,
-without the photometric fit, and its shell is drawn into the photo by the fitted camera.
+lies before or beside the head is that of its hair; one in four is bald. Each is reconstructed as a user
+would, without the photometric fit, and its shell is drawn into the photo by the fitted camera.
 
-Found: heads with hair that get a shell; false: bald heads that do. Cover: intersection over union of the drawn
+Found: heads with hair that get a shell; false: bald heads that do. Cover: intersection over union of drawn
 hair and the photo's, down to where the drawn head ends, of the heads that got a shell. Outline: mean distance
 of the outline of head and hair above the brows, as a part of the distance of the outer eye corners.
 """
@@ -58,9 +58,7 @@ class Measured:
     outline: float
 
 
-def drawn_masks(
-    head: Reconstruction,
-) -> tuple[Bool[ndarray, "H W"], Bool[ndarray, "H W"], Bool[ndarray, "H W"]]:
+def drawn_masks(head: Reconstruction) -> list[Bool[ndarray, "H W"]]:
     """Pixels of the photo with hair of the shell, with the head or hair, and those above the brows."""
     own, model, vertices = head.parameters, head.model, head.vertices
     perspective = isinstance(own.camera, PerspectiveCamera)
@@ -90,7 +88,7 @@ def outline_error(
     one: Bool[ndarray, "H W"], other: Bool[ndarray, "H W"], where: Bool[ndarray, "H W"]
 ) -> float:
     """Mean distance (px) of the outlines of two masks, from each to the other; NaN where one has none."""
-    rims = [mask & ~binary_erosion(mask, border_value=1) for mask in (one, other)]
+    rims = [mask & ~np.asarray(binary_erosion(mask, border_value=1), dtype=bool) for mask in (one, other)]
     if not all((rim & where).any() for rim in rims):
         return float("nan")
     to_one, to_other = (np.asarray(distance_transform_edt(~rim)) for rim in rims)

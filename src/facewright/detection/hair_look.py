@@ -41,7 +41,7 @@ NEAR, NEARER = 1.0, 0.6
 DISTINCT = 0.6  # least share of the sure hair that is so near to itself
 FACE = 0.6  # probability of skin, eyes and mouth that no colour overrules
 CLOTHES = 0.6  # of the map's height, below which they may be seen
-EVERY = 5  # cells of the background: one that is listed
+EVERY = 5  # cells: one that stands for them where colours alone are compared
 LEAST_HEAD = 0.2  # probability of the head that shares of hair are related to
 NEVER_SEEN = (0.5, 0.0, 0.0, 0.0, 0.0, 0.5)
 BACKGROUND, OCCLUDER = CLASSES.index("background"), CLASSES.index("occluder")
@@ -196,11 +196,11 @@ def _flowing(
     x, y = middles.T
     ring = (y < RING_TOP) | ((np.minimum(x, 1 - x) < RING_ASIDE) & (y < RING_LOW))
     ring &= outside & ~hair
-    if min(ring.sum(), hair.sum()) < LEAST_SEEDS:
+    if min(ring.sum(), hair.sum()) < EVERY * LEAST_SEEDS:
         return np.zeros(len(x), dtype=bool)
     color = features[:, :4]
     to_hair, to_ring = (
-        KDTree(color[seeds]).query(color, k=NEIGHBOURS + 1, workers=-1)[0][:, 1:].mean(1)
+        KDTree(color[seeds][::EVERY]).query(color, k=NEIGHBOURS + 1, workers=-1)[0][:, 1:].mean(1)
         for seeds in (hair, ring)
     )
     like = (to_hair < NEAR) & (to_hair + NOISE < NEARER * (to_ring + NOISE))

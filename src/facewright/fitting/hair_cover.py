@@ -26,7 +26,7 @@ CLOSED = 0.15  # share of hair around such an ear that is no hole
 BROW_SKIN = -8.0  # mm above the line of short hair: below, skin is asked for its colour
 # Shares of the scalp that is seen, and of it beside and behind the temples (radians from the front, mm above
 # the brows), that lie under hair at least.
-LEAST_HAIR, LEAST_WREATH = 0.45, 0.65
+LEAST_HAIR, LEAST_WREATH = 0.45, 0.75
 WREATH, WREATH_TOP = np.radians(60.0), 40.0
 BALD = (70.0, 45.0)  # mm above the brows between which a wreath of hair begins
 SIDE_TOLD = 0.25  # of what is seen on the better side, that a side is judged by itself
@@ -37,6 +37,7 @@ BELOW = (-8.0, 4.0)  # mm around its end
 LEAST_SEEN, LEAST_EAR = 0.5, 0.5  # vertices of a slice, and of an ear, that tell
 OUT = 1.5  # mm off the smooth skin: the ear itself
 REACH = 8.0  # mm around an ear over which the shell is lifted above it...
+NEAR_EAR = 25.0  # mm around it that places below it are sought
 UNDER = 12  # ... and places below each of its vertices that are asked
 ROOM = 1.0  # mm between them
 SOFT_ROUNDS, TUCK_ROUNDS, EAR_ROUNDS = 12, 10, 30  # of averaging with the vertices around
@@ -320,7 +321,9 @@ def _over(
     if not hidden.any():
         return rise
     ear = head[hidden]
-    below = np.asarray(KDTree(view.points).query(ear, k=UNDER)[1])
+    room = np.array([ear.min(0) - NEAR_EAR, ear.max(0) + NEAR_EAR])
+    near = np.flatnonzero(((view.points > room[0]) & (view.points < room[1])).all(1))
+    below = near[np.asarray(KDTree(view.points[near]).query(ear, k=UNDER)[1])]
     stands = ((ear[:, None] - view.points[below]) * view.outward[below]).sum(-1) + ROOM
     lacks = np.zeros(len(rise))
     np.maximum.at(lacks, below, stands - rise[below])

@@ -17,11 +17,11 @@ from facewright.fitting.hair_view import HairView
 
 FROM = -10.0  # mm above the brows: hair that hangs leaves the head there
 SLICE = 12.0  # mm of height around it
-TOP, LOWEST, STEP = 30.0, -200.0, 4.0  # mm above the brows that hair is followed down
-WIDEST, COLUMN = 165.0, 3.0  # mm beside the head's middle, and between the places that are looked at
+TOP, LOWEST, STEP = 30.0, -202.0, 5.0  # mm above the brows that hair is followed down
+WIDEST, COLUMN = 165.0, 3.5  # mm beside the head's middle, and between the places that are looked at
 HANGS = 0.55  # share of hair that is seen hanging
-LEAST_WIDE, LEAST_FALL = 9.0, 35.0  # mm of hair beside the face, and below where it leaves the head
-WIDER = 12.0  # mm that it may be wider than just above
+LEAST_WIDE, LEAST_FALL = 10.0, 35.0  # mm of hair beside the face, and below where it leaves the head
+WIDER = 15.0  # mm that it may be wider than just above
 SMOOTH = 2.0  # steps, of its width
 NARROWER, BROADER = 0.75, 1.45  # least and largest width, relative to that where it leaves the head
 BEHIND = 0.12  # of the height fallen, by which it comes closer behind

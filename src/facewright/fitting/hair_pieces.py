@@ -13,13 +13,14 @@ from torch.nn import functional
 
 from facewright.fitting.hair_view import HairView
 from facewright.image.color import linear_from_srgb
+from facewright.image.pyramid import blur
 from facewright.image.sample import sample_bilinear
 from facewright.image.smoothstep import smoothstep
 from facewright.models.hair_mesh import HairShell
 from facewright.uv.complete import OFFSET
 from facewright.uv.hair_grain import ACROSS, ALONG, STEP, GrainLayout, GrainPieces
 
-MOST_SOURCES, LEAST_SOURCES = 72, 3  # pieces of the photo
+MOST_SOURCES, LEAST_SOURCES = 48, 3  # pieces of the photo
 HAIRY = (0.7, 0.95)  # shares of hair of a sample from which on it is an example
 FACING, MIDDLE, WHOLE = (
     0.4,
@@ -73,13 +74,14 @@ def hair_pieces(
         logs, weight = _pieces(view, frame, picture, scale)
         whole = weight.mean((1, 2, 3)) > WHOLE
         if not last:
-            detail = _without_shade(logs.mean(1, keepdim=True), weight) * weight
+            light = logs.mean(1, keepdim=True)
+            detail = (light - blur(light, SHADE, weight)) * weight
             turn, coherence = _turn(detail[:, 0])
             turn = turn.cpu().numpy()
     if int(whole.sum()) < LEAST_SOURCES:
         return None
     rows, logs, weight = rows[whole.cpu().numpy()], logs[whole], weight[whole]
-    detail = _without_shade(logs, weight)
+    detail = logs - blur(logs, SHADE, weight)  # without what light and shade make
     straight = smoothstep(coherence[whole], STRAIGHT)[:, None, None, None]
     detail = torch.lerp(detail, _drawn_out(detail, weight), straight) * weight
     light = detail.mean(1, keepdim=True)
@@ -131,19 +133,6 @@ def _pieces(
     places = torch.from_numpy((pixels - [left, top]) / factor).to(picture)
     color = sample_bilinear(picture, places[None])[0].view(*shape, 3).permute(0, 3, 1, 2)
     return (color + OFFSET).log(), weight
-
-
-def _without_shade(
-    logs: Float[Tensor, "P C A B"], weight: Float[Tensor, "P 1 A B"]
-) -> Float[Tensor, "P C A B"]:
-    """What is left of pieces without the smooth part that light and shade make."""
-    total, sum_of = weight, logs * weight
-    for _ in range(2):
-        sum_of, total = (
-            functional.avg_pool2d(each, 2 * SHADE + 1, 1, SHADE, count_include_pad=False)
-            for each in (sum_of, total)
-        )
-    return logs - sum_of / total.clamp_min(1e-3)
 
 
 def _drawn_out(

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from numpy import ndarray
-from torch import Tensor
 
 from facewright.detection.hair_look import HairLook
 from facewright.geometry.mesh import Mesh
@@ -15,6 +14,7 @@ from facewright.render.rasterize import rasterize
 from facewright.scene.camera import Camera, PerspectiveCamera
 from facewright.scene.pose import Pose
 
+CapSurface = tuple[Float[ndarray, "N 3"], Float[ndarray, "N 3"]]  # places (mm) and ways outward
 DOME = 25.0  # mm off the skin that hair may be expected...
 DOME_ABOVE = -60.0  # ... as low as this, mm above the brows
 FACE_SIZE, HIDDEN = 192, 5.0  # pixels of the picture that tells what the face hides, and mm behind it
@@ -45,8 +45,13 @@ class HairView:
     corner: tuple[float, float, float]
 
     @classmethod
-    def of(cls, cap: HairCap, mesh: Mesh, pose: Pose, camera: Camera, look: HairLook) -> "HairView":
-        """Look at a head's cap: its vertices with the photo's expression (mm, head frame), B = 1."""
+    def of(
+        cls, cap: HairCap, surface: CapSurface, mesh: Mesh, pose: Pose, camera: Camera, look: HairLook
+    ) -> "HairView":
+        """Look at a head's cap: its vertices with the photo's expression (mm, head frame), B = 1.
+
+        ``surface`` is what ``HairCap.surface`` makes of these vertices.
+        """
         pixels = camera.project(pose.camera_from_head(mesh.vertices[None]))
         low, high = pixels[0, :, :2].amin(0), pixels[0, :, :2].amax(0)
         scale = FACE_SIZE / float((high - low).max().clamp_min(1e-6))
@@ -56,7 +61,7 @@ class HairView:
         size, perspective = (FACE_SIZE, FACE_SIZE), isinstance(camera, PerspectiveCamera)
         face = rasterize(flat, mesh.topology.faces[kept], size, perspective=perspective).depth[0]
         corner = (float(low[0]), float(low[1]), scale)
-        return cls(cap, *cap.surface(mesh.vertices), pose, camera, look, face.cpu().double().numpy(), corner)
+        return cls(cap, *surface, pose, camera, look, face.cpu().double().numpy(), corner)
 
     def behind_face(
         self, places: Float[ndarray, "M 3"], pixels: Float[ndarray, "M 2"]
@@ -90,11 +95,9 @@ class HairView:
         return self.points + (self.cap.spread @ field)[:, None] * self.outward
 
 
-def hair_dome(
-    cap: HairCap, vertices: Float[Tensor, "V 3"], pose: Pose, camera: Camera
-) -> Float[ndarray, "N 2"]:
-    """Pixels of points off the upper cap: where hair may be expected in the photo (B = 1)."""
-    points, outward = cap.surface(vertices)
+def hair_dome(cap: HairCap, surface: CapSurface, pose: Pose, camera: Camera) -> Float[ndarray, "N 2"]:
+    """Pixels of points off the upper part of a cap's surface: where hair may be expected (B = 1)."""
+    points, outward = surface
     high = cap.height > DOME_ABOVE
-    places = torch.from_numpy((points + DOME * outward)[high])[None].to(vertices)
+    places = torch.from_numpy((points + DOME * outward)[high])[None].to(pose.rotation)
     return camera.project(pose.camera_from_head(places))[0, :, :2].cpu().double().numpy()

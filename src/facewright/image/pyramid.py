@@ -48,8 +48,8 @@ def enlarge(coarse: Float[Tensor, "1 C h w"], factor: int, size: tuple[int, ...]
 
 
 def blur(
-    values: Float[Tensor, "1 C H W"], radius: int, weights: Float[Tensor, "1 1 H W"]
-) -> Float[Tensor, "1 C H W"]:
+    values: Float[Tensor, "B C H W"], radius: int, weights: Float[Tensor, "B 1 H W"]
+) -> Float[Tensor, "B C H W"]:
     """Weighted mean over a square window, twice (a tent); 0 where no texel nearby has weight."""
     total, weight = values * weights, weights
     for _ in range(2):

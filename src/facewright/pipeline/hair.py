@@ -21,9 +21,10 @@ from facewright.models.hair_cap import HairCap
 from facewright.models.hair_mesh import HairShell
 from facewright.scene.parameters import HeadParameters
 from facewright.uv.hair_texture import HairChart, hair_map, wide_cover
-from facewright.uv.unwrap import Illumination, Sight, UvSamples, unwrap
+from facewright.uv.unwrap import Illumination, Sight, UnwrapSettings, UvSamples, unwrap
 
-MAP_SIZE = 512  # texels a side: a head is half a metre around
+MAP_SIZE = 448  # texels a side, about a millimetre each
+SETTINGS = UnwrapSettings(depth_size=360)  # nothing fine hides hair
 LEAST_COVER = 0.02  # share of hair at a corner from which on a triangle is drawn and written
 
 
@@ -83,8 +84,9 @@ class HairFinder:
         """
         head = self.model.vertices(parameters.identity, parameters.expression)[0]
         pose, camera = parameters.pose, parameters.camera
-        look = look_for_hair(self.segmenter, photo, first, hair_dome(self.cap, head, pose, camera))
-        view = HairView.of(self.cap, Mesh(head, self.model.topology), pose, camera, look)
+        surface = self.cap.surface(head)
+        look = look_for_hair(self.segmenter, photo, first, hair_dome(self.cap, surface, pose, camera))
+        view = HairView.of(self.cap, surface, Mesh(head, self.model.topology), pose, camera, look)
         fitted = fit_hair(view, head)
         if fitted is None:
             return None
@@ -114,6 +116,7 @@ class HairFinder:
             both,
             parameters.camera,
             illumination=light,
+            settings=SETTINGS,
             sight=Sight(look.hair),
         )
 

@@ -204,12 +204,9 @@ def _under_hair(
     # A pixel at the outline of the head that lies behind hair shows both.
     head = fragments.depth.where(fragments.covered, torch.inf)[:, None]
     before = (over.depth < -max_pool2d(-head, SUPERSAMPLE)[:, 0])[..., None]
-    layers = [
-        antialias(part, over, pixels, hair.topology.faces, edges=hair.topology.edges)
-        for part in (layer * before, layer * ~before)
-    ]
-    drawing = drawing + (1 - drawing[..., 6:]) * layers[1]
-    return drawing * (1 - layers[0][..., 6:]) + layers[0]
+    drawing = drawing + (1 - drawing[..., 6:]) * layer * ~before
+    layer = antialias(layer * before, over, pixels, hair.topology.faces, edges=hair.topology.edges)
+    return drawing * (1 - layer[..., 6:]) + layer
 
 
 def _hair_studio(points: Float[Tensor, "1 V 3"], topology: Topology) -> Float[Tensor, "1 V 13"]:

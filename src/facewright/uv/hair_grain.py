@@ -22,7 +22,7 @@ from facewright.models.hair_cap import HairCap
 from facewright.uv.chart import UvChart
 
 PIECES = 170  # over a cap: one lies about 29 mm from the next
-NEAREST = 4  # pieces that a texel is made of
+NEAREST = 3  # pieces that a texel is made of
 ALONG, ACROSS = 32.0, 22.0  # mm, half of a piece
 STEP = 1.0  # mm between its samples: as fine as the texels
 STRETCH = 1.6  # pieces reach so much further along strands than across, where they are weighed
@@ -65,9 +65,9 @@ class GrainLayout:
 
     vertex: Int64[ndarray, " P"]
     places: Float[ndarray, "P 3"]
-    nearest: Int64[Tensor, "N 4"]
-    offset: Float[Tensor, "N 4 2"]
-    weight: Float[Tensor, "N 4"]
+    nearest: Int64[Tensor, "N 3"]
+    offset: Float[Tensor, "N 3 2"]
+    weight: Float[Tensor, "N 3"]
     down: Float[ndarray, "V 3"]
 
     @classmethod

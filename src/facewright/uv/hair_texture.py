@@ -29,7 +29,7 @@ BESIDE = np.radians([82.0, 100.0])  # angles from the front between which that b
 LOW = (30.0, 0.0)  # ... and mm above the brows
 EDGE = (0.42, 0.58)  # shares of hair between which the shell's border lies
 # Linear colours of hats, with so much light added that black has no hue. Of 50 portraits with hair one has
-# less green than 0.98 times its blue (0.88, its strands evenly strong), none more red than 3.6 times its green.
+# less green than 0.98 times its blue (0.88, its strands evenly strong), none more red than 3.6 times green.
 BLUE, BLUISH, RED, WHITE, BLACK = 0.8, 0.95, 3.9, 0.85, 1e-3
 UNEVEN = 3.0  # of pieces that are little blue: 1.9 in that portrait, 3.2 to 8 in hats
 # Angles (radians from the front) and heights (mm above the brows) of the rim of a hat that no photo shows.
@@ -128,7 +128,7 @@ def hair_map(
 def _is_hat(color: Float[Tensor, "S S 3"], trust: Float[Tensor, "S S 1"], pieces: GrainPieces | None) -> bool:
     """Whether the median colour is none that hair has: bluer, redder or whiter than any.
 
-    What is a little blue is one only if its pieces vary in strength: cloth is smooth but for seams and badges.
+    What is a little blue is one only if its pieces vary in strength: cloth is smooth but for badges.
     """
     sure = (trust > 0.5)[..., 0]
     if int(sure.sum()) < LEAST_BLOCKS:

@@ -71,7 +71,8 @@ def look_at(subject, rise, *, bald=False, pose=POSE, wall=None):
 
 def fitted(subject, look, pose=POSE):
     """The shell of the mean head in a photo."""
-    view = HairView.of(subject.cap, bald_head(subject), pose, CAMERA, look)
+    surface = subject.cap.surface(subject.model.mean)
+    view = HairView.of(subject.cap, surface, bald_head(subject), pose, CAMERA, look)
     found = fit_hair(view, subject.model.mean)
     return None if found is None else found[0]
 

@@ -104,21 +104,28 @@ def test_what_is_no_glb_is_told(tmp_path, content):
         read_glb_mesh(tmp_path / "other.glb", "hair")
 
 
+def between(first, last, share):
+    """Hair that there must be."""
+    found = hair_between(first, last, share)
+    assert found is not None
+    return found
+
+
 def test_the_way_between_two_heads_of_hair(result):
     cap = HairCap.of(result.model)
     short = hair_of(cap, result.model, above=30.0, lift=4.0, seed=1)
     long = result.hair
     for share, end in ((0.0, long), (1.0, short)):
-        found = hair_between(long, short, share)
+        found = between(long, short, share)
         rows = end.topology.faces.unique()
         torch.testing.assert_close(found.shell.offset[rows], end.shell.offset[rows], atol=1e-5, rtol=0)
         torch.testing.assert_close(found.colors, end.colors, atol=1e-4, rtol=0)
-    half = hair_between(long, short, 0.5)
+    half = between(long, short, 0.5)
     both = short.topology.faces.unique()
     expected = 0.5 * (long.shell.offset + short.shell.offset)[both]
     torch.testing.assert_close(half.shell.offset[both], expected, atol=1e-5, rtol=0)
     assert len(half.topology.faces) == len(long.topology.faces)
-    thin = hair_between(None, short, 0.25)
+    thin = between(None, short, 0.25)
     torch.testing.assert_close(thin.colors[..., 3], torch.full((SIZE, SIZE), 0.25))
     assert hair_between(long, None, 1.0) is None
     assert hair_between(None, None, 0.5) is None
