@@ -95,7 +95,7 @@ class HairView:
         return self.points + (self.cap.spread @ field)[:, None] * self.outward
 
 
-def hair_dome(cap: HairCap, surface: CapSurface, pose: Pose, camera: Camera) -> Float[ndarray, "N 2"]:
+def hair_dome(cap: HairCap, surface: CapSurface, pose: Pose, camera: Camera) -> Float[ndarray, "_ 2"]:
     """Pixels of points off the upper part of a cap's surface: where hair may be expected (B = 1)."""
     points, outward = surface
     high = cap.height > DOME_ABOVE
