@@ -107,7 +107,10 @@ class HairFinder:
     ) -> UvSamples:
         """The photo on a shell over a head (mm, head frame), which hides parts of it."""
         own, other = self.cap.mesh.topology.to(head.device), self.model.topology
-        both = replace(own, faces=torch.cat([own.faces, other.faces + len(shell)]))
+        bare = torch.zeros_like(other.faces)  # nothing is looked up on the head
+        both = Topology(
+            torch.cat([own.faces, other.faces + len(shell)]), own.uv, torch.cat([own.uv_faces, bare])
+        )
         light = Illumination(parameters.light, parameters.point_light)
         return unwrap(
             self.chart.chart,
