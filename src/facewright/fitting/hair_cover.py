@@ -24,10 +24,12 @@ HANGS = 0.4  # share of hair with which it goes on further down
 LEAST_SCALP = 0.06  # of it that must be seen
 CLOSED = 0.15  # share of hair around such an ear that is no hole
 BROW_SKIN = -8.0  # mm above the line of short hair: below, skin is asked for its colour
-# Shares of the scalp that is seen, and of it beside and behind the temples (radians from the front, mm above
-# the brows), that lie under hair at least.
-LEAST_HAIR, LEAST_WREATH = 0.45, 0.75
-WREATH, WREATH_TOP = np.radians(60.0), 40.0
+# Share of the scalp that is seen with which it is surely hairy; share of its sides with which a crown
+# below that is bald; and shares of both with which it is fair or grey hair. Of 30 synthetic bald heads
+# none has more than 0.2 and 0.78; of 40 with hair 39 have at least 0.38, and 39 at least 0.23. Of two
+# bald portraits one has 0.39 and 0.24, the other 0.26 and 0.6.
+LEAST_HAIR, LEAST_WREATH, LEAST_FAIR = 0.45, 0.8, (0.34, 0.35)
+WREATH, WREATH_TOP = np.radians(60.0), 40.0  # sides: radians from the front, mm above the brows
 BALD = (70.0, 45.0)  # mm above the brows between which a wreath of hair begins
 SIDE_TOLD = 0.25  # of what is seen on the better side, that a side is judged by itself
 LOBE = 15.0  # mm of an ear that lie below what hides it, and are hidden with it
@@ -190,15 +192,14 @@ def judge_growth(view: HairView, rise: Float[ndarray, " N"]) -> tuple[Growth, Ha
     hairy = sight.share * (1 - skin_like(sight.color))
     beside = scalp & (np.abs(cap.angle) > WREATH) & (cap.height < WREATH_TOP)
 
-    def under_hair(where: Bool[ndarray, " N"], least: float) -> bool:
-        enough = least * max(float(seen[where].sum()), LEAST_SCALP * int(where.sum()))
-        return float(seen[where] @ hairy[where]) >= enough
-
-    if under_hair(scalp, LEAST_HAIR):
-        return Growth.FULL, view
-    if under_hair(beside, LEAST_WREATH):
+    whole, sides = (
+        float(seen[where] @ hairy[where]) / max(float(seen[where].sum()), LEAST_SCALP * int(where.sum()))
+        for where in (scalp, beside)
+    )
+    if whole < LEAST_HAIR and sides >= LEAST_WREATH:
         return Growth.WREATH, replace(view, look=view.look.without(skin_like))
-    return Growth.NONE, view
+    fair = whole >= LEAST_FAIR[0] and sides >= LEAST_FAIR[1]
+    return Growth.FULL if fair or whole >= LEAST_HAIR else Growth.NONE, view
 
 
 def _sides(

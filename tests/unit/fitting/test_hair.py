@@ -186,3 +186,18 @@ def test_fields_of_knots_are_smooth_and_whole(subject):
     side = np.sign(subject.cap.angle[cap.samples[: len(ones)]])
     assert side @ cap.lopsided @ side > 100
     assert len(np.unique(cap.samples)) == len(cap.samples)
+
+
+def test_a_bald_crown_keeps_its_wreath(subject):
+    cap = subject.cap
+    wreath = (np.abs(cap.angle) > 1.0) & (cap.over_short > 0) & (cap.height < 55)
+    shell = fitted(subject, look_at(subject, 10.0 * wreath))
+    assert shell is not None
+    cover, beside = cover_of(subject, shell), np.abs(cap.angle) > np.radians(75)
+    assert cover[cap.height > 85].max() < 0.2
+    assert cover[beside & (cap.height > 5) & (cap.height < 30)].mean() > 0.7
+    assert cover[(np.abs(cap.angle) > 2.6) & (cap.height > -20) & (cap.height < 30)].mean() > 0.7  # not seen
+    # The control: with as much hair on its crown it is no wreath.
+    full = fitted(subject, look_at(subject, 10.0 * (cap.over_short > 0)))
+    assert full is not None
+    assert cover_of(subject, full)[cap.height > 80].min() > 0.9
