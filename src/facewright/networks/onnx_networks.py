@@ -94,9 +94,10 @@ def _face_network(network: FaceNetwork) -> bytes:
 
 
 def _segmentation_network(network: SegmentationNetwork) -> bytes:
-    graph, size = OnnxGraph(), network.settings.input_size
+    graph, width = OnnxGraph(), network.settings.input_size
+    height = width // network.settings.ratio
     doubled = graph.constant(np.array([1, 1, 2, 2], np.float32))
-    features = _pyramid(graph, _normalised(graph, [1, 2, 3], 3 * size**2), network.backbone)
+    features = _pyramid(graph, _normalised(graph, [1, 2, 3], 3 * width * height), network.backbone)
     value = features[-1]
     for block, skip in zip(network.decoder, features[-2::-1], strict=True):
         larger = graph.node(
@@ -108,7 +109,7 @@ def _segmentation_network(network: SegmentationNetwork) -> bytes:
     full = graph.node(
         "Resize", [logits, "", doubled], mode="linear", coordinate_transformation_mode="half_pixel"
     )
-    return graph.model(("crops", 3, size, size), [full])
+    return graph.model(("crops", 3, height, width), [full])
 
 
 def _normalised(graph: OnnxGraph, axes: list[int], count: int) -> str:

@@ -16,20 +16,22 @@ class SegmentationNetworkSettings:
     """Sizes of the segmentation network.
 
     Attributes:
-        input_size: of the crop in px, a multiple of 32.
+        input_size: width of the crop in px, a multiple of 32.
         classes: of a pixel.
         widths: channels of the stem and the stages.
         decoder: channels on the way back, coarse to fine, as many as there are stages.
+        ratio: of the crop's width to its height, which is a multiple of 32 as well.
     """
 
     input_size: int = 128
     classes: int = 6
     widths: tuple[int, ...] = (16, 24, 40, 64, 96)
     decoder: tuple[int, ...] = (56, 40, 24, 16)
+    ratio: int = 1
 
 
 class SegmentationNetwork(nn.Module):
-    """Logits of each pixel's class from a square colour crop.
+    """Logits of each pixel's class from a colour crop.
 
     **Source:** Ronneberger et al., "U-Net: Convolutional Networks for Biomedical Image Segmentation", 2015.
     **Differs:** residual stages with strides; features return by nearest doubling; half-size logits are
@@ -47,7 +49,7 @@ class SegmentationNetwork(nn.Module):
         self.decoder = nn.ModuleList(blocks)
         self.classes = nn.Conv2d(below, settings.classes, 1)
 
-    def forward(self, crop: Float[Tensor, "B 3 S S"]) -> tuple[Float[Tensor, "B K S S"]]:
+    def forward(self, crop: Float[Tensor, "B 3 H W"]) -> tuple[Float[Tensor, "B K H W"]]:
         """Logits of the classes.
 
         Args:

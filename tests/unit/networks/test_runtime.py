@@ -1,5 +1,7 @@
 """Agreement of the two runtimes: onnxruntime computes what torch computes, on every network that ships."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -31,6 +33,9 @@ CASES = [
     pytest.param(FaceNetwork(FaceNetworkSettings((4, 6, 8, 8, 8), pyramid=8)), (1, 1, 64, 96), id="faces"),
     pytest.param(FaceNetwork(), (1, 1, 32, 64), id="faces, shipped sizes"),
     pytest.param(SegmentationNetwork(SEGMENTS), (2, 3, 32, 32), id="segmentation"),
+    pytest.param(
+        SegmentationNetwork(replace(SEGMENTS, input_size=64, ratio=2)), (2, 3, 32, 64), id="wide segmentation"
+    ),
 ]
 
 

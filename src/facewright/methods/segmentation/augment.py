@@ -123,10 +123,10 @@ def covered(
 
 
 def photographed(
-    images: Float[Tensor, "B 3 S S"], settings: AugmentSettings, rng: np.random.Generator
-) -> Float[Tensor, "B 3 S S"]:
+    images: Float[Tensor, "B 3 H W"], settings: AugmentSettings, rng: np.random.Generator
+) -> Float[Tensor, "B 3 H W"]:
     """The same crops through other cameras."""
-    count, _, size, _ = images.shape
+    count, _, height, width = images.shape
 
     def column(values: np.ndarray) -> Tensor:
         return torch.from_numpy(values.astype(np.float32)).reshape(count, -1, 1, 1)
@@ -140,10 +140,11 @@ def photographed(
     grey = (images * torch.tensor(LUMA_WEIGHTS)[:, None, None]).sum(1, keepdim=True)
     images = torch.where(column(rng.random(count) < settings.grey) > 0, grey, images)
     for number in np.flatnonzero(rng.random(count) < settings.soft):
-        small = round(size * math.exp(rng.uniform(math.log(settings.coarsest), 0)))
-        lower = functional.interpolate(images[number : number + 1], (small, small), mode="area")
-        images[number] = functional.interpolate(lower, (size, size), mode="bilinear")[0]
-    noise = torch.from_numpy(rng.normal(size=(count, 3, size, size)).astype(np.float32))
+        share = math.exp(rng.uniform(math.log(settings.coarsest), 0))
+        small = round(height * share), round(width * share)
+        lower = functional.interpolate(images[number : number + 1], small, mode="area")
+        images[number] = functional.interpolate(lower, (height, width), mode="bilinear")[0]
+    noise = torch.from_numpy(rng.normal(size=(count, 3, height, width)).astype(np.float32))
     noise = torch.where(column(rng.random(count) < settings.grey) > 0, noise[:, :1], noise)
     images = (images + noise * column(rng.uniform(0, settings.noise, count))).clamp(0, 1)
     for number in np.flatnonzero(rng.random(count) < settings.jpeg):
@@ -151,7 +152,7 @@ def photographed(
     return images
 
 
-def _through_jpeg(image: Float[Tensor, "3 S S"], quality: int) -> Float[Tensor, "3 S S"]:
+def _through_jpeg(image: Float[Tensor, "3 H W"], quality: int) -> Float[Tensor, "3 H W"]:
     pixels = (image.permute(1, 2, 0) * 255 + 0.5).to(torch.uint8).numpy()
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "JPEG", quality=quality)
