@@ -6,7 +6,7 @@ from facewright.scene.pose import Pose
 
 # Beyond this the far eye, half of the mouth and the far cheek are hidden or seen along the skin.
 TURNED_AWAY = math.radians(55)
-# Of 1,922 faces of people whom no training saw, 95 in 100 fit to under 1.8 % and the worst to 3.5 %
+# Of 1,922 faces of people whom no training saw, 95 in 100 fit to under 1.8 % and the worst to 3.2 %
 # (scripts/evaluate_fit.py).
 POOR_FIT = 0.03
 # A quarter of the skin: one cheek, or the forehead, has no colour of its own then.
