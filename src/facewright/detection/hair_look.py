@@ -196,11 +196,11 @@ def _flowing(
     x, y = middles.T
     ring = (y < RING_TOP) | ((np.minimum(x, 1 - x) < RING_ASIDE) & (y < RING_LOW))
     ring &= outside & ~hair
-    if min(ring.sum(), hair.sum()) < EVERY * LEAST_SEEDS:
+    if min(ring.sum(), hair.sum()) < LEAST_SEEDS:
         return np.zeros(len(x), dtype=bool)
     color = features[:, :4]
     to_hair, to_ring = (
-        KDTree(color[seeds][::EVERY]).query(color, k=NEIGHBOURS + 1, workers=-1)[0][:, 1:].mean(1)
+        KDTree(color[seeds]).query(color, k=NEIGHBOURS + 1, workers=-1)[0][:, 1:].mean(1)
         for seeds in (hair, ring)
     )
     like = (to_hair < NEAR) & (to_hair + NOISE < NEARER * (to_ring + NOISE))

@@ -15,8 +15,8 @@ DARK = 0.05  # added to sRGB values before the logarithm
 BRIGHTER, DARKER, OTHER_HUE = (0.4, 0.8), (1.3, 2.0), (0.3, 0.6)
 # Colours that hair is compared by, the part of the distance to others that theirs may be, and a step of the
 # logarithm that is no difference.
-ALIKE, RATHER, ALIKE_STEP, HUE_COUNTS = 5, 1.0, 0.05, 3.0
-SOME = 3  # places: one that stands for them
+ALIKE, RATHER, ALIKE_STEP, HUE_COUNTS = 4, 1.0, 0.05, 3.0
+SOME = 2  # places: one that stands for them
 SKIN_SEEN = 0.6  # how well skin must be seen that is asked for its colour
 # Deviations (log) from the colour of skin: a crown shines, and hair is darker or of another hue.
 SKIN_BRIGHTER, SKIN_DARKER, SKIN_HUE = (0.5, 0.8), (0.1, 0.25), (0.04, 0.1)
