@@ -21,6 +21,7 @@ from facewright.fitting.closed_lids import close_lids
 from facewright.fitting.closed_lips import close_lips
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import basis_of_found
+from facewright.fitting.records import LANDMARK_SET, landmark_error
 from facewright.models.base import load_base_model
 from facewright.models.lip_seam import lip_seam
 from fit_evaluation.found_faces import found_faces
@@ -121,6 +122,9 @@ def main() -> None:
         f"95 % below {residual.quantile(0.95):.2%}, worst {residual.max():.2%} "
         f"(target: mean <= {TARGET_ERROR:.1%})"
     )
+    keep = (~model.landmarks[LANDMARK_SET].contour).float()
+    own = [landmark_error(p.landmarks_px, p.detected_px, keep.expand(len(p.sizes), -1)) for p in parts]
+    print(f"the head's own points, without what landmarks show on anyone: mean {torch.cat(own).mean():.2%}")
     if abs(float(residual.mean() - alone.mean())) >= SEEN:
         print(f"before lips and lids of closed mouths and eyes were closed: mean {alone.mean():.2%}")
     same, other = stability(identity, faces.people)
