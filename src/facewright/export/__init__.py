@@ -1,6 +1,6 @@
 """Heads as files: OBJ, PLY, GLB."""
 
-from facewright.export.asset import AssetHair, AssetLamp, HeadAsset, asset_of_fit, head_asset
+from facewright.export.asset import AssetGlasses, AssetHair, AssetLamp, HeadAsset, asset_of_fit, head_asset
 from facewright.export.gltf import glb_of, write_glb
 from facewright.export.maps import (
     encode_image,
@@ -14,6 +14,7 @@ from facewright.export.parameters import SavedParameters, read_parameters, write
 from facewright.export.ply import write_ply
 
 __all__ = [
+    "AssetGlasses",
     "AssetHair",
     "AssetLamp",
     "HeadAsset",

@@ -47,6 +47,25 @@ class AssetHair:
 
 
 @dataclass(frozen=True)
+class AssetGlasses:
+    """Spectacles on a head.
+
+    Attributes:
+        vertices: mm, head frame.
+        faces: triangles; those of the frame come first, then those of the lenses.
+        colors: albedo of each vertex, linear RGB.
+        frame: so many triangles are the frame's.
+        lens_opacity: of the lenses.
+    """
+
+    vertices: Float[Tensor, "V 3"]
+    faces: Int64[Tensor, "F 3"]
+    colors: Float[Tensor, "V 3"]
+    frame: int
+    lens_opacity: float
+
+
+@dataclass(frozen=True)
 class HeadAsset:
     """One person's head with its expressions, in the head frame, mm.
 
@@ -69,6 +88,7 @@ class HeadAsset:
         seconds: that the animation takes.
         lamp: that shines on it, or None.
         hair: over it, or None.
+        glasses: on it, or None.
     """
 
     name: str
@@ -87,6 +107,7 @@ class HeadAsset:
     seconds: float = 1.0
     lamp: AssetLamp | None = None
     hair: AssetHair | None = None
+    glasses: AssetGlasses | None = None
 
     @property
     def posed(self) -> Mesh:
@@ -165,6 +186,12 @@ def check_head(head: HeadAsset) -> None:
         check_faces(head.hair.topology.faces, len(head.hair.offset))
         check_faces(head.hair.topology.uv_faces, len(head.hair.topology.uv))
         check_faces(head.hair.skin, len(head.neutral))
+    if head.glasses is not None:
+        told += [
+            ("places of the glasses", head.glasses.vertices),
+            ("colours of the glasses", head.glasses.colors),
+        ]
+        check_faces(head.glasses.faces, len(head.glasses.vertices))
     for label, values in told:
         if not bool(torch.isfinite(values).all()):
             raise InputError(f"{label} of the head hold values that are not finite: nothing was written.")

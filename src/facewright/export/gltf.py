@@ -1,7 +1,8 @@
 """A head as GLB: morph targets with ARKit names, eyes as own nodes, PBR materials, embedded texture.
 
 Nodes: ``<name>_head`` > ``head`` (skin and mouth interior, all morph targets), ``left_eye``, ``right_eye``,
-and ``hair`` where there is some: a shell that follows the skin below it, and can be left out.
+``hair`` where there is some: a shell that follows the skin below it, and ``glasses`` where some are worn;
+both can be left out.
 The origin of an eye node is the eyeball's centre of rotation. Gaze is told twice, so take one of the two:
 the eye meshes carry those morph targets (eyeLook...) that move them and start with the photo's weights, so
 that a player that sets all targets by name reproduces the photo; a rig that turns the eye nodes instead sets
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from facewright import __version__
 from facewright.core.files import atomic_file
-from facewright.export.asset import EYE_PARTS, AssetHair, AssetLamp, HeadAsset, check_head
+from facewright.export.asset import EYE_PARTS, AssetGlasses, AssetHair, AssetLamp, HeadAsset, check_head
 from facewright.export.glb import BufferBuilder, glb_bytes
 from facewright.export.maps import ImageFormat, encode_alpha, encode_image
 from facewright.export.normals import MOVED_MM, longer_than, morph_normals
@@ -34,7 +35,7 @@ from facewright.uv.chart import UvChart
 METRES_FROM_MM = 1e-3
 TURNED = 3e-3  # a fifth of a degree: smaller changes of a normal are not seen
 # Roughness by material; nothing on a head is metal.
-ROUGHNESS = {"skin": 0.5, "mouth": 0.35, "eye": 0.12, "hair": 0.6}
+ROUGHNESS = {"skin": 0.5, "mouth": 0.35, "eye": 0.12, "hair": 0.6, "frame": 0.35, "lens": 0.05}
 SHELL = "hair shell"  # no part of a model is called so
 HAIR_MOVED_MM = 0.05  # a shell is no finer
 # Reflectance of skin at normal incidence is 0.028, of glTF's default material 0.04.
@@ -99,6 +100,9 @@ def glb_of(head: HeadAsset, *, image_format: ImageFormat = "jpeg") -> bytes:
     if head.hair is not None:
         meshes.append(_hair_mesh(builder, source, head.hair))
         nodes.append({"name": "hair", "mesh": len(meshes) - 1})
+    if head.glasses is not None:
+        meshes.append(_glasses_mesh(builder, head.glasses))
+        nodes.append({"name": "glasses", "mesh": len(meshes) - 1})
     lights = []
     if head.lamp is not None:
         place, light = _lamp(head.lamp)
@@ -115,7 +119,7 @@ def glb_of(head: HeadAsset, *, image_format: ImageFormat = "jpeg") -> bytes:
         "scenes": [{"nodes": [0]}],
         "nodes": nodes,
         "meshes": meshes,
-        "materials": _materials(meshes, factor, head.shininess, numbers),
+        "materials": _materials(meshes, factor, head, numbers),
         "textures": [{"source": index, "sampler": 0} for index in range(len(images))],
         "images": images,
         "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}],
@@ -257,6 +261,29 @@ def _hair_mesh(builder: BufferBuilder, source: _Source, hair: AssetHair) -> dict
     return _mesh(builder, shell, "hair", {SHELL: primitive}, np.zeros(3), np.flatnonzero(moved))
 
 
+def _glasses_mesh(builder: BufferBuilder, glasses: AssetGlasses) -> dict[str, Any]:
+    """Frame and lenses, still with every expression; their colours are those of their vertices."""
+    places, colors = glasses.vertices.float().cpu().numpy(), glasses.colors.float().cpu().numpy()
+    faces = glasses.faces.cpu().numpy()
+    mesh: dict[str, Any] = {"name": "glasses", "primitives": []}
+    for kind, own in (("frame", faces[: glasses.frame]), ("lens", faces[glasses.frame :])):
+        rows, triangles = np.unique(own, return_inverse=True)
+        triangles = triangles.reshape(-1, 3)
+        normals, _ = morph_normals(places[rows], np.zeros((0, len(rows), 3), np.float32), triangles)
+        mesh["primitives"].append(
+            {
+                "attributes": {
+                    "POSITION": builder.add_vectors(places[rows] * METRES_FROM_MM, bounds=True),
+                    "NORMAL": builder.add_vectors(normals),
+                    "COLOR_0": builder.add_vectors(colors[rows]),
+                },
+                "indices": builder.add_triangles(triangles, len(rows)),
+                "material": kind,
+            }
+        )
+    return mesh
+
+
 def _primitive(
     builder: BufferBuilder,
     source: _Source,
@@ -319,7 +346,7 @@ def _specular(head: HeadAsset, gloss: Tensor) -> tuple[float, UInt8[Tensor, "S S
 def _materials(
     meshes: list[dict[str, Any]],
     specular: float | None,
-    shininess: float | None,
+    head: HeadAsset,
     images: Mapping[str, int],
 ) -> list[dict[str, Any]]:
     """Number the kinds of material that the meshes use and describe each once.
@@ -329,8 +356,8 @@ def _materials(
     transparent. ``images`` are the numbers of the textures by name.
     """
     roughness = dict(ROUGHNESS)
-    if shininess is not None:
-        roughness["skin"] = round(roughness_of(shininess), 4)
+    if head.shininess is not None:
+        roughness["skin"] = round(roughness_of(head.shininess), 4)
     kinds: list[str] = []
     for mesh in meshes:
         for primitive in mesh["primitives"]:
@@ -355,6 +382,12 @@ def _materials(
         if material["name"] == "hair":
             material["pbrMetallicRoughness"]["baseColorTexture"] = {"index": images["hair"]}
             material |= {"alphaMode": "MASK", "doubleSided": True}
+        if material["name"] in ("frame", "lens"):
+            del material["pbrMetallicRoughness"]["baseColorTexture"]
+        if material["name"] == "lens" and head.glasses is not None:
+            opacity = round(head.glasses.lens_opacity, 4)
+            material["pbrMetallicRoughness"]["baseColorFactor"] = [1.0, 1.0, 1.0, opacity]
+            material |= {"alphaMode": "BLEND", "doubleSided": True}
     skin = [material for material in materials if material["name"] == "skin"]
     for material in skin:
         if specular is not None:

@@ -1,15 +1,14 @@
 """GLB files read back by hand: what a player would do with the weights must give the photo's head."""
 
 import io
-import json
 import math
-import struct
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.unit.export.glb_file import Glb
 
 from facewright.core.errors import InputError
 from facewright.export import AssetHair, AssetLamp, asset_of_fit, glb_of, head_asset, normal_texture
@@ -18,77 +17,6 @@ from facewright.scene.camera import PerspectiveCamera
 from facewright.scene.lighting import PointLight, SphericalHarmonicsLight
 from facewright.scene.parameters import HeadParameters
 from facewright.scene.pose import Pose
-
-DTYPES = {5126: "<f4", 5123: "<u2", 5125: "<u4"}
-WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
-
-
-class Glb:
-    """A reader of its own, from the specification, that shares no line with the writer."""
-
-    def __init__(self, content):
-        magic, version, length = struct.unpack_from("<4sII", content)
-        assert (magic, version, length) == (b"glTF", 2, len(content))
-        size, kind = struct.unpack_from("<I4s", content, 12)
-        assert kind == b"JSON"
-        self.document = json.loads(content[20 : 20 + size])
-        self.binary = content[28 + size :]
-
-    def view(self, index):
-        view = self.document["bufferViews"][index]
-        return self.binary[view["byteOffset"] : view["byteOffset"] + view["byteLength"]]
-
-    def accessor(self, index):
-        described = self.document["accessors"][index]
-        width, count = WIDTHS[described["type"]], described["count"]
-        if "bufferView" in described:
-            values = np.frombuffer(
-                self.view(described["bufferView"]), DTYPES[described["componentType"]]
-            ).copy()
-        else:
-            values = np.zeros(width * count, "<f4")
-        values = values.reshape(count, width)
-        if "sparse" in described:
-            sparse = described["sparse"]
-            rows = np.frombuffer(
-                self.view(sparse["indices"]["bufferView"]), DTYPES[sparse["indices"]["componentType"]]
-            )
-            values[rows] = np.frombuffer(self.view(sparse["values"]["bufferView"]), "<f4").reshape(-1, width)
-        if "min" in described:
-            np.testing.assert_array_equal(values.min(0), np.float32(described["min"]))
-            np.testing.assert_array_equal(values.max(0), np.float32(described["max"]))
-        return values
-
-    def node(self, name):
-        return next(node for node in self.document["nodes"] if node["name"] == name)
-
-    def played(self, name, attribute="POSITION", weights=None):
-        """Corners (F, 3, 3) of a node's triangles with its morph weights applied, in world space."""
-        node = self.node(name)
-        mesh = self.document["meshes"][node["mesh"]]
-        weights = mesh.get("weights", []) if weights is None else weights
-        corners = []
-        for primitive in mesh["primitives"]:
-            values = self.accessor(primitive["attributes"][attribute])
-            for weight, target in zip(weights, primitive["targets"], strict=True):
-                values = values + weight * self.accessor(target[attribute])
-            corners.append(values[self.accessor(primitive["indices"]).reshape(-1, 3)])
-        place = np.array(node.get("translation", [0, 0, 0])) if attribute == "POSITION" else 0
-        return np.concatenate(corners) + place
-
-
-@pytest.fixture
-def asset(miniature, texture):
-    expression = torch.zeros(52)
-    expression[miniature.expression_names.index("eyeLookUpLeft")] = 0.6
-    expression[miniature.expression_names.index("jawOpen")] = 0.5
-    expression[miniature.expression_names.index("mouthSmileLeft")] = 0.8
-    return head_asset(miniature, torch.tensor([1.0, -1.0, 0.5]), expression, texture)
-
-
-@pytest.fixture
-def glb(asset):
-    return Glb(glb_of(asset, image_format="png"))
 
 
 def part_corners(asset, names, vertices):
