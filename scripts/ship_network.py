@@ -107,6 +107,9 @@ def head_of(name: str, checkpoint: Path, file: Path | None) -> dict[str, str]:
 
 
 TASKS = {
+    "glasses": lambda path: trained_network(
+        path, "glasses", SegmentationNetwork, SegmentationNetworkSettings
+    ),
     "recognition": recognition,
     "segmentation": lambda path: trained_network(
         path, "segmentation", SegmentationNetwork, SegmentationNetworkSettings
