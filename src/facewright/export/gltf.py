@@ -97,12 +97,9 @@ def glb_of(head: HeadAsset, *, image_format: ImageFormat = "jpeg") -> bytes:
         meshes.append(_mesh(builder, source, part, {part: primitives[part]}, center, chosen))
         place = (center * METRES_FROM_MM).tolist()
         nodes.append({"name": part, "mesh": len(meshes) - 1, "translation": place})
-    if head.hair is not None:
-        meshes.append(_hair_mesh(builder, source, head.hair))
-        nodes.append({"name": "hair", "mesh": len(meshes) - 1})
-    if head.glasses is not None:
-        meshes.append(_glasses_mesh(builder, head.glasses))
-        nodes.append({"name": "glasses", "mesh": len(meshes) - 1})
+    for worn in _worn_meshes(builder, source, head):
+        meshes.append(worn)
+        nodes.append({"name": worn["name"], "mesh": len(meshes) - 1})
     lights = []
     if head.lamp is not None:
         place, light = _lamp(head.lamp)
@@ -242,6 +239,12 @@ def _mesh(
         mesh["weights"] = source.weights[targets].tolist()
         mesh["extras"] = {"targetNames": [source.names[index] for index in targets]}
     return mesh
+
+
+def _worn_meshes(builder: BufferBuilder, source: _Source, head: HeadAsset) -> list[dict[str, Any]]:
+    """Hair and glasses, as far as there are some."""
+    hair = [] if head.hair is None else [_hair_mesh(builder, source, head.hair)]
+    return hair if head.glasses is None else [*hair, _glasses_mesh(builder, head.glasses)]
 
 
 def _hair_mesh(builder: BufferBuilder, source: _Source, hair: AssetHair) -> dict[str, Any]:
