@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from facewright.networks.segmentation import SegmentationNetwork, SegmentationNetworkSettings
+from facewright.training.checkpoint import trained_network
 from facewright.training.loop import train
 from facewright.training.settings import TrainingSettings
 from training_data.glasses_task import GlassesSettings, GlassesTask
@@ -22,12 +24,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--crops", type=Path, default=Path("build/glasses_crops"))
     parser.add_argument("--out", type=Path, default=Path("build/glasses"))
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=0, help="processes that make batches ahead")
+    parser.add_argument(
+        "--earlier", type=Path, help="best.safetensors of a run that tells which faces are bare"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
-    task = GlassesTask(options.crops, GlassesSettings(batch=BATCH, coarse_steps=int(COARSE * options.steps)))
+    earlier = None
+    if options.earlier:
+        kinds = SegmentationNetwork, SegmentationNetworkSettings
+        earlier, _ = trained_network(options.earlier, "glasses", *kinds)
+    how = GlassesSettings(batch=BATCH, coarse_steps=int(COARSE * options.steps))
+    task = GlassesTask(options.crops, how, earlier)
+    print(f"{len(task.usable)} bands", flush=True)
     settings = TrainingSettings(
         steps=options.steps,
         batch=BATCH,

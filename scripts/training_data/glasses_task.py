@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -21,6 +21,7 @@ from facewright.networks.segmentation import SegmentationNetwork, SegmentationNe
 FORMAT_FILE, IMAGES, LABELS = "glasses-crops-1", "images.npy", "labels.npy"
 WEIGHTS = (1.0, 3.0, 3.0, 1.0, 1.0)  # of the classes' pixels: rims and bars are thin
 MAX_MARKER = 1 << 16
+LENSES = 0.02  # share of a band's pixels from which on lenses are seen
 CHUNK = 25  # bands that are judged together
 
 
@@ -54,13 +55,20 @@ class GlassesBatch:
 
 
 class GlassesTask:
-    """Learns from the crops of ``scripts/cut_glasses_crops.py``."""
+    """Learns from the crops of ``scripts/cut_glasses_crops.py``.
+
+    Args:
+        crops: folder of them.
+        settings: how it learns.
+        earlier: a network of an earlier run; bare faces on which it sees lenses are left out, since the
+            photos were not sorted.
+    """
 
     name = "glasses"
     version = 1
     metric = "error"
 
-    def __init__(self, crops: Path, settings: GlassesSettings) -> None:
+    def __init__(self, crops: Path, settings: GlassesSettings, earlier: nn.Module | None = None) -> None:
         self.folder, self.options = crops, settings
         self.told = {
             part: (read_marker(crops / part / FORMAT_FILE, MAX_MARKER) or {}).get("digest")
@@ -69,6 +77,9 @@ class GlassesTask:
         if None in self.told.values():
             raise SystemExit(f"expected crops of scripts/cut_glasses_crops.py in {crops}.")
         self._open: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self.usable = np.arange(len(self._arrays("seen")[0]))
+        if earlier is not None:
+            self.usable = np.setdiff1d(self.usable, self._doubted(earlier))
 
     def __getstate__(self) -> dict[str, object]:
         """Processes map the files themselves."""
@@ -85,8 +96,18 @@ class GlassesTask:
 
     def settings(self) -> Mapping[str, object]:
         """What the numbers depend on."""
-        counts = {part: len(self._arrays(part)[0]) for part in self.told}
+        counts = {"seen": len(self.usable), "kept_out": len(self._arrays("kept_out")[0])}
         return {**asdict(self.options), "crops": self.told, "counts": counts}
+
+    def _doubted(self, network: nn.Module) -> np.ndarray:
+        """Bands of bare faces on which a network sees lenses."""
+        images, labels = self._arrays("seen")
+        bare = np.flatnonzero([not label.any() for label in labels])
+        found = []
+        for rows in np.array_split(bare, max(1, len(bare) // CHUNK)):
+            batch = _viewed(images[rows], labels[rows], self.options.network.input_size, _still(len(rows)))
+            found += _lenses(network, batch).tolist()
+        return bare[np.array(found, dtype=bool)]
 
     def build(self, seed: int) -> nn.Module:
         """A fresh network."""
@@ -99,7 +120,7 @@ class GlassesTask:
         """Bands of a step, changed at random."""
         rng = np.random.default_rng([seed, step, part])
         images, labels = self._arrays("seen")
-        chosen = np.sort(rng.choice(len(images), self.options.batch // parts, replace=False))
+        chosen = np.sort(rng.choice(self.usable, self.options.batch // parts, replace=False))
         width = self.options.network.input_size // (2 if step < self.options.coarse_steps else 1)
         batch = _viewed(images[chosen], labels[chosen], width, _moves(len(chosen), self.options.augment, rng))
         return GlassesBatch(photographed(batch.images, self.options.augment, rng), batch.shares)
@@ -122,7 +143,7 @@ class GlassesTask:
             inter += torch.minimum(found, batch.shares).sum((0, 2, 3)).cpu()
             union += torch.maximum(found, batch.shares).sum((0, 2, 3)).cpu()
             none = batch.shares[:, 1:].sum((1, 2, 3)) < 1
-            bare += float(found[none, 3:].sum((1, 2, 3)).gt(found[0, 0].numel() * LENSES).sum())
+            bare += float(_lenses(network, batch)[none].sum())
             faces += int(none.sum())
         shares = inter / union.clamp_min(1)
         told = {f"iou_{name}": float(share) for name, share in zip(CLASSES, shares, strict=True)}
@@ -139,7 +160,11 @@ class GlassesTask:
         return {"bands": torch.cat([torch.cat(list(batch.images), 1), torch.cat(list(told), 1)], 2)}
 
 
-LENSES = 0.02  # share of a band's pixels from which on lenses are seen
+def _lenses(network: nn.Module, batch: GlassesBatch) -> Bool[Tensor, " B"]:
+    """Whether a network sees lenses."""
+    with torch.no_grad():
+        found = network(batch.images)[0].softmax(1)
+    return found[:, [CLASSES.index("lens"), CLASSES.index("dark")]].sum(1).mean((1, 2)) > LENSES
 
 
 def _moves(count: int, settings: AugmentSettings, rng: np.random.Generator) -> Float[Tensor, "B 2 3"]:
