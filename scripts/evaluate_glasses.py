@@ -15,7 +15,7 @@ import torch
 
 from facewright.data.datasets.labelled_folders import read_labelled_folder
 from facewright.detection.glasses_look import GlassesLooker, glasses_frame
-from facewright.fitting.glasses import LEAST_SIDE, GlassesFit, fit_glasses
+from facewright.fitting.glasses import GlassesFit, fit_glasses
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import landmark_basis
 from facewright.image.io import read_photo
@@ -77,7 +77,7 @@ def scores(faces: Iterator[Face], looker: GlassesLooker) -> list[tuple[str, bool
 def report(title: str, told: list[tuple[str, bool, GlassesFit | None]], show: bool) -> None:
     """Print what was found."""
     counts = [sum(worn == kind for _, worn, _ in told) for kind in (True, False)]
-    print(f"{title}: {counts[0]} with spectacles, {counts[1]} without; sides from {LEAST_SIDE} on")
+    print(f"{title}: {counts[0]} with spectacles, {counts[1]} without")
     for bound in BOUNDS:
         found = [worn for _, worn, fit in told if _passes(fit, bound)]
         hit, false = sum(found), len(found) - sum(found)
@@ -93,7 +93,7 @@ def report(title: str, told: list[tuple[str, bool, GlassesFit | None]], show: bo
 
 
 def _passes(fit: GlassesFit | None, bound: float) -> bool:
-    return fit is not None and fit.overlap >= bound and min(fit.sides) >= LEAST_SIDE
+    return fit is not None and fit.overlap >= bound and fit.seen
 
 
 def main() -> None:

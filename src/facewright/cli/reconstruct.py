@@ -53,6 +53,8 @@ class Reconstruct:
     """Give the head no hair: it is painted on the scalp alone."""
     relief: Annotated[bool, SWITCH] = True
     """Guess no folds, wrinkles and pores: the skin is as smooth as the mesh."""
+    glasses: Annotated[bool, SWITCH] = True
+    """Give the head no spectacles: their frames are painted on its skin."""
     all_faces: bool = False
     """Reconstruct every face of a photo, not only the main one; the others go to DIR/<name>_face2/ ..."""
     force: bool = False
@@ -83,6 +85,7 @@ class Reconstruct:
             uncover=self.uncover,
             hair=self.hair,
             relief=self.relief,
+            glasses=self.glasses,
             texture_size=self.texture_size,
             model=str(self.model) if self.model else None,
             method=self.method,

@@ -47,7 +47,9 @@ HIGHEST = GlassesShape(34.0, 30.0, 7.0, 6.0, 0.35, 0.3, 0.25, 44.0, 6.0, 8.0, 20
 # Least of what a pair must have to be believed; scripts/evaluate_glasses.py measures them.
 LEAST_MASS = 0.25  # share of the prior's lenses that looks like spectacles at all
 LEAST_OVERLAP = 0.62
-LEAST_SIDE = 0.45  # share of each lens that is seen
+LEAST_SIDE = 0.45  # share of each lens that is seen...
+LEAST_FAR = 0.2  # ... and of the further one of a turned head
+TURNED = 0.5  # sine of the angle from which on a head is turned
 
 
 @dataclass(frozen=True)
@@ -58,16 +60,24 @@ class GlassesFit:
         shape: of the pair.
         overlap: intersection over union of the fitted pair and what the network saw.
         sides: share of the right and of the left lens that the network saw; 1 for one that is hidden.
+        far: which of them is the further one of a turned head, or None.
     """
 
     shape: GlassesShape
     overlap: float
     sides: tuple[float, float]
+    far: int | None = None
+
+    @property
+    def seen(self) -> bool:
+        """Whether the photo shows enough of both lenses."""
+        least = [LEAST_FAR if row == self.far else LEAST_SIDE for row in (0, 1)]
+        return all(share >= bound for share, bound in zip(self.sides, least, strict=True))
 
     @property
     def sure(self) -> bool:
         """Whether the photo surely shows them."""
-        return self.overlap >= LEAST_OVERLAP and min(self.sides) >= LEAST_SIDE
+        return self.overlap >= LEAST_OVERLAP and self.seen
 
 
 @dataclass(frozen=True)
@@ -102,7 +112,9 @@ def fit_glasses(look: GlassesLook, seat: GlassesSeat, pose: Pose, camera: Camera
         seen = _seen(look, seat, pose, camera, before)
         start = replace(shape, before=before, right=0.0).numbers
         shape = GlassesShape.of(_descend(start, replace(usual, before=before).numbers, seen, free))
-    return _judged(shape, seen)
+    away = camera_from(pose)[0] - seat.middle[0]
+    sine = away / float(np.linalg.norm(camera_from(pose) - seat.middle))
+    return _judged(shape, seen, None if abs(sine) < TURNED else int(sine < 0))
 
 
 def _seen(look: GlassesLook, seat: GlassesSeat, pose: Pose, camera: Camera, before: float) -> _Seen:
@@ -127,11 +139,7 @@ def project(places: Float[ndarray, "N 3"], pose: Pose, camera: Camera) -> Float[
 
 def facing(places: Float[ndarray, "N 3"], seat: GlassesSeat, pose: Pose) -> Float[ndarray, " N"]:
     """How well places of the front are seen: 0 edge on or behind the nose's bridge, 1 from before."""
-    rotation, translation = (
-        each[0].detach().double().cpu().numpy() for each in (pose.rotation, pose.translation)
-    )
-    eye = -rotation.T @ translation  # the camera, head frame
-    way = eye - places
+    way = camera_from(pose) - places
     way /= np.linalg.norm(way, axis=1, keepdims=True).clip(1e-9)
     normal = np.stack([(places[:, 0] - seat.middle[0]) / 170.0, np.full(len(places), -0.14)], 1)
     normal = np.concatenate([normal, np.ones((len(places), 1))], 1)
@@ -141,6 +149,14 @@ def facing(places: Float[ndarray, "N 3"], seat: GlassesSeat, pose: Pose) -> Floa
     beyond = (places[:, 0] - seat.middle[0]) * np.sign(-way[:, 0]) > 0
     hidden = beyond & (np.abs(way[:, 0]) > 0.6)
     return np.clip(cosine / LEAST_FACING - 1, 0, 1) * np.where(hidden, 0.3, 1.0)
+
+
+def camera_from(pose: Pose) -> Float[ndarray, "3"]:
+    """Where the camera is, mm, head frame."""
+    rotation, translation = (
+        each[0].detach().double().cpu().numpy() for each in (pose.rotation, pose.translation)
+    )
+    return -rotation.T @ translation
 
 
 def _mean(values: Float[ndarray, " N"], weights: Float[ndarray, " N"]) -> float:
@@ -226,7 +242,7 @@ def _before(shape: GlassesShape, usual: GlassesShape, pose: Pose) -> float:
     return float(np.clip(usual.before + moved, LOWEST.before, HIGHEST.before))
 
 
-def _judged(shape: GlassesShape, seen: _Seen) -> GlassesFit:
+def _judged(shape: GlassesShape, seen: _Seen, far: int | None) -> GlassesFit:
     inside = shape.inside(*shape.of_lens(seen.across, seen.up))
     covered = 1 / (1 + np.exp(-np.clip(inside / SOFT, -30, 30)))
     both = (np.minimum(covered, seen.share) * seen.weight).sum()
@@ -236,4 +252,4 @@ def _judged(shape: GlassesShape, seen: _Seen) -> GlassesFit:
         weight = seen.weight * (covered > 0.5) * (side * (seen.across - shape.right) > 0)
         hidden = weight.sum() < 0.2 * (covered > 0.5).sum() / 2
         sides.append(1.0 if hidden else _mean(seen.share, weight))
-    return GlassesFit(shape, float(both / max(either, 1e-9)), (sides[0], sides[1]))
+    return GlassesFit(shape, float(both / max(either, 1e-9)), (sides[0], sides[1]), far)

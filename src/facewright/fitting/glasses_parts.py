@@ -24,9 +24,12 @@ ROUND = 1.5  # rings over which thickness is smoothed
 ALL, SOME = 0.7, 0.5  # shares of the rings that have a full rim, and of the upper ones that have half of one
 BARS = (0.55, 1.5)  # mm, half thickness of bridge and temples
 DEEP = (0.7, 1.4)  # mm, half thickness from before to behind
-LEAST_SHARE = 0.5  # of frame in a pixel, from which its own colour can be told
+LEAST_SHARE = 0.7  # of frame in a pixel: its colour is not told further from that of the skin beside it
 COLORS_ROUND = 13  # rings whose median colour is taken
 HIDDEN = 0.5  # share of dark lenses, from which on they hide the eyes
+DARK = 0.3  # of the light of skin beside them that comes through: darker lenses hide the eyes as well
+THROUGH, BESIDE = (0.6, 0.7, 0.8), (1.25, 1.35, 1.45)  # shares of the outline where skin is compared
+LEAST_PLACES = 8
 LENS_INNER = 0.75  # share of the outline in which a lens' colour is read
 BRIDGE_REACH = 0.5  # of the height of a lens, about its middle, where the bridge is looked for
 
@@ -43,14 +46,12 @@ class GlassesFinish:
         rims: colour of each ring of the rims.
         bars: of bridge and temples.
         lens: of the lenses.
-        dark: whether they hide the eyes.
     """
 
     parts: GlassesParts
     rims: Float[ndarray, "R 3"]
     bars: Float[ndarray, "3"]
     lens: Float[ndarray, "3"]
-    dark: bool
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,7 @@ def glasses_finish(look: GlassesLook, shape: GlassesShape, seat: GlassesSeat, se
     usual = float(np.median(thick[there])) if there.any() else BARS[0]
     parts = GlassesParts(thick, there, float(np.clip(usual, *BARS)), float(np.clip(usual, *DEEP)))
     rims, bars = _frame_colors(look, band, shape, seat, seen)
-    lens, dark = _lens_color(look, shape, seat, seen)
-    return GlassesFinish(parts, rims, bars, lens, dark)
+    return GlassesFinish(parts, rims, bars, _lens_color(look, shape, seat, seen))
 
 
 def _style(seen: Bool[ndarray, " R"]) -> Bool[ndarray, " R"]:
@@ -150,20 +150,46 @@ def _bar_color(
     return np.median(colors[sure], 0) if sure.sum() >= 8 else None
 
 
-def _lens_color(
-    look: GlassesLook, shape: GlassesShape, seat: GlassesSeat, seen: Seen
-) -> tuple[Float[ndarray, "3"], bool]:
+def hides_eyes(look: GlassesLook, shape: GlassesShape, seat: GlassesSeat, seen: Seen) -> bool:
+    """Whether the lenses are dark: the network says so, or hardly any skin is seen through them."""
+    places, weight = _lens_places(shape, seat, seen)
+    shares = [(look.at(each) * weight[row, :, None]).sum(0) for row, each in enumerate(places)]
+    told = np.sum(shares, 0)
+    dark = told[DARK_CLASS] > HIDDEN * (told[DARK_CLASS] + told[LENS_CLASS])
+    return bool(dark and told[DARK_CLASS] > 0) or lens_light(look, shape, seat, seen) < DARK
+
+
+def lens_light(look: GlassesLook, shape: GlassesShape, seat: GlassesSeat, seen: Seen) -> float:
+    """How light the skin seen through the lower part of the lenses is, over that of the skin below them."""
+    below = shape.outline(np.radians(np.arange(-150.0, -25.0, 5.0)))
+    told: list[list[float]] = [[], []]
+    for side in SIDES:
+        for row, shares in enumerate((THROUGH, BESIDE)):
+            flat = np.concatenate([below * share for share in shares])
+            places = seat.bent(shape.on_front(side, flat), shape.before)
+            pixels = project(places, *seen)
+            light = _linear(look.color(pixels)).mean(1)
+            sure = facing(places, seat, seen[0]) > 0.5
+            sure &= look.at(pixels)[:, [RIM_CLASS, BAR_CLASS]].sum(1) < LEAST_SHARE / 2
+            told[row] += light[sure].tolist()
+    if min(len(each) for each in told) < LEAST_PLACES:
+        return 1.0
+    return float(np.median(told[0]) / max(np.median(told[1]), 1e-4))
+
+
+def _lens_color(look: GlassesLook, shape: GlassesShape, seat: GlassesSeat, seen: Seen) -> Float[ndarray, "3"]:
+    places, weight = _lens_places(shape, seat, seen)
+    colors = np.concatenate([_linear(look.color(each)) for each in places])
+    seen_well = weight.ravel() > 0.5
+    return np.median(colors[seen_well], 0) if seen_well.any() else np.zeros(3)
+
+
+def _lens_places(
+    shape: GlassesShape, seat: GlassesSeat, seen: Seen
+) -> tuple[Float[ndarray, "2 N 2"], Float[ndarray, "2 N"]]:
+    """Pixels of the photo that show the right and the left lens, and how well they show them."""
     edge = shape.outline(ANGLES)
     flat = np.concatenate([edge * share for share in np.arange(0.15, LENS_INNER, 0.15)])
-    shares, colors, weight = [], [], []
-    for side in SIDES:
-        places = seat.bent(shape.on_front(side, flat), shape.before)
-        pixels = project(places, *seen)
-        shares.append(look.at(pixels))
-        colors.append(_linear(look.color(pixels)))
-        weight.append(facing(places, seat, seen[0]))
-    told, colors, weight = np.concatenate(shares), np.concatenate(colors), np.concatenate(weight)
-    dark, clear = ((told[:, number] * weight).sum() for number in (DARK_CLASS, LENS_CLASS))
-    seen_well = weight > 0.5
-    color = np.median(colors[seen_well], 0) if seen_well.any() else np.zeros(3)
-    return color, bool(dark > HIDDEN * (dark + clear) and dark > 0)
+    both = [seat.bent(shape.on_front(side, flat), shape.before) for side in SIDES]
+    pixels = np.stack([project(places, *seen) for places in both])
+    return pixels, np.stack([facing(places, seat, seen[0]) for places in both])

@@ -1,7 +1,7 @@
 """overview.png: what a person looks at first."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from facewright.image.color import linear_from_srgb, srgb_from_linear
 from facewright.image.io import Photograph
 from facewright.image.warp import crop_box
 from facewright.models.face_model import FaceModel
+from facewright.pipeline.glasses import HeadGlasses
 from facewright.pipeline.hair import HeadHair
 from facewright.pipeline.views import (
     Finish,
@@ -50,6 +51,7 @@ class OverviewContent:
         albedo: map, linear RGB, row 0 is v = 1.
         hair: over the head, or None.
         relief: of its skin, or None.
+        glasses: on the head, or None.
         box: (x0, y0, x1, y1) of the face in pixels of ``photo.pixels``.
         detected_px: the landmarks that were seen, pixels of ``photo.pixels``.
         residual: of the fit, as a fraction of the distance of the outer eye corners.
@@ -63,6 +65,7 @@ class OverviewContent:
     albedo: Float[Tensor, "H W 3"]
     hair: HeadHair | None
     relief: SkinRelief | None
+    glasses: HeadGlasses | None
     box: tuple[float, float, float, float]
     detected_px: Float[Tensor, "478 2"]
     residual: float
@@ -88,6 +91,7 @@ def draw_overview(head: OverviewContent) -> Image.Image:
     background = (grey[0], grey[1], grey[2])
     vertices, topology = head.vertices, head.model.topology
     finish = head_finish(head.model, vertices, hair=head.hair, relief=head.relief)
+    finish = replace(finish, glasses=head.glasses)
     clay, textured = turned_views(vertices, topology, head.albedo, yaws, PANEL, background, finish=finish)
     names = [name for name, _ in VIEWS]
     albedo = _picture(for_drawing(head.albedo, PANEL)[0]).resize((PANEL, PANEL), Image.Resampling.LANCZOS)

@@ -23,6 +23,7 @@ from facewright.fitting.photometric import PhotometricFitSettings, refine_photom
 from facewright.fitting.photometric_shape import ShapeSettings
 from facewright.fitting.point_light import PointLightPrior
 from facewright.fitting.records import FaceFit
+from facewright.image.cover import Cover
 from facewright.image.io import Photograph, photograph_of
 from facewright.methods.base import Method
 from facewright.models.base import load_base_model
@@ -31,10 +32,12 @@ from facewright.models.lip_seam import LipSeam, lip_seam
 from facewright.models.storage import load_face_model
 from facewright.pipeline.doubts import doubts
 from facewright.pipeline.finder import Finder, ShippedFinder, find_faces
+from facewright.pipeline.glasses import GlassesFinder, HeadGlasses, SeenGlasses, worn_by_person
 from facewright.pipeline.hair import HairFinder, HeadHair, photo_of_hair
 from facewright.pipeline.methods import load_method
 from facewright.pipeline.result import Reconstruction
 from facewright.pipeline.settings import ReconstructionSettings
+from facewright.scene.parameters import HeadParameters
 from facewright.uv.head_chart import HeadChart
 from facewright.uv.head_texture import TextureSettings, head_texture
 from facewright.uv.relief import SkinRelief, skin_relief
@@ -64,6 +67,7 @@ class _Looks:
     albedo: Float[Tensor, "S S 3"]
     relief: SkinRelief | None
     hair: HeadHair | None
+    glasses: HeadGlasses | None
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ class Reconstructor:
         method: that finds heads in place of the fit, or None.
         segmenter: finds what lies before a face, or None.
         hair: finds the hair of heads, or None.
+        glasses: finds spectacles on heads, or None.
         seam: where the model's lips meet, if closed mouths are to be closed.
     """
 
@@ -102,6 +107,7 @@ class Reconstructor:
     method: Method | None = None
     segmenter: FaceSegmenter | None = None
     hair: HairFinder | None = None
+    glasses: GlassesFinder | None = None
     seam: LipSeam | None = None
 
     @classmethod
@@ -139,9 +145,10 @@ class Reconstructor:
         chart = HeadChart.of(model, settings.texture_size)
         segmenter = FaceSegmenter.load(target) if settings.uncover or settings.hair else None
         hair = HairFinder.of(model, segmenter) if segmenter is not None and settings.hair else None
+        glasses = GlassesFinder.of(model) if settings.uncover and settings.glasses else None
         finder = finder or ShippedFinder.load(target)
         seam = lip_seam(model.to("cpu"))
-        return cls(model, finder, basis, chart, settings, target, method, segmenter, hair, seam)
+        return cls(model, finder, basis, chart, settings, target, method, segmenter, hair, glasses, seam)
 
     def reconstruct(self, photo: Photograph, *, all_faces: bool = False) -> list[Reconstruction]:
         """Heads of one photo, the main face first.
@@ -247,9 +254,6 @@ class Reconstructor:
             with clock.stage("segmentation"):
                 look = self.segmenter  # one photo after the other: few lie in memory at once
                 looks = [look([pixels[row]], [each]) for row, each in enumerate(points)]
-        covers = besides = None
-        if looks and self.settings.uncover:
-            covers, besides = ([look.covers()[0] for look in looks], [look.besides()[0] for look in looks])
         groups = torch.zeros(len(faces), dtype=torch.int64, device=self.device)
         focal, texture = self._focal(faces), TextureSettings(size=self.settings.texture_size)
         if self.method is not None:
@@ -258,6 +262,13 @@ class Reconstructor:
         else:
             with clock.stage("landmark fit"):
                 fit = fit_landmarks(self.model, points, sizes, focal=focal, groups=groups, basis=self.basis)
+        with clock.stage("glasses"):
+            worn = self._spectacles(pixels, fit)
+        covers = besides = None
+        if looks and self.settings.uncover:
+            looks = [_bare(*pair) for pair in zip(looks, worn, strict=True)]
+            covers = [_cover(*pair) for pair in zip(looks, worn, strict=True)]
+            besides = [look.besides()[0] for look in looks]
         if self.method is None and self.settings.photometric:
             with clock.stage("photometric fit"):
                 light = PointLightPrior() if self.settings.point_light else None
@@ -291,7 +302,24 @@ class Reconstructor:
             with clock.stage("hair"):
                 row = photo_of_hair(parameters, pixels, points)
                 hair = self.hair.find(pixels[row], parameters[row], looks[row])
-        return singles, _Looks(albedo, relief, hair)
+        with clock.stage("glasses"):
+            glasses = self._worn(worn, parameters)
+        return singles, _Looks(albedo, relief, hair, glasses)
+
+    def _spectacles(self, pixels: Sequence[Tensor], fit: FaceFit) -> list[SeenGlasses | None]:
+        """Spectacles in each photo."""
+        if self.glasses is None:
+            return [None] * len(fit.sizes)
+        return [self.glasses.see(pixels[row], fit.select(row).parameters) for row in range(len(fit.sizes))]
+
+    def _worn(
+        self, seen: Sequence[SeenGlasses | None], parameters: Sequence[HeadParameters]
+    ) -> HeadGlasses | None:
+        """The spectacles of a person, if most photos show some."""
+        surest = worn_by_person(seen)
+        if self.glasses is None or surest is None:
+            return None
+        return self.glasses.wear(surest[1], parameters[surest[0]])
 
     def _focal(self, faces: list[_Seen]) -> Float[Tensor, " B"]:
         """Focal lengths in pixels, NaN where a photo does not tell."""
@@ -313,6 +341,7 @@ class Reconstructor:
             albedo=fitted.looks.albedo,
             hair=fitted.looks.hair,
             relief=fitted.looks.relief,
+            glasses=fitted.looks.glasses,
             residual=float(fit.residual[0]),
             seconds=fitted.seconds,
             settings=self.settings,
@@ -323,6 +352,16 @@ class Reconstructor:
                 *doubts(fit.parameters.pose, float(fit.residual[0]), clipped),
             ),
         )
+
+
+def _bare(look: FaceSegmentation, worn: SeenGlasses | None) -> FaceSegmentation:
+    """A face without its spectacles."""
+    return look if worn is None else worn.taken_off(look)
+
+
+def _cover(look: FaceSegmentation, worn: SeenGlasses | None) -> Cover:
+    """What lies before a face: what its segmentation says, and its spectacles."""
+    return look.covers()[0] if worn is None else worn.cover(look.covers()[0])
 
 
 def _others(count: int) -> tuple[str, ...]:

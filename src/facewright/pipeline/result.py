@@ -23,6 +23,7 @@ from facewright.export import (
 from facewright.image.io import Photograph
 from facewright.models.face_model import FaceModel
 from facewright.pipeline.folders import HEAD
+from facewright.pipeline.glasses import HeadGlasses
 from facewright.pipeline.hair import HeadHair
 from facewright.pipeline.overview import OverviewContent, draw_overview
 from facewright.pipeline.settings import ReconstructionSettings
@@ -55,6 +56,7 @@ class Reconstruction:
         warnings: reasons to look twice at this head, one line each.
         hair: over the head, or None.
         relief: of its skin, guessed from the albedo, or None.
+        glasses: on the head, or None.
         number: of the face among those of its photo that became heads, the main one 1.
     """
 
@@ -72,6 +74,7 @@ class Reconstruction:
     warnings: tuple[str, ...] = ()
     hair: HeadHair | None = None
     relief: SkinRelief | None = None
+    glasses: HeadGlasses | None = None
     number: int = 1
 
     @property
@@ -94,7 +97,8 @@ class Reconstruction:
         asset = asset_of_fit(self.model, self.parameters, self.albedo)
         if self.relief is not None:
             asset = replace(asset, normals=normal_texture(self.relief.slopes))
-        return asset if self.hair is None else replace(asset, hair=self.hair.asset())
+        hair = None if self.hair is None else self.hair.asset()
+        return replace(asset, hair=hair, glasses=None if self.glasses is None else self.glasses.asset())
 
     def specular_map(self) -> Float[Tensor, "S S"]:
         """Specular intensity as a map, row 0 is v = 1; where no photo told, the model's mean."""
@@ -114,6 +118,7 @@ class Reconstruction:
                 albedo=self.albedo,
                 hair=self.hair,
                 relief=self.relief,
+                glasses=self.glasses,
                 box=self.box,
                 detected_px=self.detected_px,
                 residual=self.residual,
@@ -163,6 +168,7 @@ class Reconstruction:
                 "computed_on": computed_with(self.model.device),
                 "photo_sha256": self.photo.sha256,
                 "landmark_residual": self.residual,
+                "glasses": None if self.glasses is None else self.glasses.told(),
                 "warnings": list(self.warnings),
                 "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             },

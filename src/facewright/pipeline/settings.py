@@ -17,6 +17,7 @@ class ReconstructionSettings:
         hair: give the head its hair as a shell; it is otherwise painted on the scalp alone.
         relief: guess folds, wrinkles and pores from how dark skin is; they are a map of normals, the mesh is
             left as it is.
+        glasses: give the head its spectacles as an object; they are otherwise painted on the skin.
         texture_size: side of the square albedo map in pixels.
         model: a face model file in the base head's topology; the shipped head if None.
         method: how heads are found: a name of ``pipeline.methods.METHODS``.
@@ -29,6 +30,7 @@ class ReconstructionSettings:
     uncover: bool = True
     hair: bool = True
     relief: bool = True
+    glasses: bool = True
     texture_size: int = 1024
     model: str | None = None
     method: str = "fit"

@@ -17,6 +17,7 @@ from facewright.geometry.normals import vertex_normals
 from facewright.geometry.tangents import vertex_tangents
 from facewright.image.color import luminance
 from facewright.models.face_model import FaceModel
+from facewright.pipeline.glasses import HeadGlasses
 from facewright.pipeline.hair import HeadHair
 from facewright.render.ambient import light_reaching
 from facewright.render.antialias import antialias
@@ -36,6 +37,8 @@ VIEW_HEIGHT = 290.0  # mm of the head that fill a picture from top to bottom, or
 VIEW_MARGIN = 1.05  # ... for heads whose hair is larger
 CLAY = (0.50, 0.47, 0.44)  # linear RGB
 HAIR_CLAY = (0.30, 0.265, 0.24)
+GLASSES_CLAY = (0.13, 0.125, 0.12)
+LEAST_OPACITY = 0.5  # of lenses that are drawn
 CLAY_SPECULAR = 0.12
 # For textures: soft, and from the left above as the lamp of clay, so that a profile has depth.
 TEXTURE_LIGHT = StudioLight(0.92, above=0.36, front=0.28, right=-0.22)
@@ -89,6 +92,7 @@ class Finish:
         hair: over the head, or None.
         relief: of the skin, shown in clay alone: the texture keeps the shade of its folds; None: smooth.
         lively: share of the texture's lightness that clay has at each vertex (eyes, teeth); None: nowhere.
+        glasses: on the head, or None.
     """
 
     clay: Float[Tensor, "V 3"] | None = None
@@ -97,6 +101,7 @@ class Finish:
     hair: DrawnHair | None = None
     relief: SkinRelief | None = None
     lively: Float[Tensor, " V"] | None = None
+    glasses: HeadGlasses | None = None
 
 
 def head_finish(
@@ -168,6 +173,8 @@ def turned_views(
         textured = texture(uv, maps, fragments=fragments) * shaded[..., 3:6]
         clay = _finished(shaded, uv, textured, fragments, finish)
         drawing = _antialiased([clay, textured], fragments, pixels, topology)
+        if finish.glasses is not None:
+            drawing, fragments = _with_glasses(drawing, fragments, finish.glasses, (pose, middle, camera))
         drawing = _shrunk(drawing)
         if finish.hair is not None:
             drawing = _under_hair(drawing, fragments, finish.hair, (pose, middle, camera))
@@ -175,6 +182,34 @@ def turned_views(
         clays.append((drawing[..., :3] + behind).clamp(0, 1))
         textures.append((drawing[..., 3:6] + behind).clamp(0, 1))
     return torch.cat(clays), torch.cat(textures)
+
+
+def _with_glasses(
+    drawing: Float[Tensor, "1 H W 7"],
+    fragments: Fragments,
+    glasses: HeadGlasses,
+    seen: tuple[Pose, Float[Tensor, "3"], PerspectiveCamera],
+) -> tuple[Float[Tensor, "1 H W 7"], Fragments]:
+    """Lay spectacles over a drawing of clay, texture and coverage; and the fragments with their depth."""
+    pose, middle, camera = seen
+    points = pose.camera_from_head((glasses.vertices - middle)[None])
+    pixels = camera.project(points)
+    clay = points.new_tensor(GLASSES_CLAY).expand(points.shape[1], 3)
+    kinds = [(glasses.faces[: glasses.frame], 1.0)]
+    if glasses.lens_opacity >= LEAST_OPACITY:
+        kinds.insert(0, (glasses.faces[glasses.frame :], glasses.lens_opacity))
+    for faces, opacity in kinds:
+        normals = vertex_normals(points, faces)
+        colors = glasses.colors[None] * TEXTURE_LIGHT.ambient(1, points.device).shading(normals)
+        over = rasterize(pixels, faces, camera.size, perspective=True)
+        front = over.covered & ((fragments.depth <= 0) | (over.depth < fragments.depth))
+        studio = torch.cat([_clay(points, normals, Finish(clay)), colors], dim=-1)
+        layer = interpolate(over, faces, studio)
+        cover = opacity * front[..., None].to(layer.dtype)
+        layer = torch.cat([layer, torch.ones_like(cover)], dim=-1) * cover
+        drawing = drawing * (1 - layer[..., 6:]) + layer
+        fragments = replace(fragments, depth=torch.where(front, over.depth, fragments.depth))
+    return drawing, fragments
 
 
 def _under_hair(

@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from facewright.detection.glasses_look import CLASSES, RATIO, GlassesLook, band_from_photo, glasses_frame
+from facewright.detection.segmentation import CLASSES as SEGMENTS
+from facewright.detection.segmentation import FaceSegmentation
 from facewright.fitting.glasses import fit_glasses, project
-from facewright.fitting.glasses_cover import glasses_cover
-from facewright.fitting.glasses_parts import glasses_finish
+from facewright.fitting.glasses_cover import glasses_cover, without_glasses
+from facewright.fitting.glasses_parts import glasses_finish, hides_eyes, lens_light
 from facewright.models.base import load_base_model
 from facewright.models.glasses import SIDES, GlassesPlaces, GlassesShape
 from facewright.models.glasses_mesh import ANGLES
@@ -61,6 +63,14 @@ def look_at(seat, pose, shape, *, rim=2.0, kind="lens", sides=SIDES, lowest=-99.
     return GlassesLook(shares, colors, frame)
 
 
+def all_things(frame):
+    """A segmentation that takes most of a face for something before it."""
+    probabilities = torch.zeros(1, len(SEGMENTS), 128, 128)
+    probabilities[:, SEGMENTS.index("occluder")] = 0.8
+    probabilities[:, SEGMENTS.index("face")] = 0.2
+    return FaceSegmentation(probabilities, frame)
+
+
 @pytest.mark.parametrize("degrees", [0, 20, -35])
 def test_the_shape_is_found_again(seat, degrees):
     pose = turned(degrees)
@@ -102,15 +112,19 @@ def test_frames_and_dark_lenses_cover_the_skin_and_clear_lenses_uncover_it(seat)
         for each in (edge, middle, cheek)
     ]
 
-    def everywhere(points):
-        return torch.full_like(points[:, 0], 0.8)
-
-    clear = glasses_cover(look_at(seat, pose, SHAPE), everywhere)
+    look = look_at(seat, pose, SHAPE)
+    segmentation = without_glasses(all_things(look.frame), look)
+    clear = glasses_cover(look, segmentation.covers()[0], dark=False)
     rim, lens, skin = (clear(each) for each in places)
     assert float(rim.min()) > 0.7
     assert float(lens.max()) < 0.1
-    assert float(skin.max()) == pytest.approx(0.8)  # what others say of other places stays
-    dark = glasses_cover(look_at(seat, pose, SHAPE, kind="dark"), None)
+    assert float(skin.max()) == pytest.approx(0.8)  # what is said of other places stays
+    assert float(glasses_cover(look, segmentation.covers()[0], dark=True)(places[1]).min()) > 0.9
+
+    def nowhere(points):
+        return torch.zeros_like(points[:, 0])
+
+    dark = glasses_cover(look_at(seat, pose, SHAPE, kind="dark"), nowhere, dark=False)
     assert float(dark(places[1]).min()) > 0.9
     assert float(dark(places[2]).max()) == 0.0
     below = torch.from_numpy(
@@ -129,9 +143,18 @@ def test_thickness_and_colour_are_those_of_the_frame(seat):
         assert 2 * float(np.median(finish.parts.thick)) == pytest.approx(rim, rel=0.35)
         expected = np.array(FRAME) ** 2.2
         np.testing.assert_allclose(np.median(finish.rims, 0), expected, atol=0.05)
-        assert not finish.dark
-    dark = glasses_finish(look_at(seat, pose, SHAPE, kind="dark"), SHAPE, seat, (pose, CAMERA))
-    assert dark.dark
+
+
+def test_dark_lenses_are_told_by_their_class_or_by_the_light_that_they_keep(seat):
+    pose = turned(10)
+    clear, dark = (look_at(seat, pose, SHAPE, kind=kind) for kind in ("lens", "dark"))
+    seen = (pose, CAMERA)
+    assert not hides_eyes(clear, SHAPE, seat, seen)
+    assert hides_eyes(dark, SHAPE, seat, seen)
+    colors = torch.where(clear.shares[CLASSES.index("lens")] > 0.5, clear.colors * 0.4, clear.colors)
+    kept = replace(clear, colors=colors)
+    assert lens_light(kept, SHAPE, seat, seen) == pytest.approx(0.4**2.2, abs=0.03)
+    assert hides_eyes(kept, SHAPE, seat, seen)
 
 
 def test_the_upper_half_of_a_rim_is_told_from_a_whole_one_and_from_none(seat):

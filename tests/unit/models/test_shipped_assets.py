@@ -6,6 +6,7 @@ import pytest
 
 from facewright.core.assets import asset_path, read_manifest
 from facewright.detection.detector import FaceDetector
+from facewright.detection.glasses_look import GlassesLooker
 from facewright.detection.landmark_errors import load_landmark_errors
 from facewright.detection.landmarker import FaceLandmarker
 from facewright.detection.recognition import shipped_features
@@ -22,6 +23,7 @@ from facewright.networks.weights import read_weights
 LOADERS: dict[str, Callable[[], object]] = {
     "base_head.safetensors": load_base_model,
     "detector.safetensors": FaceDetector.load,
+    "glasses.safetensors": GlassesLooker.load,
     "identity_centre.safetensors": load_identity_centre,
     "landmark_errors.safetensors": load_landmark_errors,
     "landmark_expressions.safetensors": load_landmark_expressions,

@@ -1,0 +1,89 @@
+"""The spectacles of a head: which photo they are taken from, how they are drawn and told."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from facewright.detection.glasses_look import CLASSES, GlassesLook
+from facewright.fitting.glasses import GlassesFit
+from facewright.models.base import load_base_model
+from facewright.models.glasses import GlassesPlaces, GlassesShape
+from facewright.models.glasses_mesh import RIM, GlassesParts, glasses_mesh
+from facewright.pipeline.glasses import HeadGlasses, SeenGlasses, worn_by_person
+from facewright.pipeline.views import Finish, turned_views
+
+GREY, RED = (0.5, 0.5, 0.5), (0.6, 0.02, 0.02)
+SIZE = 160
+
+
+def seen(overlap):
+    look = GlassesLook(torch.zeros(len(CLASSES), 4, 8), torch.zeros(3, 4, 8), np.array([[0.0, 0, 1, 0]]))
+    return SeenGlasses(look, GlassesFit(GlassesShape(), overlap, (1.0, 1.0)), dark=False)
+
+
+def test_a_person_wears_what_most_photos_show():
+    first, surer = seen(0.7), seen(0.9)
+    assert worn_by_person([first, None, surer]) == (2, surer)
+    assert worn_by_person([first]) == (0, first)
+    assert worn_by_person([first, None]) is None
+    assert worn_by_person([None]) is None
+
+
+def worn(model, *, dark):
+    places = GlassesPlaces.of(model)
+    assert places is not None
+    parts = GlassesParts(np.full(RIM, 1.5), np.ones(RIM, dtype=bool), 1.2, 1.2)
+    mesh = glasses_mesh(GlassesShape(), places.on(model.mean.double().numpy()), parts)
+    vertices = torch.from_numpy(mesh.vertices).float()
+    colors = torch.tensor(RED).expand(len(vertices), 3).contiguous()
+    faces = torch.from_numpy(np.ascontiguousarray(mesh.faces))
+    return HeadGlasses(GlassesShape(), vertices, faces, colors, mesh.frame, 0.93 if dark else 0.06, dark)
+
+
+@pytest.fixture(scope="module")
+def drawings():
+    """By what is worn: clay and texture from the front, the side and behind."""
+    model = load_base_model()
+    albedo = torch.full((32, 32, 3), 0.6)
+    yaws = (0.0, math.pi / 2, math.pi)
+    kinds = {"nothing": None, "clear": worn(model, dark=False), "dark": worn(model, dark=True)}
+    return {
+        name: turned_views(
+            model.mean, model.topology, albedo, yaws, SIZE, GREY, finish=Finish(glasses=glasses)
+        )
+        for name, glasses in kinds.items()
+    }
+
+
+def changed(drawings, kind, view, *, texture=True):
+    with_them, without = (drawings[name][int(texture)][view] for name in (kind, "nothing"))
+    return (with_them - without).abs().amax(-1)
+
+
+def test_spectacles_are_drawn_before_the_eyes_and_not_on_the_back(drawings):
+    front = changed(drawings, "clear", 0) > 0.1
+    rows = torch.nonzero(front)[:, 0]
+    assert 150 < len(rows) < 0.06 * SIZE**2
+    assert SIZE * 0.25 < float(rows.float().mean()) < SIZE * 0.6
+    painted = drawings["clear"][1][0][changed(drawings, "clear", 0) > 0.3]
+    assert (painted[:, 0] > 1.4 * painted[:, 1]).all()  # red
+    assert (changed(drawings, "clear", 0, texture=False) > 0.1).sum() > 150
+    assert (changed(drawings, "clear", 1) > 0.1).sum() > 60  # temple and rim from the side
+    assert (changed(drawings, "clear", 2) > 0.1).sum() < 0.2 * front.sum()  # behind the head
+
+
+def test_dark_lenses_are_drawn_and_clear_ones_are_not(drawings):
+    clear, dark = (int((changed(drawings, kind, 0) > 0.1).sum()) for kind in ("clear", "dark"))
+    assert dark > 2.5 * clear
+
+
+def test_what_files_tell_of_them():
+    glasses = worn(load_base_model(), dark=True)
+    asset = glasses.asset()
+    assert (asset.frame, asset.lens_opacity) == (glasses.frame, 0.93)
+    told = glasses.told()
+    assert told["dark"] is True
+    assert told["width"] == GlassesShape().width
+    assert GlassesShape(**{name: value for name, value in told.items() if name != "dark"}) == GlassesShape()
