@@ -1,16 +1,15 @@
-"""How surely spectacles are found: on photos and people of ``faces_in_colour`` that someone has looked at.
+"""How surely spectacles are found: on photos that someone has looked at.
 
-Example: ``python scripts/evaluate_glasses.py --photos build/photos.txt --people build/people.txt``. Each line
-of the lists is ``worn`` or ``bare``, a blank, and the path of a photo (its main face counts) or the name of a
-person. Printed are, for bounds on the overlap of the fitted pair with what the network saw, the share of worn
-pairs that are found and of bare faces that are given one; ``--frames`` photos of each person are looked at.
+Example: ``python scripts/evaluate_glasses.py --photos build/photos.txt --frames build/frames.txt``. Each line
+of the lists is ``worn`` or ``bare``, a blank, and the path of a photo (its main face counts) or the name of
+one of ``faces_in_colour``. Printed are, for bounds on the overlap of the fitted pair with what the network
+saw, the share of worn pairs that are found and of bare faces that are given one.
 """
 
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from facewright.data.datasets.labelled_folders import read_labelled_folder
@@ -44,18 +43,14 @@ def photos(path: Path) -> Iterator[Face]:
         yield name, worn, photo.pixels, find_faces(finder, photo)[0].points
 
 
-def people(path: Path, root: Path, frames: int) -> Iterator[Face]:
-    """Frames of listed people, with the landmarks of the set."""
+def frames(path: Path, root: Path) -> Iterator[Face]:
+    """Listed photos of a set, with its landmarks."""
     stored = read_labelled_folder(root, "faces_in_colour")
-    rows: dict[str, list[int]] = {}
-    for number, photo in enumerate(stored):
-        rows.setdefault(photo.identity or "", []).append(number)
+    rows = {name: number for number, name in enumerate(stored.names)}
     for worn, name in listed(path):
-        own = rows[name]
-        for number in np.linspace(0, len(own) - 1, min(frames, len(own))).round().astype(int):
-            photo = stored[own[number]]
-            if photo.landmarks is not None:
-                yield f"{name} {photo.name}", worn, photo.image.read().pixels, photo.landmarks.points
+        photo = stored[rows[name]]
+        if photo.landmarks is not None:
+            yield name, worn, photo.image.read().pixels, photo.landmarks.points
 
 
 def scores(faces: Iterator[Face], looker: GlassesLooker) -> list[tuple[str, bool, GlassesFit | None]]:
@@ -100,9 +95,8 @@ def main() -> None:
     """Read the options and look."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=Path, help="list of photos")
-    parser.add_argument("--people", type=Path, help="list of people of faces_in_colour")
+    parser.add_argument("--frames", type=Path, help="list of photos of faces_in_colour")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--frames", type=int, default=2, help="of each person")
     parser.add_argument("--weights", type=Path, help="in place of the shipped ones")
     parser.add_argument("--show", action="store_true", help="print each face's scores")
     options = parser.parse_args()
@@ -110,9 +104,9 @@ def main() -> None:
     looker = GlassesLooker.load(weights=options.weights)
     if options.photos:
         report("photos", scores(photos(options.photos), looker), options.show)
-    if options.people:
-        faces = people(options.people, options.data / "faces_in_colour", options.frames)
-        report("people", scores(faces, looker), options.show)
+    if options.frames:
+        faces = frames(options.frames, options.data / "faces_in_colour")
+        report("frames", scores(faces, looker), options.show)
 
 
 if __name__ == "__main__":

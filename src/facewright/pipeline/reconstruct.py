@@ -262,8 +262,7 @@ class Reconstructor:
         else:
             with clock.stage("landmark fit"):
                 fit = fit_landmarks(self.model, points, sizes, focal=focal, groups=groups, basis=self.basis)
-        with clock.stage("glasses"):
-            worn = self._spectacles(pixels, fit)
+        worn = self._spectacles(pixels, fit, clock)
         covers = besides = None
         if looks and self.settings.uncover:
             looks = [_bare(*pair) for pair in zip(looks, worn, strict=True)]
@@ -302,24 +301,31 @@ class Reconstructor:
             with clock.stage("hair"):
                 row = photo_of_hair(parameters, pixels, points)
                 hair = self.hair.find(pixels[row], parameters[row], looks[row])
-        with clock.stage("glasses"):
-            glasses = self._worn(worn, parameters)
+        glasses = self._worn(worn, parameters, clock)
         return singles, _Looks(albedo, relief, hair, glasses)
 
-    def _spectacles(self, pixels: Sequence[Tensor], fit: FaceFit) -> list[SeenGlasses | None]:
+    def _spectacles(
+        self, pixels: Sequence[Tensor], fit: FaceFit, clock: StageClock
+    ) -> list[SeenGlasses | None]:
         """Spectacles in each photo."""
         if self.glasses is None:
             return [None] * len(fit.sizes)
-        return [self.glasses.see(pixels[row], fit.select(row).parameters) for row in range(len(fit.sizes))]
+        with clock.stage("glasses"):
+            singles = [fit.select(row).parameters for row in range(len(fit.sizes))]
+            return [self.glasses.see(pixels[row], single) for row, single in enumerate(singles)]
 
     def _worn(
-        self, seen: Sequence[SeenGlasses | None], parameters: Sequence[HeadParameters]
+        self,
+        seen: Sequence[SeenGlasses | None],
+        parameters: Sequence[HeadParameters],
+        clock: StageClock,
     ) -> HeadGlasses | None:
         """The spectacles of a person, if most photos show some."""
         surest = worn_by_person(seen)
         if self.glasses is None or surest is None:
             return None
-        return self.glasses.wear(surest[1], parameters[surest[0]])
+        with clock.stage("glasses"):
+            return self.glasses.wear(surest[1], parameters[surest[0]])
 
     def _focal(self, faces: list[_Seen]) -> Float[Tensor, " B"]:
         """Focal lengths in pixels, NaN where a photo does not tell."""
