@@ -14,6 +14,7 @@ import torch
 
 from facewright.data.datasets.labelled_folders import read_labelled_folder
 from facewright.detection.glasses_look import GlassesLooker, glasses_frame
+from facewright.detection.points import OUTER_EYES
 from facewright.fitting.glasses import GlassesFit, fit_glasses
 from facewright.fitting.landmark import fit_landmarks
 from facewright.fitting.landmark_basis import landmark_basis
@@ -23,6 +24,8 @@ from facewright.models.glasses import GlassesPlaces
 from facewright.pipeline.finder import ShippedFinder, find_faces
 
 BOUNDS = (0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
+LARGE = 70.0  # px between the outer eye corners
+Told = tuple[str, bool, GlassesFit | None, float]  # name, whether worn, what was found, px between the eyes
 Face = tuple[str, bool, torch.Tensor, torch.Tensor]  # name, whether worn, photo, landmarks
 
 
@@ -53,7 +56,7 @@ def frames(path: Path, root: Path) -> Iterator[Face]:
             yield name, worn, photo.image.read().pixels, photo.landmarks.points
 
 
-def scores(faces: Iterator[Face], looker: GlassesLooker) -> list[tuple[str, bool, GlassesFit | None]]:
+def scores(faces: Iterator[Face], looker: GlassesLooker) -> list[Told]:
     """The fitted pair of each face."""
     model = load_base_model()
     basis, places = landmark_basis(model), GlassesPlaces.of(model)
@@ -65,24 +68,27 @@ def scores(faces: Iterator[Face], looker: GlassesLooker) -> list[tuple[str, bool
         own = fit_landmarks(model, points[None], size, basis=basis).parameters
         seat = places.on(model.vertices(own.identity, own.expression)[0].double().numpy())
         look = looker(photo, glasses_frame(seat, own.pose, own.camera))
-        told.append((name, worn, fit_glasses(look, seat, own.pose, own.camera)))
+        apart = float((points[OUTER_EYES[0]] - points[OUTER_EYES[1]]).norm())
+        told.append((name, worn, fit_glasses(look, seat, own.pose, own.camera), apart))
     return told
 
 
-def report(title: str, told: list[tuple[str, bool, GlassesFit | None]], show: bool) -> None:
+def report(title: str, told: list[Told], show: bool) -> None:
     """Print what was found."""
-    counts = [sum(worn == kind for _, worn, _ in told) for kind in (True, False)]
+    counts = [sum(worn == kind for _, worn, *_ in told) for kind in (True, False)]
     print(f"{title}: {counts[0]} with spectacles, {counts[1]} without")
     for bound in BOUNDS:
-        found = [worn for _, worn, fit in told if _passes(fit, bound)]
+        found = [worn for _, worn, fit, _ in told if _passes(fit, bound)]
         hit, false = sum(found), len(found) - sum(found)
         print(
             f"  overlap >= {bound:.2f}: found {hit} ({100 * hit / max(counts[0], 1):.0f} %), "
             f"false {false} ({100 * false / max(counts[1], 1):.1f} %)"
         )
-    for name, worn, fit in (
-        sorted(told, key=lambda row: (row[1], row[2].overlap if row[2] else 0)) if show else ()
-    ):
+    large = [fit for _, worn, fit, apart in told if worn and apart >= LARGE]
+    believed = sum(fit is not None and fit.sure for fit in large)
+    print(f"  believed of those with eyes {LARGE:.0f} px apart or more: {believed} of {len(large)}")
+    ordered = sorted(told, key=lambda row: (row[1], row[2].overlap if row[2] else 0)) if show else []
+    for name, worn, fit, _ in ordered:
         sides = "" if fit is None else f"{fit.overlap:.2f} {fit.sides[0]:.2f} {fit.sides[1]:.2f}"
         print(f"    {'worn' if worn else 'bare'} {name}: {sides or 'none'}")
 

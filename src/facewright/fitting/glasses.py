@@ -46,7 +46,7 @@ LOWEST = GlassesShape(17.0, 9.0, 1.7, 1.7, -0.15, -0.12, -0.35, 25.0, -6.0, -20.
 HIGHEST = GlassesShape(34.0, 30.0, 7.0, 6.0, 0.35, 0.3, 0.25, 44.0, 6.0, 8.0, 20.0, 0.12)
 # Least of what a pair must have to be believed; scripts/evaluate_glasses.py measures them.
 LEAST_MASS = 0.25  # share of the prior's lenses that looks like spectacles at all
-LEAST_OVERLAP = 0.65
+LEAST_OVERLAP = 0.7
 LEAST_SIDE = 0.45  # share of each lens that is seen...
 LEAST_FAR = 0.2  # ... and of the further one of a turned head
 TURNED = 0.5  # sine of the angle from which on a head is turned
