@@ -194,6 +194,14 @@ def _with_glasses(
     pose, middle, camera = seen
     points = pose.camera_from_head((glasses.vertices - middle)[None])
     pixels = camera.project(points)
+    left, top = (max(0, int(side)) for side in pixels[0, :, :2].amin(0).tolist())
+    part = (
+        slice(None),
+        slice(top, int(pixels[0, :, 1].amax()) + 1),
+        slice(left, int(pixels[0, :, 0].amax()) + 1),
+    )
+    under, depth = drawing[part], fragments.depth[part]
+    pixels = pixels - pixels.new_tensor([left, top, 0])
     clay = points.new_tensor(GLASSES_CLAY).expand(points.shape[1], 3)
     kinds = [(glasses.faces[: glasses.frame], 1.0)]
     if glasses.lens_opacity >= LEAST_OPACITY:
@@ -201,15 +209,16 @@ def _with_glasses(
     for faces, opacity in kinds:
         normals = vertex_normals(points, faces)
         colors = glasses.colors[None] * TEXTURE_LIGHT.ambient(1, points.device).shading(normals)
-        over = rasterize(pixels, faces, camera.size, perspective=True)
-        front = over.covered & ((fragments.depth <= 0) | (over.depth < fragments.depth))
+        over = rasterize(pixels, faces, (depth.shape[1], depth.shape[2]), perspective=True)
+        front = over.covered & ((depth <= 0) | (over.depth < depth))
         studio = torch.cat([_clay(points, normals, Finish(clay)), colors], dim=-1)
         layer = interpolate(over, faces, studio)
-        cover = opacity * front[..., None].to(layer.dtype)
-        layer = torch.cat([layer, torch.ones_like(cover)], dim=-1) * cover
-        drawing = drawing * (1 - layer[..., 6:]) + layer
-        fragments = replace(fragments, depth=torch.where(front, over.depth, fragments.depth))
-    return drawing, fragments
+        layer = torch.cat([layer, torch.ones_like(layer[..., :1])], dim=-1)
+        under = torch.lerp(under, layer, opacity * front[..., None].to(layer.dtype))
+        depth = torch.where(front, over.depth, depth)
+    drawing, all_depth = drawing.clone(), fragments.depth.clone()
+    drawing[part], all_depth[part] = under, depth
+    return drawing, replace(fragments, depth=all_depth)
 
 
 def _under_hair(
