@@ -24,6 +24,7 @@ from facewright.scene.parameters import HeadParameters
 BRIGHTEST = 0.85  # albedo: no frame sends back more
 LEAST_LIGHT = 0.05  # that reaches a frame; what is darker in a photo tells no colour
 DARK_LENS, CLEAR_LENS = 0.93, 0.06  # opacity
+HINGE = slice(4, 12)  # rings of a rim around the hinge
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def _albedo(finish: GlassesFinish, parameters: HeadParameters, *, dark: bool) ->
 
 def _temple_color(finish: GlassesFinish) -> Float[np.ndarray, "3"]:
     """That of the rims at the hinges, or of the bridge where there are no rims."""
-    return finish.rims[: len(finish.rims) // 8].mean(0) if finish.parts.there.all() else finish.bars
+    return finish.rims[HINGE].mean(0) if finish.parts.there[HINGE].all() else finish.bars
 
 
 def worn_by_person(seen: Sequence[SeenGlasses | None]) -> tuple[int, SeenGlasses] | None:

@@ -28,6 +28,7 @@ OF_LANDMARKS = (
     "landmark_expressions.safetensors",
 )
 SEGMENTATION = "segmentation.safetensors"
+GLASSES = "glasses.safetensors"
 
 
 def made_with(
@@ -59,6 +60,7 @@ def _read_by(settings: ReconstructionSettings, shipped_finder: bool) -> list[str
         **dict.fromkeys(FINDER, shipped_finder),
         **dict.fromkeys(OF_LANDMARKS, True),
         SEGMENTATION: settings.uncover or settings.hair,
+        GLASSES: settings.uncover and settings.glasses,
         asset: bool(asset) and not settings.weights,
     }
     return [name for name, needed in read.items() if needed]
