@@ -30,6 +30,7 @@ from facewright.pipeline.versions import made_with
 from facewright.uv.head_chart import HeadChart
 
 SIZE = 64  # of the texture
+AFTERWARDS = ("lips and lids", "texture", "relief")  # stages of every head
 
 
 @dataclass
@@ -231,11 +232,11 @@ def test_seconds_of_heads_add_up_to_the_time_that_was_spent(
     monkeypatch.setattr("facewright.core.progress.time.perf_counter", tick)
     for head in engine.reconstruct(photo(3), all_faces=True):  # each stage takes one tick
         assert head.seconds == pytest.approx(
-            {"detection": 1 / 3, "landmark fit": 1, "photometric fit": 1, "lips and lids": 1, "texture": 1}
+            {"detection": 1 / 3, **dict.fromkeys(("landmark fit", "photometric fit", *AFTERWARDS), 1)}
         )
     for head in engine.reconstruct_together([photo(1), photo(1)]):
         assert isinstance(head, Reconstruction)
-        shared = ("landmark fit", "photometric fit", "lips and lids", "texture")
+        shared = ("landmark fit", "photometric fit", *AFTERWARDS)
         assert head.seconds == {"detection": 1, **dict.fromkeys(shared, 0.5)}
 
 
@@ -329,7 +330,7 @@ def test_a_method_finds_heads_in_place_of_the_fit(
     assert torch.equal(head.parameters.diffuse, other.parameters.diffuse)
     assert teller.asked == [(1, [1234.0])]
     assert shininess == [33.0]
-    assert {"teller", "detection", "lips and lids", "texture"} == set(head.seconds)
+    assert {"teller", "detection", *AFTERWARDS} == set(head.seconds)
 
 
 def test_a_method_without_weights_says_how_to_get_them(
