@@ -24,7 +24,7 @@ LEAST_WIDE, LEAST_FALL = 10.0, 35.0  # mm of hair beside the face, and below whe
 WIDER = 15.0  # mm that it may be wider than just above
 SMOOTH = 2.0  # steps, of its width
 NARROWER, BROADER = 0.75, 1.45  # least and largest width, relative to that where it leaves the head
-BEHIND = 0.12  # of the height fallen, by which it comes closer behind
+BEHIND, CLOSER = 0.5, 30.0  # of the height fallen, by which it comes closer to the nape, and mm at most
 OFF_SKIN = 5.0  # mm
 ONSET = (FROM + 16.0, FROM - 34.0)  # mm above the brows between which the shell becomes a curtain
 BESIDE = (np.radians(66.0), np.radians(84.0))  # angles from the front between which it does, too
@@ -159,15 +159,16 @@ def curtain(
     left, right = (fall or sides[0] for fall in falls)
     height, angle = upright.height, upright.angle
     to_left = 0.5 + 0.5 * np.sin(angle)
+    behind = np.where(np.abs(angle) > 0.5 * np.pi, np.cos(angle) ** 2, 0.0)
     end = to_left * left.end + (1 - to_left) * right.end
+    end += behind * (max(left.end, right.end) - end)  # the nape shows no longer hair than the sides do
     # Where long hair hangs below the cap, the cap's lower part is stretched.
     lowest = height.min() + OVERHANG
     longer = np.minimum((end - FROM) / (lowest - FROM), MOST_STRETCH).clip(1)
     fallen = np.where(height < FROM, FROM + (height - FROM) * longer, height)
     wide = np.where(angle > 0, _at(left, fallen), _at(right, fallen))
     radius = _leaving(upright, points)
-    narrow = 1 - BEHIND * (FROM - fallen).clip(0) / radius
-    behind = np.where(np.abs(angle) > 0.5 * np.pi, np.cos(angle) ** 2, 0.0)
+    narrow = 1 - (BEHIND * (FROM - fallen)).clip(0, CLOSER) / radius
     radius = np.maximum(radius * ((1 - behind) * wide + behind * narrow), upright.radius + OFF_SKIN)
     hangs = to_left * (falls[0] is not None) + (1 - to_left) * (falls[1] is not None)
     share = ramp(hangs, (0.3, 0.7)) * ramp(np.abs(angle), BESIDE) * ramp(-height, (-ONSET[0], -ONSET[1]))

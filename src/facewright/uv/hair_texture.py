@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
+from scipy.ndimage import label
 from torch import Tensor
 
 from facewright.core.errors import InputError
@@ -24,7 +25,8 @@ ODD = (0.4, 0.8)  # deviations (log) from the hair's colour that are doubted...
 OUTLINE = (8.0, 25.0)  # ... this near (mm) to the outline of the head in the photo
 WHOLE, ISLAND, WHOLE_ROUNDS = (0.6, 0.8), (0.15, 0.35), 30  # shares of hair around, and how far that is
 EAR_ROUNDS = 10
-RAGGED = 0.35  # share of hair that locks change where it ends
+RAGGED = 0.2  # share of hair that locks change where it ends
+LEAST_PIECE = 0.1  # of the largest piece of hair, below which a piece is a scrap that would float in the air
 BESIDE = np.radians([82.0, 100.0])  # angles from the front between which that begins...
 LOW = (30.0, 0.0)  # ... and mm above the brows
 EDGE = (0.42, 0.58)  # shares of hair between which the shell's border lies
@@ -120,9 +122,21 @@ def hair_map(
     cover = cover + RAGGED * behind * (1 - seen) * light * (4 * cover * (1 - cover))
     if hat:
         cover = torch.minimum(cover, 0.5 + 0.5 * hat_rim)
+    cover = cover * _in_one_piece(cover > EDGE[0])
     color = _colored(planes(grain), planes(logs), planes(trust), one_hue=not hat)
     albedo = (color[0].permute(1, 2, 0).exp() - OFFSET).clamp(0, 1)
     return fill_gutter(layout, torch.cat([albedo, smoothstep(cover, EDGE)], dim=-1))
+
+
+def _in_one_piece(hair: Bool[Tensor, "S S 1"]) -> Float[Tensor, "S S 1"]:
+    """0 for scraps of hair, 1 elsewhere."""
+    pieces, count = label(hair[..., 0].cpu().numpy())
+    if not count:
+        return torch.ones_like(hair, dtype=torch.float32)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = sizes[1:].max()  # what is no hair is left as it is
+    kept = sizes >= LEAST_PIECE * sizes[0]
+    return torch.from_numpy(kept[pieces]).to(hair.device).float()[..., None]
 
 
 def _is_hat(color: Float[Tensor, "S S 3"], trust: Float[Tensor, "S S 1"], pieces: GrainPieces | None) -> bool:
