@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from facewright.core.errors import InputError
@@ -16,7 +16,7 @@ from facewright.image.io import Photograph, PhotoLimits, read_photo
 from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.models.storage import load_face_model
-from facewright.pipeline.folders import MARKER
+from facewright.pipeline.folders import MARKER, NORMALS
 from facewright.pipeline.hair import HeadHair
 from facewright.pipeline.inputs import content_digest
 from facewright.pipeline.report import REPORT, read_report
@@ -37,6 +37,7 @@ class SavedHead:
         model: the face model whose coefficients those are.
         albedo: map, linear RGB, row 0 is v = 1.
         hair: over the head, or None.
+        normals: of its skin's relief, row 0 is v = 1 (``normal_texture``), or None.
     """
 
     name: str
@@ -44,6 +45,7 @@ class SavedHead:
     model: FaceModel
     albedo: Float[Tensor, "S S 3"]
     hair: HeadHair | None = None
+    normals: UInt8[Tensor, "R R 3"] | None = None
 
     @property
     def photo_sha256(self) -> str:
@@ -57,9 +59,9 @@ class SavedHead:
         return on_device(replace(own, camera=camera or own.camera), self.model.device)
 
     def asset(self) -> HeadAsset:
-        """The head as artists take it: what ``reconstruct`` wrote."""
+        """The head as artists take it: what ``reconstruct`` wrote, without its spectacles."""
         asset = asset_of_fit(self.model, self.parameters(), self.albedo)
-        return asset if self.hair is None else replace(asset, hair=self.hair.asset())
+        return replace(asset, normals=self.normals, hair=None if self.hair is None else self.hair.asset())
 
     def camera_of(self, photo: Photograph) -> Camera:
         """The camera in pixels of the photo as it was read, which may have been reduced."""
@@ -100,7 +102,7 @@ def load_head(folder: Path, model_file: Path | None = None, device: torch.device
 
     Raises:
         InputError: the folder is not a result of this version, or of another model.
-        ImageError: its albedo map cannot be read.
+        ImageError: one of its maps cannot be read.
         AssetError: the face model cannot be read.
     """
     if not (folder / MARKER).is_file():
@@ -109,17 +111,23 @@ def load_head(folder: Path, model_file: Path | None = None, device: torch.device
     model = _model(folder, saved, model_file)
     if not (folder / ALBEDO).is_file():
         raise InputError(f"{folder} has no {ALBEDO}: reconstruct the photo again with --force.")
-    picture = read_photo(folder / ALBEDO).pixels
-    if picture.shape[-1] != picture.shape[-2]:
-        height, width = picture.shape[-2:]
-        raise InputError(f"{folder / ALBEDO}: expected a square texture map, got {width} x {height} pixels.")
-    albedo = linear_from_srgb(picture.permute(1, 2, 0)).contiguous()
+    albedo = linear_from_srgb(_map(folder / ALBEDO))
+    normals = (_map(folder / NORMALS) * 255 + 0.5).to(torch.uint8) if (folder / NORMALS).is_file() else None
     if not (folder / MESH).is_file():
         raise InputError(f"{folder} has no {MESH}: reconstruct the photo again with --force.")
     model = model.to(device)
     neutral = model.vertices(saved.parameters.identity.to(device))[0]
     hair = read_hair(folder / MESH, model, neutral)
-    return SavedHead(folder.resolve().name, saved, model, albedo.to(device), hair)
+    return SavedHead(folder.resolve().name, saved, model, albedo.to(device), hair, normals)
+
+
+def _map(path: Path) -> Float[Tensor, "S S 3"]:
+    """A square map, as its file has it in [0, 1]."""
+    picture = read_photo(path).pixels
+    if picture.shape[-1] != picture.shape[-2]:
+        height, width = picture.shape[-2:]
+        raise InputError(f"{path}: expected a square texture map, got {width} x {height} pixels.")
+    return picture.permute(1, 2, 0).contiguous()
 
 
 def photo_of(head: SavedHead, folder: Path, given: Path | None = None) -> Photograph:

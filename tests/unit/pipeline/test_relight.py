@@ -12,6 +12,7 @@ from tests.miniature_head import miniature_model
 from facewright.cli.main import main
 from facewright.cli.relight import LightName
 from facewright.core.errors import InputError
+from facewright.export import normal_texture, write_png
 from facewright.export.parameters import read_light
 from facewright.image.color import linear_from_srgb, srgb_from_linear
 from facewright.image.io import read_photo
@@ -237,6 +238,15 @@ def test_folders_that_are_no_results_are_told(copy, places, spoil, told):
 def test_a_result_of_another_model_is_told(copy):
     with pytest.raises(InputError, match="--model"):
         load_head(copy)
+
+
+def test_relief_is_read_back_to_the_bit(copy, places):
+    assert load_head(copy, places / "mini.safetensors").asset().normals is None
+    slopes = torch.linspace(-0.7, 0.7, 2 * 32 * 32).view(32, 32, 2)
+    write_png(copy / "normal.png", normal_texture(slopes))
+    head = load_head(copy, places / "mini.safetensors").asset()
+    assert head.normals is not None
+    assert torch.equal(head.normals, normal_texture(slopes))
 
 
 def test_photos_that_are_gone_or_others_are_told(copy, places, tmp_path):
