@@ -364,10 +364,10 @@ def _finished(
     fragments: Fragments,
     finish: Finish,
 ) -> Float[Tensor, "1 H W 3"]:
-    """Clay with relief, as far as light follows slopes in proportion, with brows, and with live eyes."""
+    """Clay with relief, as far as light follows slopes in proportion, with brows, beard and live eyes."""
     clay, told = shaded[..., :3], shaded[..., 6:]
     if finish.relief is not None:
-        surface = torch.cat([finish.relief.slopes, finish.relief.brows], -1)[None]
+        surface = torch.cat([finish.relief.slopes, finish.relief.hair], -1)[None]
         seen = texture(uv, surface, fragments=fragments)
         light = 1 + (seen[..., :2] * told[..., :2]).sum(-1, keepdim=True)
         hair = clay.new_tensor(HAIR_CLAY) / clay.new_tensor(CLAY)

@@ -17,7 +17,7 @@ from facewright.uv.teeth import DrawnTeeth, drawn_teeth
 HIDDEN_REGIONS = ("inner_mouth", "eye_sockets")
 MIDDLE_REGIONS = ("nose", "cheek_left", "cheek_right")
 RIM_REGIONS = ("neck", "ear_left", "ear_right")
-BROW_REGIONS = ("brow_left", "brow_right")
+HAIRY_REGIONS = ("brow_left", "brow_right", "beard")
 FEATURE_REGIONS = ("eye_left", "eye_right", "brow_left", "brow_right", "nose", "mouth", "lips")
 SMOOTH_REGIONS = ("eye_left", "eye_right", "brow_left", "brow_right", "lips")
 BEHIND = (-30.0, 15.0)  # mm before the middle of the ears: where detail ends, and from where on it is full
@@ -40,7 +40,7 @@ class HeadChart:
         middle: mask of nose and cheeks, the part of the face that hair and beard cover least.
         plain: mask of the skin of the face away from its features.
         grained: share of the detail of facial skin that skin has: less on ears and neck, none of it behind.
-        brows: mask of the brows, which are part of the face.
+        hairy: mask of brows and beard, which are part of the face.
         pitch: mm on the skin of the average head from one texel to the next, along u and along v.
         shear: cosine between these two directions on the skin.
         teeth: where and how they are drawn.
@@ -57,7 +57,7 @@ class HeadChart:
     middle: Float[Tensor, "S S 1"]
     plain: Float[Tensor, "S S 1"]
     grained: Float[Tensor, "S S 1"]
-    brows: Float[Tensor, "S S 1"]
+    hairy: Float[Tensor, "S S 1"]
     pitch: Float[Tensor, "S S 2"]
     shear: Float[Tensor, "S S 1"]
     teeth: tuple[DrawnTeeth, ...]
@@ -96,8 +96,8 @@ def _area_masks(model: FaceModel) -> tuple[Tensor, ...]:
     plain = face & ~_widened(model, FEATURE_REGIONS)
     smooth = torch.stack([model.regions.get(name, nothing) for name in SMOOTH_REGIONS]).any(0)
     grained = (face & ~smooth) + rim * _detail_of_rim(model)
-    brows = torch.stack([model.regions.get(name, nothing) for name in BROW_REGIONS]).any(0) & face
-    return face, rim, scalp, eyes, lips, middle if bool(middle.any()) else face, plain, grained, brows
+    hairy = torch.stack([model.regions.get(name, nothing) for name in HAIRY_REGIONS]).any(0) & face
+    return face, rim, scalp, eyes, lips, middle if bool(middle.any()) else face, plain, grained, hairy
 
 
 def _widened(model: FaceModel, names: tuple[str, ...]) -> Tensor:

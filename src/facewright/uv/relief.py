@@ -19,10 +19,9 @@ SKIN = (
     0.25  # share of relief below which a texel is left out, so that hair and cloth beside skin do not count
 )
 LEAST_SQUARE = 0.1  # of the sine between u and v on the skin: texels that are squeezed flat tell no slope
-BROW_HAIR = (
-    0.85,
-    0.35,
-)  # red of brows over that of the skin around, from which on they are hair, and all hair
+# Red of brows and beard over that of the skin around, from which on they are hair, and all hair.
+HAIR = (0.85, 0.35)
+UNDER_HAIR = 0.85  # of the relief that is left out where all is hair, which is dark without being deep
 
 
 @dataclass(frozen=True)
@@ -32,11 +31,11 @@ class SkinRelief:
     Attributes:
         slopes: mm of height a mm of way on the average head, along u and at right angles to it on the side of
             v; out of the head is up.
-        brows: share of the hair of brows.
+        hair: share of the hair of brows and beard.
     """
 
     slopes: Float[Tensor, "R R 2"]
-    brows: Float[Tensor, "R R 1"]
+    hair: Float[Tensor, "R R 1"]
 
 
 @dataclass(frozen=True)
@@ -82,25 +81,27 @@ def skin_relief(
     **Differs:** all bands of a pyramid, not one; log of red; the mesh is left as it is.
     """
     size = -(-albedo.shape[0] // COARSER)
-    slopes, brows = albedo.new_zeros(size, size, 2), albedo.new_zeros(size, size, 1)
+    slopes, hair = albedo.new_zeros(size, size, 2), albedo.new_zeros(size, size, 1)
     there = (chart.face + chart.rim).amax((1, 2)).nonzero()[:, 0]
     if len(there) == 0:
-        return SkinRelief(slopes, brows)
+        return SkinRelief(slopes, hair)
     first, last = int(there[0]) // COARSER, -(-(int(there[-1]) + 1) // COARSER)
     rows = slice(first * COARSER, last * COARSER)
     lips = chart.lips[rows]
     share = torch.maximum(chart.face[rows] - lips, chart.grained[rows])
     ways = [COARSER * chart.pitch[rows], chart.shear[rows]]
-    told = torch.cat([share, lips, chart.brows[rows], albedo[rows, :, :1], *ways], -1)
+    told = torch.cat([share, lips, chart.hairy[rows], albedo[rows, :, :1], *ways], -1)
     told = functional.avg_pool2d(planes(told), COARSER, ceil_mode=True)
     share, lips, hairy, red, pitch, shear = told.split((1, 1, 1, 1, 2, 1), 1)
     red, pitch = (red + OFFSET).log(), pitch.clamp_min(1e-3)
     # Lips are darker than skin without being deeper.
     mean_pitch = pitch.mean(1, keepdim=True)
     height = _height(red, share, mean_pitch, settings) + _height(red, lips, mean_pitch, settings)
+    own = _hair(red, hairy, share)
+    height = height * (1 - UNDER_HAIR * blur(own, 2, torch.ones_like(own)))
     slopes[first:last] = _slopes(height, pitch, shear, settings.steepest)[0].permute(1, 2, 0)
-    brows[first:last] = _brows(red, hairy, share)[0].permute(1, 2, 0)
-    return SkinRelief(slopes, brows)
+    hair[first:last] = own[0].permute(1, 2, 0)
+    return SkinRelief(slopes, hair)
 
 
 def _height(red: Tensor, share: Tensor, pitch: Tensor, settings: ReliefSettings) -> Float[Tensor, "1 1 R S"]:
@@ -134,9 +135,9 @@ def _slopes(height: Tensor, pitch: Tensor, shear: Tensor, steepest: float) -> Fl
     return slopes * (steepest * torch.tanh(size / steepest) / size.clamp_min(1e-9))
 
 
-def _brows(red: Tensor, brows: Tensor, share: Tensor) -> Float[Tensor, "1 1 R S"]:
-    """How much of each texel of the brows is hair, by the skin of the face."""
-    skin = red[(share > 0.5) & (brows == 0)]
+def _hair(red: Tensor, hairy: Tensor, share: Tensor) -> Float[Tensor, "1 1 R S"]:
+    """How much of each texel of brows and beard is hair, by the skin of the rest of the face."""
+    skin = red[(share > 0.5) & (hairy == 0)]
     if skin.numel() == 0:
         return torch.zeros_like(red)
-    return brows * smoothstep(-(red - skin.median()).exp(), (-BROW_HAIR[0], -BROW_HAIR[1]))
+    return hairy * smoothstep(-(red - skin.median()).exp(), (-HAIR[0], -HAIR[1]))

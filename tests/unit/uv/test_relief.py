@@ -35,7 +35,7 @@ def test_even_skin_is_smooth(chart, even) -> None:
     relief = skin_relief(chart, even)
     assert relief.slopes.shape == (SIZE // 2, SIZE // 2, 2)
     assert not relief.slopes.any()
-    assert not relief.brows.any()
+    assert not relief.hair.any()
 
 
 def test_a_dark_line_is_a_groove(chart, even) -> None:
@@ -77,13 +77,23 @@ def test_lips_and_hair_beside_skin_are_no_folds(chart, even) -> None:
         assert float((slopes > 0.3).float().mean()) < 0.002
 
 
-def test_dark_brows_are_hair(chart, even) -> None:
-    albedo = torch.where(chart.brows > 0.5, 0.3 * even, even)
-    brows = skin_relief(chart, albedo).brows[..., 0]
-    wanted = torch.nn.functional.avg_pool2d((chart.brows > 0.99).float()[None, ..., 0], 2)[0] == 1
+def test_dark_brows_and_beards_are_hair(chart, even) -> None:
+    albedo = torch.where(chart.hairy > 0.5, 0.3 * even, even)
+    hair = skin_relief(chart, albedo).hair[..., 0]
+    wanted = torch.nn.functional.avg_pool2d((chart.hairy > 0.99).float()[None, ..., 0], 2)[0] == 1
     assert int(wanted.sum()) > 100
-    assert float(brows[wanted].min()) > 0.95
-    assert not brows[torch.nn.functional.max_pool2d(chart.brows[None, ..., 0], 2)[0] == 0].any()
+    assert float(hair[wanted].min()) > 0.95
+    assert not hair[torch.nn.functional.max_pool2d(chart.hairy[None, ..., 0], 2)[0] == 0].any()
+
+
+def test_stubble_is_hardly_deep(chart, even) -> None:
+    noise = torch.randn(SIZE, SIZE, 1, generator=torch.Generator().manual_seed(0))
+    inside = torch.nn.functional.avg_pool2d((chart.hairy > 0.99).float()[None, ..., 0], 2)[0] == 1
+    steep = [
+        float(skin_relief(chart, level * even * (0.2 * noise).exp()).slopes.norm(dim=-1)[inside].mean())
+        for level in (torch.ones(SIZE, SIZE, 1), torch.where(chart.hairy > 0.5, 0.3, 1.0))
+    ]
+    assert steep[1] < 0.5 * steep[0]
 
 
 def test_slopes_are_those_of_the_skin_where_the_map_is_sheared(chart, even) -> None:
