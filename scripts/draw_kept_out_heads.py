@@ -69,7 +69,7 @@ def row_of(head: Reconstruction) -> np.ndarray:
     overlay = photo_overlay(
         head.vertices, topology, head.parameters.pose, camera, linear_from_srgb(photo), opacity=0.7
     )
-    finish = head_finish(head.model, head.vertices, hair=head.hair, relief=head.relief)
+    finish = head_finish(head.model, head.vertices, hair=head.hair, relief=head.relief, glasses=head.glasses)
     clay, textured = turned_views(head.vertices, topology, head.albedo, YAWS, PANEL, GREY, finish=finish)
     drawn = [srgb_from_linear(view) for view in (overlay, clay[0], clay[1], textured[0], textured[2])]
     row = torch.cat([photo, *drawn], dim=1).clamp(0, 1)

@@ -287,7 +287,7 @@ def measure(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     model = load_base_model()
     other = dressed(load_face_model(options.shard_model), model) if options.shard_model else model
-    basis = basis_of_found(model)
+    basis = basis_of_found(model, about_mean=True)  # as the network learned; the fit is compared alike
     finder = ShippedFinder.load(torch.device("cpu"))
     method = SpecularMethod.load(model, weights=options.weights, basis=basis)
     shards = ShardSet.open(options.shards)

@@ -190,16 +190,17 @@ def landmark_basis(
     )
 
 
-def basis_of_found(model: FaceModel, *, by_another: bool = False) -> LandmarkBasis:
+def basis_of_found(model: FaceModel, *, by_another: bool = False, about_mean: bool = False) -> LandmarkBasis:
     """``landmark_basis`` for landmarks of the shipped landmarker, with all that is known of them.
 
     Args:
         model: face model.
         by_another: another landmarker finds the same 478 points.
+        about_mean: expect the mean head of anyone, as networks do that learned on such fits.
     """
     errors = load_landmark_errors()
     errors = errors.of_another_landmarker() if by_another else errors
-    expected = expected_identity(model)
+    expected = None if about_mean else expected_identity(model)
     told = load_landmark_expressions()
     if expected is None:
         return landmark_basis(model, errors, told)

@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from facewright.core.files import atomic_folder, others_in, read_marker
 
@@ -17,11 +18,13 @@ class ResultFolder:
         files: that it has; the last one is written last: it is the sign that a folder is whole and ours.
         digest: the entry of its notes with the SHA-256 of the file that the result was made from.
         extras: further files that it may have.
+        by_setting: those of them that it has if a setting in its notes is on.
     """
 
     files: tuple[str, ...]
     digest: str = "photo_sha256"
     extras: tuple[str, ...] = ()
+    by_setting: tuple[tuple[str, str], ...] = ()
 
     def source(self, folder: Path) -> str | None:
         """SHA-256 of the file that a folder's result was made from.
@@ -45,7 +48,12 @@ class ResultFolder:
 
     def is_whole(self, folder: Path, sha256: str) -> bool:
         """Whether a folder has all files of a result that was made from a file."""
-        return self.source(folder) == sha256 and all((folder / name).is_file() for name in self.files)
+        if self.source(folder) != sha256:
+            return False
+        settings = _notes(folder / self.files[-1]).get("settings")
+        settings = settings if isinstance(settings, dict) else {}
+        further = [name for setting, name in self.by_setting if settings.get(setting)]
+        return all((folder / name).is_file() for name in (*self.files, *further))
 
 
 HEAD_FILES = (
@@ -59,7 +67,7 @@ HEAD_FILES = (
 )
 MARKER = HEAD_FILES[-1]
 NORMALS = "normal.png"
-HEAD = ResultFolder(HEAD_FILES, extras=(NORMALS,))
+HEAD = ResultFolder(HEAD_FILES, extras=(NORMALS,), by_setting=(("relief", NORMALS),))
 REGISTRATION = ResultFolder(
     ("head.glb", "head.obj", "head.ply", "registration.npz", "overview.png", "registration.json"),
     "scan_sha256",
@@ -72,6 +80,11 @@ def _source(marker: Path, key: str) -> str | None:
         return None
     if not isinstance(content.get("facewright_version"), str):
         return None
-    notes = content.get("notes")
-    digest = notes.get(key, "") if isinstance(notes, dict) else ""
+    digest = _notes(marker).get(key, "")
     return digest if isinstance(digest, str) else ""
+
+
+def _notes(marker: Path) -> dict[str, Any]:
+    content = read_marker(marker, MAX_MARKER_BYTES)
+    notes = content.get("notes") if content is not None else None
+    return notes if isinstance(notes, dict) else {}

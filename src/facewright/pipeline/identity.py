@@ -19,7 +19,7 @@ from facewright.data.datasets.record import FaceSet, PhotoPair
 from facewright.data.datasets.youtube_faces import ClipPair
 from facewright.evaluation.identity_metrics import Metric, Verification, pair_similarity, verify
 from facewright.fitting.landmark import fit_landmarks
-from facewright.fitting.landmark_basis import LandmarkBasis, basis_of_found
+from facewright.fitting.landmark_basis import LandmarkBasis
 from facewright.image.io import Photograph, read_photo
 from facewright.methods.base import IdentityMethod, Method
 from facewright.models.base import BASE_HEAD
@@ -27,7 +27,7 @@ from facewright.models.face_model import FaceModel
 from facewright.models.sphere_model import SphereModel, open_sphere
 from facewright.pipeline.finder import Finder, ShippedFinder, find_faces
 from facewright.pipeline.inputs import expand_inputs
-from facewright.pipeline.methods import load_method
+from facewright.pipeline.methods import basis_for, load_method
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class IdentityReader:
         target = resolve_device(device)
         model, sphere = open_sphere(model_file or asset_path(BASE_HEAD))
         model, sphere = model.to(target), sphere.to(target)
-        basis = basis_of_found(model, by_another=finder is not None)
+        basis = basis_for(method, model, by_another=finder is not None)
         loaded = load_method(method, model, basis, weights)
         return cls(model, sphere, finder or ShippedFinder.load(target), basis, loaded)
 

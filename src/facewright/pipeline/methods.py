@@ -31,11 +31,13 @@ class MethodEntry:
         study: module and class with ``of(scale, examples)`` and, where trainings can be of another length or
             on another device, ``with_steps(steps)`` and ``on_device(name)``; "" if there is no
             table to reproduce.
+        about_mean: whether it learned on landmark fits that expect the mean head of anyone.
     """
 
     home: str = ""
     asset: str = ""
     study: str = ""
+    about_mean: bool = False
 
 
 FIT = "fit"
@@ -45,6 +47,7 @@ METHODS: dict[str, MethodEntry] = {
         "facewright.methods.specular.infer:SpecularMethod",
         "specular.safetensors",
         "facewright.pipeline.reproduce_specular:SpecularStudy",
+        about_mean=True,
     ),
     "sphere": MethodEntry(
         "facewright.methods.sphere.infer:SphereMethod",
@@ -74,6 +77,19 @@ def require_weights(name: str, weights: Path | None = None) -> None:
             f"the weights of the method {name!r} ({entry.asset}) are not in this installation: train them "
             f"with `facewright train {name}` and give them with --weights FILE, or use --method {FIT}."
         )
+
+
+def basis_for(name: str, model: "FaceModel", *, by_another: bool) -> "LandmarkBasis":
+    """``basis_of_found`` as a method wants it.
+
+    Raises:
+        InputError: there is no such method.
+    """
+    from facewright.fitting.landmark_basis import basis_of_found
+
+    if name not in METHODS:
+        raise InputError(f"expected a method of {', '.join(METHODS)}, got {name!r}.")
+    return basis_of_found(model, by_another=by_another, about_mean=METHODS[name].about_mean)
 
 
 def load_method(

@@ -1,7 +1,7 @@
 """overview.png: what a person looks at first."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -90,8 +90,7 @@ def draw_overview(head: OverviewContent) -> Image.Image:
     grey = tuple(float(v) for v in linear_from_srgb(torch.tensor(_rgb(PANEL_GREY))))
     background = (grey[0], grey[1], grey[2])
     vertices, topology = head.vertices, head.model.topology
-    finish = head_finish(head.model, vertices, hair=head.hair, relief=head.relief)
-    finish = replace(finish, glasses=head.glasses)
+    finish = head_finish(head.model, vertices, hair=head.hair, relief=head.relief, glasses=head.glasses)
     clay, textured = turned_views(vertices, topology, head.albedo, yaws, PANEL, background, finish=finish)
     names = [name for name, _ in VIEWS]
     albedo = _picture(for_drawing(head.albedo, PANEL)[0]).resize((PANEL, PANEL), Image.Resampling.LANCZOS)

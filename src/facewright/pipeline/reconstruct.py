@@ -18,7 +18,7 @@ from facewright.detection.segmentation import FaceSegmentation, FaceSegmenter
 from facewright.fitting.closed_lids import close_lids
 from facewright.fitting.closed_lips import close_lips
 from facewright.fitting.landmark import fit_landmarks
-from facewright.fitting.landmark_basis import LandmarkBasis, basis_of_found
+from facewright.fitting.landmark_basis import LandmarkBasis
 from facewright.fitting.photometric import PhotometricFitSettings, refine_photometric
 from facewright.fitting.photometric_shape import ShapeSettings
 from facewright.fitting.point_light import PointLightPrior
@@ -34,7 +34,7 @@ from facewright.pipeline.doubts import doubts
 from facewright.pipeline.finder import Finder, ShippedFinder, find_faces
 from facewright.pipeline.glasses import GlassesFinder, HeadGlasses, SeenGlasses, worn_by_person
 from facewright.pipeline.hair import HairFinder, HeadHair, photo_of_hair
-from facewright.pipeline.methods import load_method
+from facewright.pipeline.methods import basis_for, load_method
 from facewright.pipeline.result import Reconstruction
 from facewright.pipeline.settings import ReconstructionSettings
 from facewright.scene.parameters import HeadParameters
@@ -42,6 +42,7 @@ from facewright.uv.head_chart import HeadChart
 from facewright.uv.head_texture import TextureSettings, head_texture
 from facewright.uv.relief import SkinRelief, skin_relief
 
+NO_EARS = "the model does not tell where its eyes, ears and nose are: spectacles are painted on the head."
 NO_SCALP = "the model does not tell where hair may grow: the head has none."
 
 
@@ -139,7 +140,7 @@ class Reconstructor:
                 f"expected a face model with identity components, got {model.name!r} without any: a fit "
                 "could not tell people apart."
             )
-        basis = basis_of_found(model, by_another=finder is not None)
+        basis = basis_for(settings.method, model, by_another=finder is not None)
         weights = Path(settings.weights) if settings.weights else None
         method = load_method(settings.method, model, basis, weights)
         chart = HeadChart.of(model, settings.texture_size)
@@ -353,11 +354,17 @@ class Reconstructor:
             settings=self.settings,
             warnings=(
                 *photo.notes,
-                *((NO_SCALP,) if self.settings.hair and self.hair is None else ()),
+                *self._missing(),
                 *_others(fitted.seen.others),
                 *doubts(fit.parameters.pose, float(fit.residual[0]), clipped),
             ),
         )
+
+    def _missing(self) -> tuple[str, ...]:
+        """What the model does not tell, so that heads go without."""
+        asked = self.settings
+        hair = (NO_SCALP,) if asked.hair and self.hair is None else ()
+        return (*hair, NO_EARS) if asked.glasses and asked.uncover and self.glasses is None else hair
 
 
 def _bare(look: FaceSegmentation, worn: SeenGlasses | None) -> FaceSegmentation:

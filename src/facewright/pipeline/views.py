@@ -110,6 +110,7 @@ def head_finish(
     *,
     hair: HeadHair | None = None,
     relief: SkinRelief | None = None,
+    glasses: HeadGlasses | None = None,
 ) -> Finish:
     """How a head with a texture of its own is drawn; vertices in mm, head frame."""
     ears = torch.stack([model.regions[name] for name in EARS if name in model.regions] or [model.mirror < 0])
@@ -119,6 +120,7 @@ def head_finish(
         hair=None if hair is None else drawn_hair(hair, vertices),
         relief=relief,
         lively=lively_parts(model),
+        glasses=glasses,
     )
 
 

@@ -1,6 +1,7 @@
 """Colour and cover of a hair shell as a map: as its photo shows them, and combed hair where it does not."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -130,8 +131,9 @@ def hair_map(
 
 def _in_one_piece(hair: Bool[Tensor, "S S 1"]) -> Float[Tensor, "S S 1"]:
     """0 for scraps of hair, 1 elsewhere."""
-    pieces, count = label(hair[..., 0].cpu().numpy())
-    if not count:
+    found: Any = label(hair[..., 0].cpu().numpy())
+    pieces = found[0]
+    if not pieces.any():
         return torch.ones_like(hair, dtype=torch.float32)
     sizes = np.bincount(pieces.ravel())
     sizes[0] = sizes[1:].max()  # what is no hair is left as it is

@@ -72,7 +72,8 @@ def skin_relief(
 
     Args:
         chart: of the head.
-        albedo: linear RGB, complete, with the light of the photo divided out.
+        albedo: linear RGB, complete. Where the photo's light is not divided out, its shade is taken for
+            relief, too.
         settings: how dark is taken for deep.
 
     **Source:** Beeler et al. 2010, High-Quality Single-Shot Capture of Facial Geometry, section 5 (mesoscopic

@@ -1,12 +1,13 @@
 """Folders that a batch of photos leaves alone, replaces or removes: nothing of anybody else is lost."""
 
+import json
 import shutil
 from pathlib import Path
 
 from tests.unit.pipeline.test_batch import entries, files, photo, run
 
 from facewright.pipeline.batch import Summary
-from facewright.pipeline.folders import MARKER
+from facewright.pipeline.folders import HEAD, HEAD_FILES, MARKER, NORMALS
 
 
 def test_folders_of_others_are_left_alone(tmp_path: Path) -> None:
@@ -65,3 +66,16 @@ def test_what_a_user_put_beside_a_head_stays(tmp_path: Path) -> None:
     run(out, [path], all_faces=True, force=True)  # the folder that stayed is taken again
     assert entries(out)["a.png"]["folders"] == ["a", "a_face2", "a_face3"]
     assert (out / "a_face2" / "hair.blend").exists()
+
+
+def test_a_head_with_relief_is_whole_with_its_map_of_normals_only(tmp_path: Path) -> None:
+    for name in HEAD_FILES:
+        (tmp_path / name).write_text("")
+    for relief in (True, False):
+        notes = {"photo_sha256": "abc", "settings": {"relief": relief}}
+        told = {"format_version": 1, "facewright_version": "0", "notes": notes}
+        (tmp_path / MARKER).write_text(json.dumps(told))
+        assert HEAD.is_whole(tmp_path, "abc") is not relief
+    (tmp_path / MARKER).write_text(json.dumps(told | {"notes": notes | {"settings": {"relief": True}}}))
+    (tmp_path / NORMALS).write_text("")
+    assert HEAD.is_whole(tmp_path, "abc")

@@ -113,7 +113,7 @@ class SpecularMethod:
                 f"expression, diffuse, specular), got one with {own}: use the shipped head."
             )
         folded = channels_last(fold_batch_norm(network)).to(model.device).eval()
-        basis = basis or basis_of_found(model)
+        basis = basis or basis_of_found(model, about_mean=True)
         return cls(model, basis, FaceProbe.of(model), folded, sizes, camera)
 
     def reconstruct(

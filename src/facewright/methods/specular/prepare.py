@@ -78,7 +78,7 @@ class Preparer:
     @classmethod
     def of(cls, model: FaceModel, size: int) -> "Preparer":
         """With the shipped landmarker and what is known of its errors."""
-        return cls(model, basis_of_found(model), FaceLandmarker.load(), size)
+        return cls(model, basis_of_found(model, about_mean=True), FaceLandmarker.load(), size)
 
     def examples(self, photos: Iterable[SourcePhoto]) -> Iterator[Example]:
         """Examples of photos; those in which the landmarker sees no face are left out with a word."""
