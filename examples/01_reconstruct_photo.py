@@ -3,8 +3,13 @@
 Run: python examples/01_reconstruct_photo.py [OUTPUT_FOLDER] [PHOTO]
 """
 
+import os
 import sys
 from pathlib import Path
+
+# Before numpy and torch are imported: their threads spin while they wait, to the cost of all else that runs.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import facewright
 from facewright.pipeline.portraits import demo_portraits

@@ -24,9 +24,9 @@ MAX_TEXTURE = 4096  # finer than any photo shows a face, and completing the map 
 class Reconstruct:
     """Reconstruct the heads in photos.
 
-    For each photo, DIR/<name of the photo>/ gets head.glb, head.obj, albedo.png, specular.png, overview.png
-    (look at this first) and parameters.json; DIR/report.json says what became of each photo. What is done is
-    skipped.
+    For each photo, DIR/<name of the photo>/ gets head.glb, head.obj, head.mtl, albedo.png, normal.png,
+    specular.png, overview.png (look at this first) and parameters.json; DIR/report.json says what became of
+    each photo. What is done is skipped.
     """
 
     photos: Annotated[Positional[tuple[Path, ...]], arg(metavar="PHOTO|FOLDER ...")]
