@@ -175,11 +175,12 @@ def turned_views(
         textured = texture(uv, maps, fragments=fragments) * shaded[..., 3:6]
         clay = _finished(shaded, uv, textured, fragments, finish)
         drawing = _antialiased([clay, textured], fragments, pixels, topology)
+        depth = fragments.depth.where(fragments.covered, torch.inf)
         if finish.glasses is not None:
-            drawing, fragments = _with_glasses(drawing, fragments, finish.glasses, (pose, middle, camera))
+            drawing, depth = _with_glasses(drawing, depth, finish.glasses, (pose, middle, camera))
         drawing = _shrunk(drawing)
         if finish.hair is not None:
-            drawing = _under_hair(drawing, fragments, finish.hair, (pose, middle, camera))
+            drawing = _under_hair(drawing, depth, finish.hair, (pose, middle, camera))
         behind = (1 - drawing[..., 6:]) * vertices.new_tensor(background)
         clays.append((drawing[..., :3] + behind).clamp(0, 1))
         textures.append((drawing[..., 3:6] + behind).clamp(0, 1))
@@ -188,11 +189,14 @@ def turned_views(
 
 def _with_glasses(
     drawing: Float[Tensor, "1 H W 7"],
-    fragments: Fragments,
+    depth: Float[Tensor, "1 H W"],
     glasses: HeadGlasses,
     seen: tuple[Pose, Float[Tensor, "3"], PerspectiveCamera],
-) -> tuple[Float[Tensor, "1 H W 7"], Fragments]:
-    """Lay spectacles over a drawing of clay, texture and coverage; and the fragments with their depth."""
+) -> tuple[Float[Tensor, "1 H W 7"], Float[Tensor, "1 H W"]]:
+    """Lay spectacles over a drawing of clay, texture and coverage, and over its depth (mm, inf where empty).
+
+    They may be seen beside the head, too: what lies behind them there is hidden by their own depth.
+    """
     pose, middle, camera = seen
     points = pose.camera_from_head((glasses.vertices - middle)[None])
     pixels = camera.project(points)
@@ -202,7 +206,7 @@ def _with_glasses(
         slice(top, int(pixels[0, :, 1].amax()) + 1),
         slice(left, int(pixels[0, :, 0].amax()) + 1),
     )
-    under, depth = drawing[part], fragments.depth[part]
+    under, nearest = drawing[part], depth[part]
     pixels = pixels - pixels.new_tensor([left, top, 0])
     clay = points.new_tensor(GLASSES_CLAY).expand(points.shape[1], 3)
     kinds = [(glasses.faces[: glasses.frame], 1.0)]
@@ -211,27 +215,28 @@ def _with_glasses(
     for faces, opacity in kinds:
         normals = vertex_normals(points, faces)
         colors = glasses.colors[None] * TEXTURE_LIGHT.ambient(1, points.device).shading(normals)
-        over = rasterize(pixels, faces, (depth.shape[1], depth.shape[2]), perspective=True)
-        front = over.covered & ((depth <= 0) | (over.depth < depth))
+        over = rasterize(pixels, faces, (nearest.shape[1], nearest.shape[2]), perspective=True)
+        front = over.covered & (over.depth < nearest)
         studio = torch.cat([_clay(points, normals, Finish(clay)), colors], dim=-1)
         layer = interpolate(over, faces, studio)
         layer = torch.cat([layer, torch.ones_like(layer[..., :1])], dim=-1)
         under = torch.lerp(under, layer, opacity * front[..., None].to(layer.dtype))
-        depth = torch.where(front, over.depth, depth)
-    drawing, all_depth = drawing.clone(), fragments.depth.clone()
-    drawing[part], all_depth[part] = under, depth
-    return drawing, replace(fragments, depth=all_depth)
+        nearest = torch.where(front, over.depth, nearest)
+    drawing, depth = drawing.clone(), depth.clone()
+    drawing[part], depth[part] = under, nearest
+    return drawing, depth
 
 
 def _under_hair(
-    drawing: Float[Tensor, "1 H W 7"],
-    fragments: Fragments,
+    drawing: Float[Tensor, "1 h w 7"],
+    depth: Float[Tensor, "1 H W"],
     hair: DrawnHair,
     seen: tuple[Pose, Float[Tensor, "3"], PerspectiveCamera],
-) -> Float[Tensor, "1 H W 7"]:
+) -> Float[Tensor, "1 h w 7"]:
     """Lay the shell over a drawing of clay, texture and coverage, as far as it covers.
 
-    Unlike the head it is drawn at the drawing's own size: nothing in it is cut without an edge.
+    Unlike the head, whose depth (mm, inf where empty) is ``SUPERSAMPLE`` times larger, it is drawn at the
+    drawing's own size: nothing in it is cut without an edge.
     """
     pose, middle, large = seen
     camera = large.scaled(1 / SUPERSAMPLE)
@@ -248,8 +253,7 @@ def _under_hair(
     layer = torch.cat([clay, looked_up[..., :3] * shaded[..., 3:], torch.ones_like(towards)], dim=-1)
     layer = layer * looked_up[..., 3:] * over.covered[..., None]
     # A pixel at the outline of the head that lies behind hair shows both.
-    head = fragments.depth.where(fragments.covered, torch.inf)[:, None]
-    before = (over.depth < -max_pool2d(-head, SUPERSAMPLE)[:, 0])[..., None]
+    before = (over.depth < -max_pool2d(-depth[:, None], SUPERSAMPLE)[:, 0])[..., None]
     drawing = drawing + (1 - drawing[..., 6:]) * layer * ~before
     layer = antialias(layer * before, over, pixels, hair.topology.faces, edges=hair.topology.edges)
     return drawing * (1 - layer[..., 6:]) + layer

@@ -1,6 +1,7 @@
 """The spectacles of a head: which photo they are taken from, how they are drawn and told."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,11 +9,12 @@ import torch
 
 from facewright.detection.glasses_look import CLASSES, GlassesLook
 from facewright.fitting.glasses import GlassesFit
+from facewright.geometry.mesh import Topology
 from facewright.models.base import load_base_model
 from facewright.models.glasses import GlassesPlaces, GlassesShape
 from facewright.models.glasses_mesh import RIM, GlassesParts, glasses_mesh
 from facewright.pipeline.glasses import HeadGlasses, SeenGlasses, worn_by_person
-from facewright.pipeline.views import Finish, turned_views
+from facewright.pipeline.views import DrawnHair, Finish, turned_views
 
 GREY, RED = (0.5, 0.5, 0.5), (0.6, 0.02, 0.02)
 SIZE = 160
@@ -72,6 +74,31 @@ def test_spectacles_are_drawn_before_the_eyes_and_not_on_the_back(drawings):
     assert (changed(drawings, "clear", 0, texture=False) > 0.1).sum() > 150
     assert (changed(drawings, "clear", 1) > 0.1).sum() > 60  # temple and rim from the side
     assert (changed(drawings, "clear", 2) > 0.1).sum() < 0.2 * front.sum()  # behind the head
+
+
+def test_hair_behind_the_head_does_not_hide_a_frame_beside_it():
+    """A frame held far before the face: from the side nothing of the head is behind it, but hair is."""
+    model = load_base_model()
+    glasses = worn(model, dark=False)
+    glasses = replace(glasses, vertices=glasses.vertices + torch.tensor([0.0, 0.0, 60.0]))
+    albedo = torch.full((32, 32, 3), 0.6)
+    low, high = -180.0, 180.0
+    corners = [[-150.0, low, low], [-150.0, high, low], [-150.0, high, high], [-150.0, low, high]]
+    faces = torch.tensor([[0, 1, 2], [0, 2, 3]])
+    blue = torch.tensor([0.0, 0.0, 0.9, 1.0]).expand(8, 8, 4).contiguous()
+    sheet = DrawnHair(torch.tensor(corners), Topology(faces, torch.rand(4, 2), faces), blue)
+
+    def drawn(yaw, pair):
+        finish = Finish(hair=sheet, glasses=pair)
+        return turned_views(model.mean, model.topology, albedo, (yaw,), SIZE, GREY, finish=finish)[1][0]
+
+    behind, alone = drawn(math.pi / 2, glasses), drawn(math.pi / 2, None)
+    assert (alone[..., 2] - alone[..., 0] > 0.15).float().mean() > 0.3  # the sheet is seen beside the head
+    red = (behind[..., 0] > 2 * behind[..., 2]).sum()
+    assert red > 60
+    # Control: from the other side the sheet is before everything.
+    before = drawn(-math.pi / 2, glasses)
+    assert (before[..., 0] > 2 * before[..., 2]).sum() == 0
 
 
 def test_dark_lenses_are_drawn_and_clear_ones_are_not(drawings):
