@@ -154,7 +154,7 @@ class GlassesPlaces:
 
     @classmethod
     def of(cls, model: FaceModel) -> "GlassesPlaces | None":
-        """Choose them on the mean head; None for a model that does not tell its eyes and ears."""
+        """Choose them on the mean head; None for a model that does not tell its eyes, ears and face."""
         mean = model.mean.detach().cpu().double().numpy()
         regions = {name: mask.cpu().numpy() for name, mask in model.regions.items()}
         parts = {name: mask.cpu().numpy() for name, mask in model.parts.items()}
@@ -162,10 +162,15 @@ class GlassesPlaces:
         if not (set(names[0]) <= parts.keys() and {*names[1], "scalp", "face"} <= regions.keys()):
             return None
         eyes = tuple(np.flatnonzero(parts[name]) for name in names[0])
+        if not all(map(len, eyes)):
+            return None
         level = np.mean([mean[rows][mean[rows, 2].argmax(), 1] for rows in eyes])
         skin = parts.get("skin", np.ones(len(mean), dtype=bool))
         ear = regions[names[1][0]] | regions[names[1][1]]
-        skull = np.abs(mean[regions["scalp"] & ~ear, 0]).max()
+        scalp = regions["scalp"] & ~ear
+        if not scalp.any():
+            return None
+        skull = np.abs(mean[scalp, 0]).max()
         rests = []
         for name in names[1]:
             stands = np.flatnonzero(regions[name] & (np.abs(mean[:, 0]) > skull + STANDS))
@@ -177,6 +182,8 @@ class GlassesPlaces:
         front = np.flatnonzero(regions["face"] & skin & ~lids & (around < NEAR_FRONT))
         beside = skin & ~ear & (around < NEAR_SIDE)
         sides = tuple(np.flatnonzero(beside & (side * mean[:, 0] > 0)) for side in SIDES)
+        if min(map(len, (front, *sides))) < NEIGHBOURS:
+            return None
         return cls((eyes[0], eyes[1]), np.array(rests), front, (sides[0], sides[1]))
 
     def on(self, vertices: Float[ndarray, "V 3"]) -> GlassesSeat:

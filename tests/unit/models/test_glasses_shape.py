@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from facewright.models.base import load_base_model
 from facewright.models.glasses import SIDES, GlassesPlaces, GlassesShape
@@ -112,3 +113,19 @@ def test_half_a_rim_is_half_a_rim(seat):
 def test_a_model_without_ears_has_no_seat(model):
     regions = {name: mask for name, mask in model.regions.items() if name != "ear_left"}
     assert GlassesPlaces.of(replace(model, regions=regions)) is None
+
+
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [
+        ("parts", "left_eye"),
+        ("parts", "skin"),
+        ("regions", "scalp"),
+        ("regions", "face"),
+        ("regions", "ear_right"),
+    ],
+)
+def test_a_model_in_which_a_region_is_empty_has_no_seat(model, group, name):
+    masks = getattr(model, group)
+    empty = {**masks, name: torch.zeros_like(masks[name])}
+    assert GlassesPlaces.of(replace(model, **{group: empty})) is None
