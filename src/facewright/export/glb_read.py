@@ -3,6 +3,8 @@
 import io
 import json
 import struct
+import warnings
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int64, UInt8
 from numpy import ndarray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from facewright.core.errors import InputError
 from facewright.export.glb import BIN_CHUNK, GLB_MAGIC, JSON_CHUNK
@@ -18,6 +20,25 @@ from facewright.export.glb import BIN_CHUNK, GLB_MAGIC, JSON_CHUNK
 MM_FROM_METRES = 1e3
 TYPES = {5126: "<f4", 5123: "<u2", 5125: "<u4"}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
+MOST_BYTES = 256 << 20  # of a file; ours have a few MB
+MOST_TEXELS = 8192  # a side of the texture: more takes more than 256 MB
+FARTHEST = 1e5  # mm from the head's origin: hair of any length is nearer
+# What reading a file raises whose document, buffer or picture is not what ``write_glb`` writes.
+DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RecursionError,
+    SyntaxError,  # of broken PNG files
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 
 
 @dataclass(frozen=True)
@@ -41,35 +62,62 @@ def read_glb_mesh(path: Path, name: str) -> GlbMesh | None:
     """Read a node's mesh with its texture; None if the file has no such node.
 
     Raises:
-        InputError: the file cannot be read, or is none of ``write_glb``.
+        InputError: the file cannot be read, is too large, or is none of ``write_glb``.
     """
     try:
-        document, binary = _chunks(path.read_bytes())
-        found = [node for node in document["nodes"] if node.get("name") == name]
-        if not found:
-            return None
-        primitive = document["meshes"][found[0]["mesh"]]["primitives"][0]
-        points, uv, faces = (
-            _values(document, binary, accessor)
-            for accessor in (
-                primitive["attributes"]["POSITION"],
-                primitive["attributes"]["TEXCOORD_0"],
-                primitive["indices"],
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise InputError(
+                f"{path} has {size >> 20} MB, at most {MOST_BYTES >> 20} are read: "
+                "reconstruct the photo again with --force."
             )
-        )
-        material = document["materials"][primitive["material"]]
-        image = material["pbrMetallicRoughness"]["baseColorTexture"]["index"]
-        source = document["images"][document["textures"][image]["source"]]
-        with Image.open(io.BytesIO(_view(document, binary, source["bufferView"]))) as picture:
-            texture = np.asarray(picture.convert("RGBA"))
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error}.") from error
-    except (KeyError, IndexError, TypeError, ValueError, struct.error, UnidentifiedImageError) as error:
+    try:
+        return _mesh(content, name)
+    except DAMAGE as error:
         raise InputError(
             f"{path} is no GLB file of facewright: reconstruct the photo again with --force."
         ) from error
+
+
+def _mesh(content: bytes, name: str) -> GlbMesh | None:
+    """The mesh of a node; raises one of ``DAMAGE`` where the file is none of ``write_glb``."""
+    document, binary = _chunks(content)
+    found = [node for node in document["nodes"] if node.get("name") == name]
+    if not found:
+        return None
+    primitive = document["meshes"][found[0]["mesh"]]["primitives"][0]
+    attributes = primitive["attributes"]
+    points = _values(document, binary, attributes["POSITION"], "VEC3")
+    uv = _values(document, binary, attributes["TEXCOORD_0"], "VEC2")
+    corners = _values(document, binary, primitive["indices"], "SCALAR")
+    if points.dtype != np.float32 or uv.dtype != np.float32 or len(points) != len(uv):
+        raise ValueError("a place and texture coordinates were expected of each vertex")
+    if not (np.abs(points).max() <= FARTHEST / MM_FROM_METRES and np.isfinite(uv).all()):
+        raise ValueError("places or texture coordinates are out of range")
+    if corners.dtype.kind != "u" or corners.max() >= len(points):
+        raise ValueError("triangles name vertices that are not there")
+    faces = corners.reshape(-1, 3).astype(np.int64)
+    material = document["materials"][primitive["material"]]
+    image = material["pbrMetallicRoughness"]["baseColorTexture"]["index"]
+    source = document["images"][document["textures"][image]["source"]]
+    texture = _picture(_view(document, binary, source["bufferView"]))
     flipped = np.stack([uv[:, 0], 1 - uv[:, 1]], axis=1)
-    return GlbMesh(points * MM_FROM_METRES, flipped, faces.reshape(-1, 3).astype(np.int64), texture)
+    return GlbMesh(points * MM_FROM_METRES, flipped, faces, texture)
+
+
+def _picture(content: bytes) -> UInt8[ndarray, "H W 4"]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # bounded here, before it is decoded
+        with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as picture:
+            if max(picture.size) > MOST_TEXELS:
+                raise ValueError(
+                    f"a texture of at most {MOST_TEXELS} texels was expected, got {picture.size}"
+                )
+            return np.asarray(picture.convert("RGBA"))
 
 
 def _chunks(content: bytes) -> tuple[dict[str, Any], bytes]:
@@ -79,15 +127,24 @@ def _chunks(content: bytes) -> tuple[dict[str, Any], bytes]:
     length, second = struct.unpack_from("<II", content, 20 + size)
     if (magic, version, kind, second) != (GLB_MAGIC, 2, JSON_CHUNK, BIN_CHUNK):
         raise ValueError(f"chunks of a GLB file were expected, got {(magic, version, kind, second)}")
-    return json.loads(content[20 : 20 + size]), content[28 + size : 28 + size + length]
+    binary = content[28 + size : 28 + size + length]
+    if len(binary) < length:
+        raise ValueError("the file ends before its buffer does")
+    return json.loads(content[20 : 20 + size]), binary
 
 
 def _view(document: dict[str, Any], binary: bytes, index: int) -> bytes:
     view = document["bufferViews"][index]
-    return binary[view["byteOffset"] : view["byteOffset"] + view["byteLength"]]
+    begin, length = view["byteOffset"], view["byteLength"]
+    if not 0 <= begin <= begin + length <= len(binary):
+        raise ValueError(f"bytes {begin} to {begin + length} are not in a buffer of {len(binary)}")
+    return binary[begin : begin + length]
 
 
-def _values(document: dict[str, Any], binary: bytes, index: int) -> ndarray:
+def _values(document: dict[str, Any], binary: bytes, index: int, kind: str) -> ndarray:
+    """Numbers of an accessor that has some: rows of vectors, or a row of scalars."""
     told = document["accessors"][index]
+    if told["type"] != kind or not told["count"]:
+        raise ValueError(f"{kind} was expected, got {told['count']} of {told['type']}")
     values = np.frombuffer(_view(document, binary, told["bufferView"]), TYPES[told["componentType"]])
-    return values.reshape(told["count"], WIDTHS[told["type"]])
+    return values.reshape((told["count"], WIDTHS[kind])[: 1 + (kind != "SCALAR")])
