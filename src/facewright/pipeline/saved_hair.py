@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
+from numpy import ndarray
 from scipy.spatial import KDTree
 from torch import Tensor
 
@@ -37,7 +38,8 @@ def read_hair(path: Path, model: FaceModel, neutral: Float[Tensor, "V 3"]) -> He
         raise InputError(told)
     mesh = cap.mesh
     away, rows = (np.asarray(each) for each in KDTree(mesh.topology.uv.numpy()).query(written.uv))
-    if away.max(initial=0.0) > SAME:
+    height, width = written.texture.shape[:2]
+    if away.max() > SAME or height != width:
         raise InputError(told)
     points = mesh.base(neutral)
     points[torch.from_numpy(rows)] = torch.from_numpy(written.points).to(points)
@@ -47,7 +49,15 @@ def read_hair(path: Path, model: FaceModel, neutral: Float[Tensor, "V 3"]) -> He
     cover = torch.from_numpy((own == all_of) & (own > 0)).to(points)
     texture = torch.from_numpy(written.texture.astype(np.float32) / 255).to(points)
     colors = torch.cat([linear_from_srgb(texture[..., :3]), texture[..., 3:]], dim=-1)
-    return HeadHair(HairShell(mesh, points - mesh.base(neutral), cover), colors)
+    hair = HeadHair(HairShell(mesh, points - mesh.base(neutral), cover), colors)
+    if not np.array_equal(_ordered(hair.topology.faces.numpy()), _ordered(rows[written.faces])):
+        raise InputError(told)
+    return hair
+
+
+def _ordered(faces: Int64[ndarray, "F 3"]) -> Int64[ndarray, "F 3"]:
+    """Triangles in an order that does not depend on that which they are in."""
+    return faces[np.lexsort(faces.T)]
 
 
 def hair_between(first: HeadHair | None, last: HeadHair | None, share: float) -> HeadHair | None:

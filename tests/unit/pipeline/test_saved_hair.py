@@ -15,6 +15,7 @@ from facewright.models.base import load_base_model
 from facewright.models.face_model import FaceModel
 from facewright.models.hair_cap import HairCap
 from facewright.models.hair_mesh import HairShell
+from facewright.pipeline import saved_hair
 from facewright.pipeline.hair import HeadHair
 from facewright.pipeline.relight_hair import under_hair
 from facewright.pipeline.saved_hair import hair_between, read_hair
@@ -93,6 +94,35 @@ def test_hair_of_another_layout_is_told(result, tmp_path):
         read_hair(tmp_path / "head.glb", result.model, result.neutral)
     with pytest.raises(InputError, match="reconstruct the photo again"):
         read_hair(result.path, miniature_model(), miniature_model().mean)
+
+
+@pytest.mark.parametrize("wrong", ["fewer triangles", "turned triangles", "another triangle"])
+def test_hair_that_is_no_shell_of_the_model_is_told(result, tmp_path, wrong):
+    hair, faces = result.hair.asset(), result.hair.topology.faces
+    other = {
+        "fewer triangles": faces[::2],
+        "turned triangles": faces.flip(1),
+        "another triangle": torch.cat([faces, faces[:1] + torch.tensor([0, 0, 400])]),
+    }[wrong]
+    hair = replace(hair, topology=replace(hair.topology, faces=other, uv_faces=other))
+    asset = head_asset(
+        result.model,
+        torch.zeros(result.model.identity_count),
+        torch.zeros(result.model.expression_count),
+        torch.zeros(8, 8, 3, dtype=torch.uint8),
+    )
+    write_glb(tmp_path / "head.glb", replace(asset, hair=hair))
+    with pytest.raises(InputError, match="reconstruct the photo again"):
+        read_hair(tmp_path / "head.glb", result.model, result.neutral)
+
+
+def test_an_oblong_map_of_hair_is_told(result, monkeypatch):
+    mesh = read_glb_mesh(result.path, "hair")
+    assert mesh is not None
+    oblong = replace(mesh, texture=mesh.texture[: SIZE // 2])
+    monkeypatch.setattr(saved_hair, "read_glb_mesh", lambda *_: oblong)
+    with pytest.raises(InputError, match="reconstruct the photo again"):
+        read_hair(result.path, result.model, result.neutral)
 
 
 @pytest.mark.parametrize("content", [b"", b"glTF" + bytes(40), b"\x67\x6c\x54\x46\x02\x00\x00\x00" * 9])
