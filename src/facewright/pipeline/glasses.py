@@ -11,7 +11,7 @@ from torch import Tensor
 from facewright.detection.glasses_look import GlassesLook, GlassesLooker, glasses_frame
 from facewright.detection.segmentation import FaceSegmentation
 from facewright.export.asset import AssetGlasses
-from facewright.fitting.glasses import GlassesFit, fit_glasses
+from facewright.fitting.glasses import GlassesFit, fit_glasses, project
 from facewright.fitting.glasses_cover import glasses_cover, without_glasses
 from facewright.fitting.glasses_parts import GlassesFinish, glasses_finish, hides_eyes
 from facewright.image.cover import Cover
@@ -19,11 +19,16 @@ from facewright.models.face_model import FaceModel
 from facewright.models.glasses import GlassesPlaces, GlassesSeat, GlassesShape
 from facewright.models.glasses_mesh import BRIDGE, LENS, TEMPLES, glasses_mesh
 from facewright.render.shading import shade_diffuse, shade_point_diffuse
+from facewright.scene.camera import Camera
 from facewright.scene.parameters import HeadParameters
+from facewright.scene.pose import Pose
 
 BRIGHTEST = 0.85  # albedo: no frame sends back more
 LEAST_LIGHT = 0.05  # that reaches a frame; what is darker in a photo tells no colour
 DARK_LENS, CLEAR_LENS = 0.93, 0.06  # opacity
+# Share of the eyes' distance by which eyes and ears may move, in the head and in the photo, before a pair is
+# fitted again: 0.6 mm of an adult, less than a third of the grid on which it is fitted.
+STILL = 0.01
 HINGE = slice(4, 12)  # rings of a rim around the hinge
 
 
@@ -59,6 +64,33 @@ class HeadGlasses:
 
 
 @dataclass(frozen=True)
+class GlassesPosture:
+    """Where a head holds spectacles, by its eyes and the rests of its temples.
+
+    Attributes:
+        head: mm, head frame.
+        photo: the same in px.
+    """
+
+    head: Float[np.ndarray, "4 3"]
+    photo: Float[np.ndarray, "4 2"]
+
+    @classmethod
+    def of(cls, seat: GlassesSeat, pose: Pose, camera: Camera) -> "GlassesPosture":
+        """That of a seat in a photo."""
+        marks = np.concatenate([seat.eyes, seat.ears])
+        return cls(marks, project(marks, pose, camera))
+
+    def moved(self, to: "GlassesPosture") -> bool:
+        """Whether another posture differs by so much that what is seen there is another pair."""
+        pairs = ((self.head, to.head), (self.photo, to.photo))
+        return any(
+            float(np.linalg.norm(was - now, axis=1).max()) > STILL * float(np.linalg.norm(was[1] - was[0]))
+            for was, now in pairs
+        )
+
+
+@dataclass(frozen=True)
 class SeenGlasses:
     """Spectacles that one photo surely shows.
 
@@ -66,11 +98,13 @@ class SeenGlasses:
         look: at the photo.
         fit: of a pair to it.
         dark: whether the eyes are hidden.
+        posture: of the head that the pair was fitted on.
     """
 
     look: GlassesLook
     fit: GlassesFit
     dark: bool
+    posture: GlassesPosture
 
     def taken_off(self, segmentation: FaceSegmentation) -> FaceSegmentation:
         """The segmentation of the photo's face (B = 1) as if it wore none."""
@@ -108,13 +142,19 @@ class GlassesFinder:
         if fit is None or not fit.sure:
             return None
         dark = hides_eyes(look, fit.shape, seat, (parameters.pose, parameters.camera))
-        return SeenGlasses(look, fit, dark)
+        posture = GlassesPosture.of(seat, parameters.pose, parameters.camera)
+        return SeenGlasses(look, fit, dark, posture)
 
     def wear(self, seen: SeenGlasses, parameters: HeadParameters) -> HeadGlasses:
-        """The pair of a photo on its head, whose fit may have moved since it was seen."""
+        """The pair of a photo on its head, whose fit may have moved since it was seen.
+
+        Where it has, the pair is fitted again; one that is no longer sure stays as it was seen.
+        """
         seat, pose, camera = self._seat(parameters), parameters.pose, parameters.camera
-        again = fit_glasses(seen.look, seat, pose, camera)
-        shape = (again if again is not None else seen.fit).shape
+        shape = seen.fit.shape
+        if seen.posture.moved(GlassesPosture.of(seat, pose, camera)):
+            again = fit_glasses(seen.look, seat, pose, camera)
+            shape = again.shape if again is not None and again.sure else shape
         finish = glasses_finish(seen.look, shape, seat, (pose, camera))
         mesh = glasses_mesh(shape, seat, finish.parts)
         colors = _albedo(finish, parameters, dark=seen.dark)[mesh.place]

@@ -7,14 +7,25 @@ import numpy as np
 import pytest
 import torch
 
-from facewright.detection.glasses_look import CLASSES, GlassesLook
+from facewright.detection.glasses_look import CLASSES, GlassesLook, glasses_frame
 from facewright.fitting.glasses import GlassesFit
 from facewright.geometry.mesh import Topology
 from facewright.models.base import load_base_model
 from facewright.models.glasses import GlassesPlaces, GlassesShape
 from facewright.models.glasses_mesh import RIM, GlassesParts, glasses_mesh
-from facewright.pipeline.glasses import HeadGlasses, SeenGlasses, worn_by_person
+from facewright.pipeline import glasses as module
+from facewright.pipeline.glasses import (
+    GlassesFinder,
+    GlassesPosture,
+    HeadGlasses,
+    SeenGlasses,
+    worn_by_person,
+)
 from facewright.pipeline.views import DrawnHair, Finish, turned_views
+from facewright.scene.camera import PerspectiveCamera
+from facewright.scene.lighting import ambient_light
+from facewright.scene.parameters import HeadParameters
+from facewright.scene.pose import frontal_pose
 
 GREY, RED = (0.5, 0.5, 0.5), (0.6, 0.02, 0.02)
 SIZE = 160
@@ -22,7 +33,8 @@ SIZE = 160
 
 def seen(overlap):
     look = GlassesLook(torch.zeros(len(CLASSES), 4, 8), torch.zeros(3, 4, 8), np.array([[0.0, 0, 1, 0]]))
-    return SeenGlasses(look, GlassesFit(GlassesShape(), overlap, (1.0, 1.0)), dark=False)
+    posture = GlassesPosture(np.zeros((4, 3)), np.zeros((4, 2)))
+    return SeenGlasses(look, GlassesFit(GlassesShape(), overlap, (1.0, 1.0)), dark=False, posture=posture)
 
 
 def test_a_person_wears_what_most_photos_show():
@@ -42,6 +54,61 @@ def worn(model, *, dark):
     colors = torch.tensor(RED).expand(len(vertices), 3).contiguous()
     faces = torch.from_numpy(np.ascontiguousarray(mesh.faces))
     return HeadGlasses(GlassesShape(), vertices, faces, colors, mesh.frame, 0.93 if dark else 0.06, dark)
+
+
+@pytest.fixture(scope="module")
+def finder():
+    found = GlassesFinder.of(load_base_model())
+    assert found is not None
+    return found
+
+
+def head(finder, *, distance=900.0, identity=0.0):
+    """A head before the camera."""
+    model, zero = finder.model, torch.zeros(1, 1)
+    camera = PerspectiveCamera(torch.tensor([900.0]), torch.tensor([[256.0, 256.0]]), (512, 512))
+    numbers = torch.full((1, model.identity_count), identity)
+    expression = torch.zeros(1, model.expression_count)
+    pose = frontal_pose(1, distance)
+    return HeadParameters(numbers, expression, zero, zero, pose, camera, ambient_light(1))
+
+
+def seen_on(finder, parameters, shape):
+    """A pair that was surely seen on a head, whose photo is grey."""
+    pose, camera = parameters.pose, parameters.camera
+    vertices = finder.model.vertices(parameters.identity, parameters.expression)[0]
+    seat = finder.places.on(vertices.double().numpy())
+    shares = torch.full((len(CLASSES), 64, 128), 1 / len(CLASSES))
+    look = GlassesLook(shares, torch.full((3, 64, 128), 0.5), glasses_frame(seat, pose, camera))
+    posture = GlassesPosture.of(seat, pose, camera)
+    return SeenGlasses(look, GlassesFit(shape, 0.8, (1.0, 1.0)), dark=False, posture=posture)
+
+
+SEEN, AGAIN = GlassesShape(width=24.0), GlassesShape(width=29.0)
+SURE, UNSURE = GlassesFit(AGAIN, 0.8, (1.0, 1.0)), GlassesFit(AGAIN, 0.5, (1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("change", "again", "expected"),
+    [
+        ({}, SURE, SEEN),
+        ({"distance": 901.0}, SURE, SEEN),
+        ({"distance": 950.0}, SURE, AGAIN),
+        ({"distance": 950.0}, UNSURE, SEEN),
+        ({"distance": 950.0}, replace(SURE, sides=(1.0, 0.1)), SEEN),
+        ({"distance": 950.0}, None, SEEN),
+        ({"identity": 1.0}, SURE, AGAIN),
+    ],
+)
+def test_a_pair_is_fitted_again_where_the_head_moved_and_only_a_sure_one_is_worn(
+    finder, monkeypatch, change, again, expected
+):
+    asked = []
+    monkeypatch.setattr(module, "fit_glasses", lambda *given: asked.append(given) or again)
+    worn_now = finder.wear(seen_on(finder, head(finder), SEEN), head(finder, **change))
+    assert worn_now.shape == expected
+    assert len(asked) == bool(change and change != {"distance": 901.0})
+    assert torch.isfinite(worn_now.vertices).all()
 
 
 @pytest.fixture(scope="module")
