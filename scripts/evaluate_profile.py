@@ -54,9 +54,10 @@ def yaw(photo: FacePhoto) -> float:
 
 
 def drawn_pairs(people: dict[str, list[FacePhoto]]) -> list[tuple[str, FacePhoto, FacePhoto]]:
-    """Who, a frontal photo and a turned one."""
+    """Who, a frontal photo and a turned one, of the photos that are labelled."""
     generator, pairs = np.random.default_rng(0), []
-    for who, photos in sorted(people.items()):
+    for who, own in sorted(people.items()):
+        photos = [each for each in own if each.landmarks is not None and each.coefficients is not None]
         turns = np.abs([yaw(photo) for photo in photos])
         frontal, turned = np.flatnonzero(turns < FRONTAL), np.flatnonzero(turns >= TURNED)
         for _ in range(DRAWN if len(frontal) and len(turned) else 0):
@@ -65,10 +66,15 @@ def drawn_pairs(people: dict[str, list[FacePhoto]]) -> list[tuple[str, FacePhoto
 
 
 def seen(photos: list[FacePhoto]) -> Seen:
-    """Labelled landmarks of photos."""
-    sizes = [tuple(photo.image.read().pixels.shape[-2:]) for photo in photos]
-    points = [photo.landmarks.points for photo in photos if photo.landmarks is not None]
-    return Seen(torch.stack(points), [(height, width) for height, width in sizes])
+    """Labelled landmarks of photos that all have some."""
+    points, sizes = [], []
+    for photo in photos:
+        if photo.landmarks is None:
+            raise ValueError(f"{photo.name} has no landmarks: leave it out of the pairs.")
+        points.append(photo.landmarks.points)
+        _, height, width = photo.image.read().pixels.shape
+        sizes.append((height, width))
+    return Seen(torch.stack(points), sizes)
 
 
 def fits(model: FaceModel, basis: LandmarkBasis, photos: Seen) -> list[FaceFit]:

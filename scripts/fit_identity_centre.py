@@ -97,18 +97,20 @@ def photos_of_people(data: Path) -> list[tuple[str, FacePhoto]]:
 
 
 def blocks(people: list[tuple[str, FacePhoto]]) -> Iterator[tuple[Tensor, list[tuple[int, int]], Tensor]]:
-    """Landmarks, photo sizes and persons of some photos at a time; no person is in two blocks."""
+    """Landmarks, sizes and persons of the labelled photos, some at a time; no person is in two blocks."""
+    labelled = [
+        (who, photo.image, photo.landmarks.points) for who, photo in people if photo.landmarks is not None
+    ]
     whose = torch.tensor(
-        [number for number, (_, own) in enumerate(groupby(people, lambda p: p[0])) for _ in own]
+        [number for number, (_, own) in enumerate(groupby(labelled, lambda p: p[0])) for _ in own]
     )
     first = 0
-    while first < len(people):
-        last = min(first + BLOCK, len(people))
+    while first < len(labelled):
+        last = min(first + BLOCK, len(labelled))
         last = int((whose <= whose[last - 1]).sum())
-        photos = [photo for _, photo in people[first:last]]
-        sizes = [photo.image.read().pixels.shape for photo in photos]
-        points = [photo.landmarks.points for photo in photos if photo.landmarks is not None]
-        yield torch.stack(points), [(height, width) for _, height, width in sizes], whose[first:last]
+        sizes = [image.read().pixels.shape for _, image, _ in labelled[first:last]]
+        points = torch.stack([points for _, _, points in labelled[first:last]])
+        yield points, [(height, width) for _, height, width in sizes], whose[first:last]
         first = last
 
 
