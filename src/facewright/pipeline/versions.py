@@ -22,8 +22,8 @@ FINDER = (
     "landmarker_second.safetensors",
     "landmarker_eyes.safetensors",
 )
+CENTRE = "identity_centre.safetensors"
 OF_LANDMARKS = (
-    "identity_centre.safetensors",
     "landmark_errors.safetensors",
     "landmark_expressions.safetensors",
 )
@@ -54,11 +54,13 @@ def made_with(
 
 def _read_by(settings: ReconstructionSettings, shipped_finder: bool) -> list[str]:
     """The shipped files that a reconstruction reads; others may change without changing it."""
-    asset = METHODS[settings.method].asset
+    method = METHODS[settings.method]
+    asset = method.asset
     read = {
         HEAD: not settings.model or bool(asset),  # faces of a network may be carried into the model
         **dict.fromkeys(FINDER, shipped_finder),
         **dict.fromkeys(OF_LANDMARKS, True),
+        CENTRE: not method.about_mean,
         SEGMENTATION: settings.uncover or settings.hair,
         GLASSES: settings.uncover and settings.glasses,
         asset: bool(asset) and not settings.weights,
