@@ -18,7 +18,7 @@ from facewright.image.sample import sample_bilinear
 from facewright.image.smoothstep import smoothstep
 from facewright.models.hair_mesh import HairShell
 from facewright.uv.complete import OFFSET
-from facewright.uv.hair_grain import ACROSS, ALONG, STEP, GrainLayout, GrainPieces
+from facewright.uv.hair_grain import ACROSS, ALONG, STEP, GrainLayout, GrainPieces, unit_ways
 
 MOST_SOURCES, LEAST_SOURCES = 48, 3  # pieces of the photo
 HAIRY = (0.7, 0.95)  # shares of hair of a sample from which on it is an example
@@ -64,7 +64,7 @@ def hair_pieces(
     if len(rows) < LEAST_SOURCES:
         return None
     rows = rows[np.argsort(-told[rows] * facing[rows])[:MOST_SOURCES]]
-    along = _unit(_tangent(layout.down[layout.vertex[rows]], normal[rows]))
+    along = unit_ways(_tangent(layout.down[layout.vertex[rows]], normal[rows]))
     across = np.cross(normal[rows], along)
     picture, scale = _reduced(photo, view, middle[rows])
     turn = np.zeros(len(rows))
@@ -163,7 +163,3 @@ def _turn(detail: Float[Tensor, "P A B"]) -> tuple[Float[Tensor, " P"], Float[Te
 
 def _tangent(ways: Float[ndarray, "... 3"], normals: Float[ndarray, "... 3"]) -> Float[ndarray, "... 3"]:
     return ways - (ways * normals).sum(-1, keepdims=True) * normals
-
-
-def _unit(ways: Float[ndarray, "... 3"]) -> Float[ndarray, "... 3"]:
-    return ways / np.linalg.norm(ways, axis=-1, keepdims=True).clip(1e-9)

@@ -80,8 +80,8 @@ class GrainLayout:
         vertex = cap.samples[:PIECES]
         # Twice the nearest, of which some lie far along the other way.
         which = np.asarray(KDTree(points[vertex]).query(texels[:, :3], k=2 * NEAREST, workers=-1)[1])
-        along = _unit(down[vertex][which] + texels[:, None, 6:])
-        across = np.cross(_unit(outward[vertex][which] + texels[:, None, 3:6]), along)
+        along = unit_ways(down[vertex][which] + texels[:, None, 6:])
+        across = np.cross(unit_ways(outward[vertex][which] + texels[:, None, 3:6]), along)
         away = texels[:, None, :3] - points[vertex][which]
         offset = np.stack([(away * along).sum(-1), (away * across).sum(-1)], -1)
         distance = np.hypot(offset[..., 0] / STRETCH, offset[..., 1])
@@ -143,5 +143,6 @@ def _combed(rng: np.random.Generator) -> Float[Tensor, "E 4 A B"]:
     return torch.cat([drawn.expand(-1, 3, -1, -1), torch.ones_like(drawn)], 1)
 
 
-def _unit(ways: Float[ndarray, "... 3"]) -> Float[ndarray, "... 3"]:
+def unit_ways(ways: Float[ndarray, "... 3"]) -> Float[ndarray, "... 3"]:
+    """Ways of length 1; what has none stays 0."""
     return ways / np.linalg.norm(ways, axis=-1, keepdims=True).clip(1e-9)

@@ -15,9 +15,8 @@ from facewright.uv.head_chart import HeadChart
 COARSER = 2  # texels of the albedo map along a side of one of relief: finer than a pore nothing is told
 # Standard deviation in texels of ``blur`` with a radius of 1, which splits two bands.
 SPLIT = (2 * (3**2 - 1) / 12) ** 0.5
-SKIN = (
-    0.25  # share of relief below which a texel is left out, so that hair and cloth beside skin do not count
-)
+# Share of relief below which a texel is left out, so that hair and cloth beside skin do not count.
+SKIN = 0.25
 LEAST_SQUARE = 0.1  # of the sine between u and v on the skin: texels that are squeezed flat tell no slope
 # Red of brows and beard over that of the skin around, from which on they are hair, and all hair.
 HAIR = (0.85, 0.35)
@@ -76,9 +75,9 @@ def skin_relief(
             relief, too.
         settings: how dark is taken for deep.
 
-    **Source:** Beeler et al. 2010, High-Quality Single-Shot Capture of Facial Geometry, section 5 (mesoscopic
-    augmentation); Glencross et al. 2008, A Perceptually Validated Model for Surface Depth Hallucination,
-    section 3.1 (depth in proportion to width).
+    **Source:** Beeler et al. 2010, High-Quality Single-Shot Capture of Facial Geometry (mesoscopic
+    augmentation); Glencross et al. 2008, A Perceptually Validated Model for Surface Depth Hallucination
+    (depth in proportion to width).
     **Differs:** all bands of a pyramid, not one; log of red; the mesh is left as it is.
     """
     size = -(-albedo.shape[0] // COARSER)
